@@ -1,0 +1,1 @@
+"""Where the time of model.predict goes, layer by layer, beside the multiplications."""

@@ -1,0 +1,1 @@
+"""Findings, folding, comparison, estimation."""

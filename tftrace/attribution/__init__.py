@@ -1,0 +1,1 @@
+"""Join events to layers: provenance, concurrency, wall accounting."""

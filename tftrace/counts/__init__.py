@@ -1,0 +1,1 @@
+"""Multiplications, MACs, FLOPs and bytes: one formula per op type."""

@@ -1,0 +1,1 @@
+"""Measured peaks of this machine."""

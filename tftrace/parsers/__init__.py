@@ -1,0 +1,1 @@
+"""Bytes to columns: XSpace traces, HLO metadata, per-op timing."""

@@ -1,0 +1,1 @@
+"""Run the model under the profiler; the only part that imports TensorFlow."""
