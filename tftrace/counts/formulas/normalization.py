@@ -1,0 +1,33 @@
+"""Normalisation kernels that TensorFlow has as one operation."""
+
+from __future__ import annotations
+
+from tftrace.counts.registry import OpRecord, register_count
+from tftrace.counts.work import Work
+
+
+@register_count("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+def fused_batch_norm(record: OpRecord) -> Work:
+    """n elements in C channels; inputs x, scale, offset, mean, variance (C each).
+
+    Inference: ``x * s + b`` is one multiplication and one addition per element, after
+    ``s = scale * rsqrt(variance + epsilon)`` and ``b = offset - mean * s`` per channel. In
+    training mean and variance are computed first: 2 n additions, n subtractions, n squares and
+    2 C divisions more.
+    """
+    size, channels = record.in_size(), record.in_size(1)
+    mults, flops = size + 2 * channels, 2 * size + 4 * channels
+    if record.attrs.get("is_training", True):
+        mults, flops = mults + size + 2 * channels, flops + 4 * size
+    return Work(mults=mults, flops=flops, transcendentals=channels)
+
+
+@register_count("LRN")
+def local_response(record: OpRecord) -> Work:
+    """``x / (bias + alpha * sum over 2 r + 1 channels of x^2) ^ beta``, n elements.
+
+    Per element a square, a scaling and a division; 2 r additions of squares and one of the bias;
+    one power.
+    """
+    radius = int(record.attrs.get("depth_radius", 5))
+    return Work.elementwise(record.in_size(), mults=3, ops=4 + 2 * radius, transc=1)

@@ -1,0 +1,208 @@
+"""Counts as tables: one row per layer call, one row per operation, and how much is covered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+import pandas as pd
+
+from tftrace.counts.count import OpCount, count_flow
+from tftrace.counts.flow import flow_of
+from tftrace.counts.layers import LayerCount, layer_counts, total
+from tftrace.counts.rule import rule_text
+from tftrace.graph import Program
+
+WORK_COLUMNS = (
+    "mults",
+    "macs",
+    "flops",
+    "transcendentals",
+    "bytes",
+    "mults_executed",
+    "macs_executed",
+    "bytes_executed",
+)
+OP_COLUMNS = ("mults", "macs", "flops", "transcendentals", "bytes")
+OUTSIDE = "(outside the model's layers)"
+
+
+class CallSite(Protocol):
+    """What a table needs to know of one call of a layer."""
+
+    path: str
+    name: str
+    type: str
+    call: int
+    depth: int
+    output_shape: list[int | None] | None
+    params: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the graph is counted: operations that run, and types without a formula."""
+
+    counted: int
+    total: int
+    unknown: dict[str, int]
+
+    def __str__(self) -> str:
+        line = f"{self.counted} of {self.total} operations counted"
+        if self.unknown:
+            listed = ", ".join(f"{name} ({count})" for name, count in self.unknown.items())
+            line += f"; not counted: {listed}"
+        return line
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Work of a model per sample.
+
+    ``layers``: one row per call site in execution order; its work columns are what the
+    mathematics needs, ``*_executed`` what runs. ``ops``: one row per operation that runs, with
+    what it executes. Numbers are integers wherever the batch divides them, null where unknown;
+    ``note`` says why. ``totals`` sums the layers; a total with an unknown part is None, and
+    ``known`` then is the sum of what is known.
+    """
+
+    layers: pd.DataFrame
+    ops: pd.DataFrame
+    coverage: Coverage
+    rule: str
+    totals: dict[str, int | float | None]
+    known: dict[str, int | float]
+    batch: int
+
+    @classmethod
+    def from_program(
+        cls,
+        program: Program,
+        call_sites: Sequence[CallSite],
+        batch: int,
+        *,
+        flops_per_mac: int = 2,
+    ) -> Counts:
+        """Count a traced program whose operations are owned by ``call_sites``.
+
+        Args:
+            program: the traced call of the model on one batch of ``batch`` samples.
+            call_sites: in execution order; an owner of the program is a ``path`` of these.
+            batch: samples per call, by which everything is divided.
+            flops_per_mac: 2, or 1 for tables that are compared with papers.
+
+        Raises:
+            ValueError: ``batch`` is less than 1, ``flops_per_mac`` neither 1 nor 2.
+        """
+        if batch < 1:
+            raise ValueError(f"a batch has at least one sample, not {batch}")
+        rule = rule_text(flops_per_mac)
+        flow = flow_of(program)
+        counted = count_flow(flow)
+        rows = _layer_rows(layer_counts(flow, counted), call_sites, batch, flops_per_mac)
+        ops = _op_rows(counted, batch, flops_per_mac)
+        return cls(
+            layers=_table(rows, WORK_COLUMNS),
+            ops=_table(ops, OP_COLUMNS),
+            coverage=coverage_of(counted),
+            rule=rule,
+            totals={name: _sum(row[name] for row in rows) for name in (*WORK_COLUMNS, "params")},
+            known={name: _known(row[name] for row in rows) for name in (*WORK_COLUMNS, "params")},
+            batch=batch,
+        )
+
+
+def coverage_of(counts: Iterable[OpCount]) -> Coverage:
+    """Operations that run, how many have a count of multiplications, and which types do not."""
+    running = [count for count in counts if count.live]
+    unknown = Counter(c.type for c in running if total([(c.times, c.work.mults)]) is None)
+    return Coverage(len(running) - unknown.total(), len(running), dict(unknown.most_common()))
+
+
+def _layer_rows(
+    layers: dict[str | None, LayerCount],
+    sites: Sequence[CallSite],
+    batch: int,
+    flops_per_mac: int,
+) -> list[dict[str, Any]]:
+    nothing = LayerCount(0, 0, 0, 0, 0, 0, 0, 0)
+    rows = [
+        {
+            "path": site.path,
+            "name": site.name,
+            "type": site.type,
+            "call": site.call,
+            "depth": site.depth,
+            "output_shape": site.output_shape,
+            "params": site.params,
+            **_work(layers.get(site.path, nothing), batch, flops_per_mac),
+        }
+        for site in sites
+    ]
+    outside = layers.get(None)
+    if outside is not None and any(getattr(outside, name) != 0 for name in WORK_COLUMNS):
+        described = {"path": OUTSIDE, "name": OUTSIDE, "type": None, "call": 1, "depth": 0}
+        described |= {"output_shape": None, "params": 0}
+        rows.append({**described, **_work(outside, batch, flops_per_mac)})
+    return rows
+
+
+def _work(layer: LayerCount, batch: int, flops_per_mac: int) -> dict[str, Any]:
+    row = {name: _share(getattr(layer, name), batch) for name in WORK_COLUMNS}
+    row["flops"] = _share(_flops(layer.flops, layer.macs, flops_per_mac), batch)
+    return {**row, "note": "; ".join(layer.notes) or None}
+
+
+def _op_rows(counts: Iterable[OpCount], batch: int, flops_per_mac: int) -> list[dict[str, Any]]:
+    rows = []
+    for count in counts:
+        if not count.live:
+            continue
+        work = {name: total([(count.times, getattr(count.work, name))]) for name in OP_COLUMNS}
+        work["flops"] = _flops(work["flops"], work["macs"], flops_per_mac)
+        row: dict[str, Any] = {
+            "op": count.key,
+            "op_type": count.type,
+            "layer": count.owner,
+            "calls": count.times,
+        }
+        row |= {name: _share(value, batch) for name, value in work.items()}
+        rows.append({**row, "note": count.note})
+    return rows
+
+
+def _flops(flops: int | None, macs: int | None, flops_per_mac: int) -> int | None:
+    """Operations with a multiply-accumulate at ``flops_per_mac`` instead of two."""
+    if flops is None or macs is None:
+        return None
+    return flops - (2 - flops_per_mac) * macs
+
+
+def _share(amount: int | None, batch: int) -> int | float | None:
+    """Per sample: an integer where the batch divides it."""
+    if amount is None:
+        return None
+    share = Fraction(amount, batch)
+    return share.numerator if share.denominator == 1 else float(share)
+
+
+def _sum(values: Iterable[int | float | None]) -> int | float | None:
+    listed = list(values)
+    return None if None in listed else _known(listed)
+
+
+def _known(values: Iterable[int | float | None]) -> int | float:
+    return sum(value for value in values if value is not None)
+
+
+def _table(rows: list[dict[str, Any]], numeric: tuple[str, ...]) -> pd.DataFrame:
+    """Columns that are whole or null throughout are Int64, the others Float64."""
+    table: pd.DataFrame = pd.DataFrame(rows)
+    for name in (*numeric, "calls", "call", "depth", "params"):
+        if name in table:
+            whole = all(value is None or isinstance(value, int) for value in table[name])
+            table[name] = pd.array([row[name] for row in rows], "Int64" if whole else "Float64")
+    return table
