@@ -1,0 +1,249 @@
+"""The executions of operations in a trace, and what surrounds them, as columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tftrace.attribution.intervals import enclosing
+from tftrace.attribution.spans import Spans, spans
+from tftrace.parsers import StatNames, Trace
+
+Int = npt.NDArray[np.int64]
+
+WINDOW = "tftrace window"
+STEP = "tftrace step"
+STATS = StatNames(
+    ints=("id", "step_num", "_pt", "_p", "_ct", "_c", "program_id"),
+    strings=("hlo_op", "hlo_module", "name", "kernel_type", "tf_function_call"),
+)
+
+_OP = re.compile(r"([A-Za-z0-9.][A-Za-z0-9_.\\/>-]*):([A-Z_][A-Za-z0-9_]*)$")
+_FUNCTION = "EagerLocalExecute: "
+_PROCESS = "ExecutorState::Process"
+_RUN = "FunctionRun"
+_ASYNC = "ExecutorState::ProcessAsync::Start"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Executions of the predict function, in time order.
+
+    ``function`` is the name in the trace (``__inference_…_225``), ``id`` the executor's step id.
+    """
+
+    id: Int
+    function: list[str]
+    start: Int
+    end: Int
+
+
+@dataclass(frozen=True)
+class Executions:
+    """One entry per execution of an operation inside the window; times in ps since the base.
+
+    ``event`` is the index in the trace; ``run`` the index of the run of the predict function
+    that it belongs to, -1 outside the model; ``op`` and ``type`` are codes into ``ops`` and
+    ``types``; ``hlo`` is the XLA module, -1 (into ``modules``) for TensorFlow's own kernels.
+    """
+
+    event: Int
+    line: Int
+    start: Int
+    end: Int
+    run: Int
+    op: Int
+    type: Int
+    hlo: Int
+    ops: list[str]
+    types: list[str]
+    modules: list[str]
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The measured stretch of the trace: [start, end) in ps, and the line that drives it."""
+
+    start: int
+    end: int
+    line: int
+
+
+def find_window(trace: Trace) -> Window | None:
+    """The window that the tracer marked, or None in a trace from elsewhere."""
+    found = named(trace, lambda name: name == WINDOW)
+    if not len(found):
+        return None
+    event = found[-1]
+    start = int(trace.events.start_ps[event])
+    duration = int(trace.events.duration_ps[event])
+    return Window(start, start + duration, int(trace.events.line[event]))
+
+
+def whole_window(trace: Trace) -> Window:
+    """The window of a trace without marks: from its first to its last event."""
+    host = named(trace, lambda _: True)
+    start = trace.events.start_ps[host]
+    end = start + trace.events.duration_ps[host]
+    runs = named(trace, lambda name: name == _RUN)
+    driver = trace.events.line[runs[0]] if len(runs) else trace.events.line[host[0]]
+    return Window(int(start.min()), int(end.max()), int(driver))
+
+
+def find_runs(trace: Trace, window: Window, functions: set[str] | None) -> Runs:
+    """Runs of the model's functions inside the window.
+
+    Args:
+        functions: names of the traced predict functions; None takes every function that the
+            window's own thread runs.
+    """
+    events = trace.events
+    runs = _inside(trace, named(trace, lambda name: name == _RUN), window)
+    calls = named(trace, lambda name: name.startswith(_FUNCTION))
+    at = _enclosing_event(trace, runs, calls)
+    names = [
+        trace.event_name(int(e)).removeprefix(_FUNCTION) if e >= 0 else "" for e in at.tolist()
+    ]
+    mine = [
+        i
+        for i, name in enumerate(names)
+        if (name in functions if functions is not None else name)
+        and (functions is not None or events.line[runs[i]] == window.line)
+    ]
+    mine.sort(key=lambda i: int(events.start_ps[runs[i]]))
+    chosen = runs[np.array(mine, np.int64)]
+    call = at[np.array(mine, np.int64)]
+    return Runs(
+        id=events.stats["id"].at(chosen),
+        function=[names[i] for i in mine],
+        start=events.start_ps[call],
+        end=events.start_ps[call] + events.duration_ps[call],
+    )
+
+
+def find_executions(trace: Trace, window: Window, runs: Runs) -> Executions:
+    """Every execution of an operation, a kernel of XLA, or a call that runs as one kernel."""
+    events = trace.events
+    parts = (
+        named(trace, lambda name: _OP.match(name) is not None),
+        named(trace, lambda name: name == _ASYNC),
+        np.setdiff1d(
+            events.stats["hlo_op"].events, named(trace, lambda name: name.startswith("end: "))
+        ),
+    )
+    found = _inside(trace, np.sort(np.concatenate(parts)), window)
+    process = named(trace, lambda name: name == _PROCESS)
+    within = _enclosing_event(trace, found, process)
+    ids = np.where(within >= 0, events.stats["id"].at(np.maximum(within, 0)), 0)
+    run = _lookup(ids, runs.id)
+    hlo = events.stats["hlo_module"].at(found).astype(np.int64)
+    # XLA's kernels also run on worker threads, outside any executor: they belong to the run
+    # during which they started.
+    late = (hlo >= 0) & (run < 0) & (len(runs.id) > 0)
+    during = np.searchsorted(runs.start, events.start_ps[found], side="right") - 1
+    run = np.where(late, during, run)
+    names, types = _op_names(trace, found)
+    ops, op = np.unique(names, return_inverse=True)
+    kinds, kind = np.unique(types, return_inverse=True)
+    start = events.start_ps[found]
+    return Executions(
+        event=found,
+        line=events.line[found].astype(np.int64),
+        start=start,
+        end=start + events.duration_ps[found],
+        run=run,
+        op=op.astype(np.int64),
+        type=kind.astype(np.int64),
+        hlo=hlo,
+        ops=[str(o) for o in ops],
+        types=[str(k) for k in kinds],
+        modules=trace.strings,
+    )
+
+
+def executor_spans(trace: Trace, runs: Runs, executions: Executions) -> Spans:
+    """When the executor was at work for the model: from a run's first to its last trace."""
+    events = trace.events
+    process = named(trace, lambda name: name == _PROCESS)
+    ids = events.stats["id"].at(process)
+    process = process[_lookup(ids, runs.id) >= 0]
+    run = np.r_[executions.run, _lookup(events.stats["id"].at(process), runs.id)]
+    start = np.r_[executions.start, events.start_ps[process]]
+    end = np.r_[executions.end, events.start_ps[process] + events.duration_ps[process]]
+    first = np.full(len(runs.id), np.iinfo(np.int64).max)
+    last = np.zeros(len(runs.id), np.int64)
+    known = run >= 0
+    np.minimum.at(first, run[known], start[known])
+    np.maximum.at(last, run[known], end[known])
+    return spans(first, last)
+
+
+def named(trace: Trace, wanted: Callable[[str], bool]) -> Int:
+    """Indices of the host's events whose name is wanted."""
+    return trace.where(lambda plane, name: plane.name.startswith("/host:CPU") and wanted(name))
+
+
+def event_spans(trace: Trace, events: Int) -> Spans:
+    """The time that the events cover."""
+    start = trace.events.start_ps[events]
+    return spans(start, start + trace.events.duration_ps[events])
+
+
+def _inside(trace: Trace, found: Int, window: Window) -> Int:
+    start = trace.events.start_ps[found]
+    return found[(start >= window.start) & (start < window.end)]
+
+
+def _enclosing_event(trace: Trace, inner: Int, outer: Int) -> Int:
+    """The event of ``outer`` that encloses each of ``inner`` on its line, -1 without."""
+    events = trace.events
+    if not len(inner) or not len(outer):
+        return np.full(len(inner), -1, np.int64)
+    start = events.start_ps[outer]
+    at = enclosing(
+        events.line[inner].astype(np.int64),
+        events.start_ps[inner],
+        events.line[outer].astype(np.int64),
+        start,
+        start + events.duration_ps[outer],
+    )
+    return np.where(at >= 0, outer[np.maximum(at, 0)], -1)
+
+
+def _lookup(ids: Int, known: Int) -> Int:
+    """Position of each id in ``known``, -1 where it is not."""
+    if not len(known):
+        return np.full(len(ids), -1, np.int64)
+    order = np.argsort(known, kind="stable")
+    place = np.minimum(np.searchsorted(known[order], ids), len(known) - 1)
+    return np.where(known[order][place] == ids, order[place], -1)
+
+
+def _op_names(trace: Trace, found: Int) -> tuple[list[str], list[str]]:
+    """Operation name and type of each execution."""
+    events = trace.events
+    full = trace.names(found)
+    hlo = events.stats["hlo_op"].at(found)
+    call = events.stats["name"].at(found)
+    kind = events.stats["kernel_type"].at(found)
+    names, types = [], []
+    for i, text in enumerate(full):
+        match = _OP.match(text)
+        if hlo[i] >= 0:
+            names.append(trace.strings[hlo[i]])
+            types.append("XLA")
+        elif text == _ASYNC and call[i] >= 0:
+            names.append(trace.strings[call[i]])
+            types.append(trace.strings[kind[i]] if kind[i] >= 0 else "PartitionedCall")
+        else:
+            assert match is not None
+            names.append(match[1])
+            types.append(match[2])
+    return names, types

@@ -1,0 +1,186 @@
+"""Which traced operations an executed kernel stands for, read from the graphs, not from names.
+
+The optimiser keeps the name of the operation whose value a node computes, and invents names for
+nodes that compute something new. So a kept name is a fixed point: what lies before it in the traced
+graph, back to the next fixed points, and is no longer there, was fused into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS, flat_name
+
+K = TypeVar("K", bound=Hashable)
+
+WORKLESS = frozenset(
+    ("Const", "Identity", "IdentityN", "NoOp", "Placeholder", "StopGradient", "Snapshot")
+)
+"""Types whose presence in a fused kernel says nothing."""
+
+
+@dataclass(frozen=True)
+class TracedOps:
+    """The traced operations in columns: flat key, type, indices of inputs, and whether needed."""
+
+    key: Sequence[str]
+    type: Sequence[str]
+    inputs: Sequence[Sequence[int]]
+    live: Sequence[bool]
+
+
+@dataclass(frozen=True)
+class KernelNodes:
+    """The optimised graph in columns: name, type, and names of the inputs."""
+
+    name: Sequence[str]
+    type: Sequence[str]
+    inputs: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Members:
+    """The operations that a kernel does the work of, costliest not implied.
+
+    ``counts`` is False for a kernel that only helps another: the work of the members is
+    counted at that other kernel.
+    """
+
+    ops: tuple[int, ...]
+    counts: bool = True
+
+
+def members_of_kernels(ops: TracedOps, kernels: KernelNodes) -> dict[str, Members]:
+    """Members of every kernel, by flat kernel name.
+
+    A kernel without members (a switch of a loop, say) has an empty tuple.
+    """
+    index = {key: i for i, key in enumerate(ops.key)}
+    names = [flat_name(name) for name in kernels.name]
+    types = dict(zip(names, kernels.type, strict=True))
+    inputs = {
+        name: [flat_name(i) for i in sources]
+        for name, sources in zip(names, kernels.inputs, strict=True)
+    }
+    covered = _inside_calls(ops, index, types)
+    kept = {name: index[name] for name in names if name in index}
+    fixed = set(kept.values()) | set(covered)
+    new = [name for name in names if name not in kept]
+    aliases = _aliases(ops, inputs, kept, new, fixed)
+    fixed |= set(aliases.values())
+
+    result: dict[str, Members] = {}
+    for name, op in (*kept.items(), *aliases.items()):
+        inner = [i for i, call in covered.items() if call == op]
+        found = inner or _walk_back(ops, op, fixed)
+        result[name] = Members(tuple(i for i in found if ops.type[i] not in WORKLESS))
+    consumers = _consumers(inputs)
+    for name in new:
+        if name not in result:
+            result[name] = Members(_downstream(name, consumers, result, set()), counts=False)
+    return result
+
+
+def _inside_calls(ops: TracedOps, index: dict[str, int], types: dict[str, str]) -> dict[int, int]:
+    """Operations inside a call that runs as one kernel (XLA, noinline) -> the call's index."""
+    calls = [
+        (key + "/", i)
+        for key, i in index.items()
+        if ops.type[i] in (*CALLS, *LOOPS, *BRANCHES) and types.get(key) == ops.type[i]
+    ]
+    covered: dict[int, int] = {}
+    for prefix, call in calls:
+        for key, i in index.items():
+            if key.startswith(prefix) and ops.live[i]:
+                covered.setdefault(i, call)
+    return covered
+
+
+def _walk_back(ops: TracedOps, start: int, fixed: set[int]) -> list[int]:
+    """``start`` and what lies before it up to the next fixed points, nearest first."""
+    found = [start]
+    seen = {start}
+    for op in found:
+        for source in ops.inputs[op]:
+            if source not in fixed and source not in seen and ops.live[source]:
+                seen.add(source)
+                found.append(source)
+    return found
+
+
+def _aliases(
+    ops: TracedOps,
+    inputs: dict[str, list[str]],
+    kept: dict[str, int],
+    new: list[str],
+    fixed: set[int],
+) -> dict[str, int]:
+    """New kernels that compute the value of a dropped operation: both rest on the same leaves.
+
+    Rewriting ``(x*m + s) + r`` to ``AddN(r, x*m) + s`` drops both additions and names two new
+    nodes; the last of them rests on all three leaves, as the last dropped addition does.
+    """
+    if not new:
+        return {}
+    dropped = [
+        i
+        for i in range(len(ops.key))
+        if i not in fixed and ops.live[i] and ops.type[i] not in WORKLESS
+    ]
+    of_op = _leaf_sets(dropped, lambda i: ops.inputs[i], lambda i: i if i in fixed else None)
+    of_new = _leaf_sets(new, lambda n: inputs.get(n, []), kept.get)
+    # Later entries win: of several with the same leaves the most downstream is the value.
+    by_leaves = {leaves: op for op, leaves in of_op.items() if len(leaves) > 1}
+    last_new = {leaves: name for name, leaves in of_new.items()}
+    return {name: by_leaves[leaves] for leaves, name in last_new.items() if leaves in by_leaves}
+
+
+def _leaf_sets(
+    items: Iterable[K], sources: Callable[[K], Iterable[K]], leaf: Callable[[K], int | None]
+) -> dict[K, frozenset[int]]:
+    """The fixed points that each item rests on; recursion ends at them and at loops."""
+    wanted = list(items)
+    inside = set(wanted)
+    result: dict[K, frozenset[int]] = {}
+
+    def leaves(item: K, path: tuple[K, ...]) -> frozenset[int]:
+        if item in result:
+            return result[item]
+        found: set[int] = set()
+        for source in sources(item):
+            at = leaf(source)
+            if at is not None:
+                found.add(at)
+            elif source in inside and source not in path:
+                found |= leaves(source, (*path, item))
+        result[item] = frozenset(found)
+        return result[item]
+
+    for item in wanted:
+        leaves(item, ())
+    return result
+
+
+def _consumers(inputs: dict[str, list[str]]) -> dict[str, list[str]]:
+    consumers: dict[str, list[str]] = {}
+    for name, sources in inputs.items():
+        for source in sources:
+            consumers.setdefault(source, []).append(name)
+    return consumers
+
+
+def _downstream(
+    name: str, consumers: dict[str, list[str]], known: dict[str, Members], seen: set[str]
+) -> tuple[int, ...]:
+    """Members of the nearest consumers that have any: a helper works for whom it feeds."""
+    seen.add(name)
+    for consumer in consumers.get(name, []):
+        if consumer in seen:
+            continue
+        found = known[consumer].ops if consumer in known else ()
+        found = found or _downstream(consumer, consumers, known, seen)
+        if found:
+            return found
+    return ()

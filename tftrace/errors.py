@@ -1,0 +1,5 @@
+"""What can go wrong in a way that the user can mend."""
+
+
+class TftraceError(Exception):
+    """A failure with one line that says what to do; the command line exits with code 2."""

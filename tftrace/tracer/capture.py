@@ -1,0 +1,213 @@
+"""The measurement itself: record, warm up, time, trace; ends in a whole run folder or none."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tftrace.errors import TftraceError
+from tftrace.tracer.functions import Captured, Reference, captured_functions, events_per_step
+from tftrace.tracer.inputs import samples_of, take
+from tftrace.tracer.keras_model import borrowed, jit_compiled, step_marker, steps_per_execution
+from tftrace.tracer.latency import Latency, measure
+from tftrace.tracer.manifest import build_manifest, write_manifest
+from tftrace.tracer.recorder import Recording, record_calls
+from tftrace.tracer.session import (
+    WINDOW,
+    Session,
+    new_run_folder,
+    profiler_session,
+    scratch_folder,
+)
+from tftrace.tracer.tf_private import collect_graphs
+
+Progress = Callable[[str], None]
+Finish = Callable[[Path], None]
+
+_EVENT_BUDGET = 400_000
+_JIT = {"auto": None, "on": True, "off": False}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to measure.
+
+    ``warmup`` passes run before anything is timed (one more, the first, traces the graph);
+    ``samples`` limits the data; ``trace_batches`` limits the traced pass, None lets the size of
+    the expected trace decide and 0 means all.
+    """
+
+    batch_size: int = 32
+    repeats: int = 5
+    warmup: int = 1
+    jit: str = "auto"
+    all_ops: bool = False
+    samples: int | None = None
+    trace_batches: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises TftraceError on a value that cannot be meant."""
+        if self.batch_size < 1:
+            raise TftraceError("the batch size must be at least 1")
+        if self.repeats < 0 or self.warmup < 0:
+            raise TftraceError("repeats and warm-up passes cannot be negative")
+        if self.samples is not None and self.samples < 1:
+            raise TftraceError("samples must be at least 1")
+        if self.jit not in _JIT:
+            raise TftraceError(f"jit is one of {', '.join(_JIT)}, not {self.jit!r}")
+
+
+def capture(
+    model: Any,
+    x: Any,
+    options: Options,
+    out: Path,
+    finish: Finish,
+    progress: Progress = lambda _: None,
+    source: str | None = None,
+) -> Path:
+    """Measure and trace ``model.predict(x)``.
+
+    Args:
+        x: what ``predict`` takes: an array, a list or a mapping of arrays.
+        out: folder that holds the runs; ``tensorboard --logdir`` opens it.
+        finish: called with the folder before it gets its final name.
+        source: where the model came from, for the record.
+
+    Returns: the run folder, whole.
+
+    Raises:
+        TftraceError: the model cannot be traced, ``out`` not written, a profiler already runs.
+    """
+    if options.samples is not None:
+        x = take(x, min(options.samples, samples_of(x)))
+    if getattr(model, "run_eagerly", False):
+        raise TftraceError(
+            "the model runs eagerly, and eager calls record no operations; "
+            "compile it with run_eagerly=False"
+        )
+    run = _Predict(model, options.batch_size)
+    with scratch_folder(out) as scratch, borrowed(model, _JIT[options.jit]):
+        progress("tracing the graph")
+        recording, reference, functions = _record(model, run, x)
+        if options.warmup:
+            progress("warming up")
+        for _ in range(options.warmup):
+            run(x)
+        if options.repeats:
+            progress(f"measuring latency, {options.repeats} passes")
+        latency = measure(lambda: run(x), options.repeats) if options.repeats else None
+        traced_x = _traced_part(x, run, options, functions)
+        progress("tracing one pass")
+        session, traced_ms = _trace(run, traced_x, scratch, options.all_ops)
+        progress("writing the run")
+        facts = _facts(model, x, traced_x, options, session, latency, traced_ms, source)
+        manifest = build_manifest(model, recording, reference, functions, facts)
+        folder = _write(scratch, session, manifest)
+        finish(folder)
+        name = datetime.now().strftime("%Y_%m_%d_%H_%M_%S") + "-" + _safe(model.name)
+        return new_run_folder(out, name, folder)
+
+
+@dataclass(frozen=True)
+class _Predict:
+    """``model.predict`` with the run's settings."""
+
+    model: Any
+    batch_size: int
+
+    def __call__(self, x: Any, callbacks: list[Any] | None = None) -> Any:
+        return self.model.predict(x, batch_size=self.batch_size, verbose=0, callbacks=callbacks)
+
+
+def _record(model: Any, run: _Predict, x: Any) -> tuple[Recording, Reference, list[Captured]]:
+    """Trace the predict function on every batch shape that ``x`` will give it."""
+    per_call = run.batch_size * steps_per_execution(model)
+    count = samples_of(x)
+    # One full call, then the remainder: the same signatures in the same order as the real pass.
+    first = take(x, per_call + count % per_call) if count > per_call else x
+    with record_calls(model) as recording, collect_graphs() as collection:
+        run(first)
+    if not recording.roots:
+        raise TftraceError("predict traced no graph: does the model override predict?")
+    reference, functions = captured_functions(model, recording, collection, first, run.batch_size)
+    return recording, reference, functions
+
+
+def _traced_part(x: Any, run: _Predict, options: Options, functions: list[Captured]) -> Any:
+    """All of ``x``, or its first batches when the trace would grow too large to write."""
+    count = samples_of(x)
+    if options.trace_batches == 0:
+        return x
+    batches = options.trace_batches
+    if batches is None:
+        batches = max(8, int(_EVENT_BUDGET / max(1.0, events_per_step(functions))))
+    return take(x, min(count, batches * run.batch_size))
+
+
+def _trace(run: _Predict, x: Any, scratch: Path, all_ops: bool) -> tuple[Session, float]:
+    marker = step_marker(run.model)
+    with profiler_session(scratch, all_ops) as session:
+        begin = time.perf_counter()
+        with tf.profiler.experimental.Trace(WINDOW):
+            run(x, [marker])
+        traced_ms = (time.perf_counter() - begin) * 1e3
+    return session, traced_ms
+
+
+def _facts(
+    model: Any,
+    x: Any,
+    traced_x: Any,
+    options: Options,
+    session: Session,
+    latency: Latency | None,
+    traced_ms: float,
+    source: str | None,
+) -> dict[str, Any]:
+    """Everything about the run that is not about the graph."""
+    count, traced = samples_of(x), samples_of(traced_x)
+    measured = latency.to_dict() if latency else {"median_ms": None, "iqr_ms": None, "min_ms": None}
+    return {
+        "source": source,
+        "run": {
+            "samples": count,
+            "batch_size": options.batch_size,
+            "steps": -(-count // options.batch_size),
+            "steps_per_execution": steps_per_execution(model),
+            "repeats": options.repeats,
+            "warmup": options.warmup,
+            "jit": jit_compiled(model),
+            "trace": {
+                "samples": traced,
+                "steps": -(-traced // options.batch_size),
+                "whole": traced == count,
+                "level": session.level,
+                "note": session.level_note,
+            },
+        },
+        "latency": {"all_ms": [], **measured, "traced_ms": traced_ms},
+    }
+
+
+def _write(scratch: Path, session: Session, manifest: dict[str, Any]) -> Path:
+    """Put trace and manifest together, under the profiler's own host name."""
+    assert session.trace is not None
+    folder = scratch / "run"
+    folder.mkdir()
+    trace = folder / session.trace.name
+    shutil.move(session.trace, trace)
+    host = trace.name.removesuffix(".xplane.pb")
+    write_manifest(folder / f"{host}.tftrace.json", manifest)
+    return folder
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "_.-" else "_" for c in name)[:60]

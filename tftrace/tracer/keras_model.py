@@ -1,0 +1,73 @@
+"""The few facts about a model's predict path that differ from model to model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from tftrace.tracer.session import STEP
+
+_MISSING = object()
+
+
+@contextmanager
+def borrowed(model: Any, jit: bool | None = None) -> Iterator[None]:
+    """Let the block have the model's predict function built anew, then give the old one back.
+
+    Args:
+        jit: compile predict with XLA or not; None keeps what the model would do by itself.
+
+    The model leaves as it came, also after an exception: same predict function, same
+    ``jit_compile``, same ``stop_predicting``.
+    """
+    kept = {
+        name: model.__dict__.get(name, _MISSING)
+        for name in ("predict_function", "_jit_compile", "stop_predicting")
+    }
+    try:
+        model.predict_function = None
+        if jit is not None:
+            model.jit_compile = jit
+        yield
+    finally:
+        for name, value in kept.items():
+            if value is _MISSING:
+                model.__dict__.pop(name, None)
+            else:
+                setattr(model, name, value)
+
+
+def jit_compiled(model: Any) -> bool:
+    """Whether predict is compiled with XLA; asking leaves the model's setting unresolved."""
+    kept = getattr(model, "_jit_compile", None)
+    answer = bool(model.jit_compile)
+    if hasattr(model, "_jit_compile"):
+        model._jit_compile = kept
+    return answer
+
+
+def steps_per_execution(model: Any) -> int:
+    """Batches that one call of the predict function runs."""
+    return int(getattr(model, "steps_per_execution", 1) or 1)
+
+
+def step_marker(model: Any) -> Any:
+    """A callback that draws each batch as a step in the trace."""
+    import keras
+
+    class StepMarker(keras.callbacks.Callback):  # type: ignore[misc]
+        """Open a trace event at a batch's begin and close it at its end."""
+
+        def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
+            """Open the step; ``_r`` makes the profiler's own pages count it as a root."""
+            self._event = tf.profiler.experimental.Trace(STEP, step_num=batch, _r=1)
+            self._event.__enter__()
+
+        def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+            """Close the step."""
+            self._event.__exit__(None, None, None)
+
+    return StepMarker()

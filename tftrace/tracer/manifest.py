@@ -1,0 +1,143 @@
+"""What the tracer learned, as JSON: the one file that everything to the right reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tftrace.counts.count import OpCount
+from tftrace.counts.layers import layer_counts
+from tftrace.counts.rule import rule_text
+from tftrace.counts.tables import coverage_of
+from tftrace.tracer.functions import Captured, Reference
+from tftrace.tracer.inputs import input_names
+from tftrace.tracer.recorder import Recording
+from tftrace.version import __version__
+
+SCHEMA = 1
+_PACKAGES = ("tensorflow", "keras", "tf_keras", "numpy", "tensorboard-plugin-profile")
+
+
+def build_manifest(
+    model: Any,
+    recording: Recording,
+    reference: Reference,
+    functions: list[Captured],
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """The manifest as plain data; ``facts`` has the keys source, run and latency."""
+    paths = list(recording.sites)
+    return {
+        "schema": SCHEMA,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": _versions(),
+        "machine": _machine(),
+        "model": _model(model, facts["source"]),
+        "run": facts["run"],
+        "latency": facts["latency"],
+        "counting": _counting(reference),
+        "sites": [asdict(site) for site in recording.sites.values()],
+        "functions": [_function(f, {p: i for i, p in enumerate(paths)}) for f in functions],
+    }
+
+
+def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """Write it compactly; graphs make up most of it."""
+    path.write_text(json.dumps(manifest, separators=(",", ":"), allow_nan=False))
+
+
+def _counting(reference: Reference) -> dict[str, Any]:
+    """The rule, what it covers, and the work per call site over ``batch`` samples."""
+    layers = layer_counts(reference.flow, reference.counts)
+    return {
+        "rule": rule_text(),
+        "coverage": asdict(coverage_of(reference.counts)),
+        "batch": reference.batch,
+        "layers": {path: asdict(work) for path, work in layers.items() if path is not None},
+        "outside": asdict(layers[None]) if None in layers else None,
+    }
+
+
+def _function(captured: Captured, sites: dict[str, int]) -> dict[str, Any]:
+    """One traced function in columns; inputs and owners as indices, -1 for none."""
+    counts = captured.counts
+    position = {c.key: i for i, c in enumerate(counts)}
+    return {
+        "name": captured.name,
+        "batch": captured.batch,
+        "counted_batch": captured.counted_batch,
+        "ops": {
+            "key": [c.key for c in counts],
+            "type": [c.type for c in counts],
+            "owner": [-1 if c.owner is None else sites[c.owner] for c in counts],
+            "times": [c.times for c in counts],
+            "live": [int(c.live) for c in counts],
+            "inputs": [[position[e.name] for e in captured.flow.ops[c.key].inputs] for c in counts],
+            "work": [_work(c) for c in counts],
+        },
+        "kernels": {
+            "name": [k.name for k in captured.kernels],
+            "type": [k.type for k in captured.kernels],
+            "inputs": [list(k.inputs) for k in captured.kernels],
+        },
+    }
+
+
+def _work(count: OpCount) -> dict[str, Any]:
+    return {k: v for k, v in asdict(count.work).items() if v is not None}
+
+
+def _versions() -> dict[str, str]:
+    found = {"tftrace": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _machine() -> dict[str, Any]:
+    cores = os.cpu_count()
+    return {
+        "cpu": _cpu_name(),
+        "cores": cores,
+        # TensorFlow says 0 for "as many as there are cores".
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads() or cores,
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads() or cores,
+        "devices": [d.name for d in tf.config.list_physical_devices()],
+        "platform": sys.platform,
+    }
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _model(model: Any, source: str | None) -> dict[str, Any]:
+    inputs = list(getattr(model, "inputs", None) or [])
+    names = input_names(model) if inputs else []
+    return {
+        "name": model.name,
+        "class": type(model).__name__,
+        "source": source,
+        "params": int(model.count_params()) if model.built else None,
+        "inputs": [
+            {"name": n, "shape": list(t.shape), "dtype": str(t.dtype)}
+            for n, t in zip(names, inputs, strict=True)
+        ],
+    }

@@ -1,0 +1,104 @@
+"""Load a Keras model from disk, with an answer for everything that is not one."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tftrace.errors import TftraceError
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def load_model(path: Path, unsafe: bool = False, custom: Sequence[str] = ()) -> Any:
+    """The Keras 3 model saved at ``path`` (``.keras`` or ``.h5``), not compiled for training.
+
+    Args:
+        path: file written by ``model.save``; files of Keras 2 load too.
+        unsafe: allow arbitrary code inside the file (Lambda layers).
+        custom: ``module`` or ``module:name`` to import, registering custom layers.
+
+    Raises:
+        TftraceError: anything that keeps the model from loading, and what to do about it.
+    """
+    import keras
+
+    check_model_file(path)
+    objects = import_custom(custom)
+    try:
+        return keras.models.load_model(
+            path, custom_objects=objects, compile=False, safe_mode=not unsafe
+        )
+    except Exception as error:
+        # Keras raises a dozen types here, all meaning: this file does not load.
+        raise TftraceError(_explain(path, error)) from error
+
+
+def check_model_file(path: Path) -> None:
+    """Refuse what cannot be a saved Keras model.
+
+    Raises:
+        TftraceError: missing, empty, a SavedModel folder, or of another format.
+    """
+    if not path.exists():
+        raise TftraceError(f"no model file {path}")
+    if path.is_dir():
+        if (path / "saved_model.pb").exists():
+            raise TftraceError(
+                f"{path} is a SavedModel: it has graphs but no Keras layers to attribute time to; "
+                "save the model with model.save('model.keras')"
+            )
+        raise TftraceError(f"{path} is a folder; give a .keras or .h5 file")
+    if path.stat().st_size == 0:
+        raise TftraceError(f"{path} is empty (0 bytes)")
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise TftraceError(f"{path}: unknown model format; give a .keras or .h5 file")
+    with path.open("rb") as file:
+        head = file.read(8)
+    whole = zipfile.is_zipfile(path) if path.suffix == ".keras" else head == _HDF5
+    if not whole:
+        raise TftraceError(f"{path} is not a whole {path.suffix} file; it may be truncated")
+
+
+def import_custom(custom: Sequence[str]) -> dict[str, Any]:
+    """Import the user's modules; returns the objects named with ``module:name``.
+
+    Raises:
+        TftraceError: the module or the name does not exist.
+    """
+    objects: dict[str, Any] = {}
+    if custom and "" not in sys.path:
+        sys.path.insert(0, "")  # as `python -m` does: modules beside the caller
+    for item in custom:
+        module_name, _, name = item.partition(":")
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError as error:
+            raise TftraceError(f"--custom {item}: {error}") from error
+        if name:
+            if not hasattr(module, name):
+                raise TftraceError(f"--custom {item}: {module_name} has no {name}")
+            objects[name] = getattr(module, name)
+        else:
+            objects.update({k: v for k, v in vars(module).items() if isinstance(v, type)})
+    return objects
+
+
+def _explain(path: Path, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "No model config found" in text or "No model found" in text:
+        return f"{path} holds weights only; save the whole model with model.save(...)"
+    if "Could not locate" in text or "Unknown layer" in text or "Unknown object" in text:
+        return (
+            f"{path} uses a class that Keras does not know; name the module that registers it "
+            f"with --custom module: {text[:200]}"
+        )
+    if "unsafe" in text.lower() or "safe_mode" in text:
+        return f"{path} holds Python code (a Lambda); if you trust the file, add --unsafe"
+    if "truncated" in text or "unable to open file" in text.lower():
+        return f"{path} is truncated or damaged"
+    return f"{path} does not load: {text[:300]}"

@@ -1,0 +1,151 @@
+"""TensorFlow's graphs as plain data: the tracer's half of the seam with counting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tftrace.graph import Edge, Graph, Node, Program, TensorSpec
+from tftrace.tracer.recorder import CallSite, Recording, record_calls
+from tftrace.tracer.tf_private import function_graph
+
+_SMALL = 64
+_FUNCTION_ATTRS = ("f", "cond", "body", "then_branch", "else_branch", "branches")
+
+
+def trace_model(
+    model: Any, input_shapes: Sequence[Sequence[int]] | None = None
+) -> tuple[Program, list[CallSite]]:
+    """Trace ``model(inputs, training=False)`` without running it.
+
+    Args:
+        model: a built Keras model, or a subclassed one when ``input_shapes`` is given.
+        input_shapes: one full shape (batch first) per input in the model's order; by default
+            the model's own with batch 1.
+
+    Returns: the program and its call sites in execution order.
+
+    Raises:
+        ValueError: a shape is missing, has the wrong rank, or leaves a dimension open.
+    """
+    specs = input_specs(model, input_shapes)
+    with record_calls(model) as recording:
+        concrete = tf.function(lambda x: model(x, training=False)).get_concrete_function(specs)
+    return program_of(concrete.graph, recording), list(recording.sites.values())
+
+
+def input_specs(model: Any, input_shapes: Sequence[Sequence[int]] | None) -> Any:
+    """TensorSpecs in the structure that the model's call expects.
+
+    Raises:
+        ValueError: as in :func:`trace_model`.
+    """
+    declared = getattr(model, "inputs", None)
+    if not declared:
+        if input_shapes is None:
+            raise ValueError("the model declares no inputs; give input_shapes")
+        specs = [tf.TensorSpec(tuple(shape), model.input_dtype) for shape in input_shapes]
+        return specs[0] if len(specs) == 1 else specs
+    if input_shapes is None:
+        input_shapes = [(1, *tensor.shape[1:]) for tensor in declared]
+    if len(input_shapes) != len(declared):
+        raise ValueError(f"the model has {len(declared)} inputs, {len(input_shapes)} shapes given")
+    specs = [_spec(t, shape) for t, shape in zip(declared, input_shapes, strict=True)]
+    structure = getattr(model, "_inputs_struct", None)
+    if structure is None:
+        return specs[0] if len(specs) == 1 else specs
+    return tf.nest.pack_sequence_as(structure, specs)
+
+
+def _spec(tensor: Any, shape: Sequence[int]) -> tf.TensorSpec:
+    declared = tuple(tensor.shape)
+    if len(shape) != len(declared):
+        raise ValueError(f"input {tensor.name} has shape {declared}, got {tuple(shape)}")
+    if any(d is None for d in shape):
+        raise ValueError(f"input {tensor.name} leaves its size open {declared}; give input_shapes")
+    if any(d is not None and d != s for d, s in zip(declared[1:], shape[1:], strict=True)):
+        raise ValueError(f"input {tensor.name} has shape {declared}, got {tuple(shape)}")
+    return tf.TensorSpec(tuple(shape), tensor.dtype)
+
+
+def program_of(graph: Any, recording: Recording, root: str | None = None) -> Program:
+    """The FuncGraph ``graph`` and all functions it reaches, with owners from ``recording``."""
+    name = root or graph.name
+    functions: dict[str, Graph] = {}
+    pending: list[tuple[str, Any]] = [(name, graph)]
+    while pending:
+        function, func_graph = pending.pop()
+        if function in functions or func_graph is None:
+            continue
+        functions[function] = _convert(function, func_graph, recording.owners(func_graph))
+        for node in functions[function].nodes.values():
+            pending += [(f, function_graph(func_graph, f)) for f in _called(node)]
+    return Program(name, functions)
+
+
+def _called(node: Node) -> list[str]:
+    called: list[str] = []
+    for key in _FUNCTION_ATTRS:
+        value = node.attrs.get(key)
+        called += value if isinstance(value, list) else [value] if isinstance(value, str) else []
+    return called
+
+
+def _convert(name: str, graph: Any, owners: Mapping[str, str]) -> Graph:
+    nodes = {op.name: _node(op, owners.get(op.name)) for op in graph.get_operations()}
+    return Graph(
+        name=name,
+        nodes=nodes,
+        inputs=tuple(t.op.name for t in graph.inputs),
+        outputs=tuple(Edge(t.op.name, t.value_index) for t in graph.outputs),
+        controls=tuple(op.name for op in graph.control_outputs),
+    )
+
+
+def _node(op: Any, owner: str | None) -> Node:
+    outputs = tuple(_tensor_spec(t) for t in op.outputs)
+    return Node(
+        name=op.name,
+        type=op.type,
+        inputs=tuple(Edge(t.op.name, t.value_index) for t in op.inputs),
+        controls=tuple(c.name for c in op.control_inputs),
+        outputs=outputs,
+        attrs={a.name: _plain(op.get_attr(a.name)) for a in op.op_def.attr if a.name != "value"},
+        value=_static_value(op, outputs),
+        owner=owner,
+    )
+
+
+def _tensor_spec(tensor: Any) -> TensorSpec:
+    shape = tensor.shape
+    known = None if shape.rank is None else tuple(shape.as_list())
+    return TensorSpec(tensor.dtype.name, known)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, tf.DType):
+        return value.name
+    if isinstance(value, tf.TensorShape):
+        return None if value.rank is None else value.as_list()
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, bool | int | float | str) or value is None:
+        return value
+    # NameAttrList names a function; other messages (tensors, shapes) carry nothing to count.
+    return getattr(value, "name", None)
+
+
+def _static_value(op: Any, outputs: tuple[TensorSpec, ...]) -> Any:
+    """Value of output 0 where it is static, small and numeric, as nested lists."""
+    if not outputs or outputs[0].size is None or outputs[0].size > _SMALL:
+        return None
+    integral = outputs[0].dtype in ("int32", "int64", "bool")
+    if not integral and not (op.type == "Const" and outputs[0].dtype.startswith("float")):
+        return None
+    value = tf.get_static_value(op.outputs[0])
+    return None if value is None else np.asarray(value).tolist()

@@ -1,0 +1,126 @@
+"""Every private door of TensorFlow that tftrace uses, each with what to do when it is shut.
+
+``tests/tracer/test_tf_private.py`` is the canary: it fails when a TensorFlow release closes one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+log = logging.getLogger("tftrace")
+
+_LEVEL_SYMBOL = "_ZN3tsl8profiler8internal13g_trace_levelE"
+_WHILE_TRACING = 2
+_ALL_OPS = 3
+
+
+class GraphCollection:
+    """The optimised graphs of every function first run inside ``collect_graphs``."""
+
+    def __init__(self) -> None:
+        self.functions: list[tuple[Any, Any]] = []
+        """(graph before, graph after optimisation) as GraphDefs, in order of first run."""
+
+
+@contextmanager
+def collect_graphs() -> Iterator[GraphCollection]:
+    """Collect what the graph optimiser makes of each function first run inside.
+
+    Yields an object that is filled on exit. Where the door is shut it stays empty, and kernels
+    are then matched to traced operations by name alone.
+    """
+    collection = GraphCollection()
+    context = _eager_context()
+    if context is None:
+        yield collection
+        return
+    context.enable_graph_collection()
+    try:
+        yield collection
+        metadata = context.export_run_metadata()
+        collection.functions = [
+            (f.pre_optimization_graph, f.post_optimization_graph) for f in metadata.function_graphs
+        ]
+    finally:
+        context.disable_graph_collection()
+
+
+def _eager_context() -> Any:
+    try:
+        from tensorflow.python.eager import context as eager
+    except ImportError:
+        log.warning("this TensorFlow hides its optimised graphs; fused kernels keep their names")
+        return None
+    context = eager.context()
+    context.ensure_initialized()
+    wanted = ("enable_graph_collection", "export_run_metadata", "disable_graph_collection")
+    if not all(hasattr(context, name) for name in wanted):
+        log.warning("this TensorFlow hides its optimised graphs; fused kernels keep their names")
+        return None
+    return context
+
+
+def function_graph(graph: Any, name: str) -> Any:
+    """The FuncGraph of function ``name`` known to ``graph``, or None when it has none.
+
+    A function that exists only as a definition (loaded from a SavedModel) is rebuilt from it.
+    """
+    lookup = getattr(graph, "_get_function", None)
+    function = lookup(name) if lookup is not None else None
+    if function is not None and getattr(function, "graph", None) is not None:
+        return function.graph
+    for definition in graph.as_graph_def().library.function:
+        if definition.signature.name == name:
+            from tensorflow.python.framework import function_def_to_graph
+
+            return function_def_to_graph.function_def_to_graph(definition)
+    return None
+
+
+def concrete_functions(function: Any) -> list[tuple[str, Any]]:
+    """(name, FuncGraph) of every trace of a ``tf.function``, oldest first; [] when hidden."""
+    lister = getattr(function, "_list_all_concrete_functions", None)
+    if lister is None:
+        return []
+    return [(_text(concrete.name), concrete.graph) for concrete in lister()]
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def record_every_op() -> str | None:
+    """Raise the running profiler session to the level at which every kernel is recorded.
+
+    The session's options cannot do it (TensorFlow ignores them), so the process-wide level is
+    set: one exported atomic int, -1 when idle and 2 while tracing. TensorFlow resets it when
+    the session stops.
+
+    Returns: None on success, else the reason why the level was left alone.
+    """
+    library = _framework_library()
+    if library is None:
+        return "TensorFlow's framework library was not found"
+    try:
+        level = ctypes.c_int.in_dll(library, _LEVEL_SYMBOL)
+    except ValueError:
+        return "this TensorFlow does not export its trace level"
+    if level.value != _WHILE_TRACING:
+        return f"the trace level is {level.value}, not {_WHILE_TRACING}: no profiler session runs"
+    level.value = _ALL_OPS
+    return None
+
+
+def _framework_library() -> ctypes.CDLL | None:
+    from pathlib import Path
+
+    for folder in (Path(tf.sysconfig.get_lib()), Path(tf.__file__).parent):
+        for path in sorted(folder.glob("libtensorflow_framework.so*")):
+            return ctypes.CDLL(str(path))
+    return None
