@@ -81,11 +81,11 @@ class StatColumn:
     """One stat over the events that bear it.
 
     Attributes:
-        events: int64, ascending indices of the bearing events.
+        events: int32, ascending indices of the bearing events.
         values: the values, as long as `events`: int64, or int32 codes into `Trace.strings`.
     """
 
-    events: Int64Array
+    events: Int32Array
     values: npt.NDArray[Any]
 
     def dense(self, length: int, missing: int | None = None) -> npt.NDArray[Any]:

@@ -1,0 +1,238 @@
+"""Decode the events of scanned lines into columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tftrace.parsers import wire
+from tftrace.parsers.errors import MalformedTrace
+from tftrace.parsers.lines import CHUNK, IdTable, LineHead, in_threads
+from tftrace.parsers.trace import Events, Int64Array, Plane, StatColumn, StatNames
+from tftrace.parsers.trace_file import TraceFile
+
+_BATCH = 1 << 16  # events decoded per call: the size of the stats' scratch
+_MAX_EVENTS = 1 << 31  # event indices of stat columns are int32
+
+
+@dataclass
+class _Scratch:
+    """Where the kernel puts the stats of a batch: arrays by slot, the last slot occurrences."""
+
+    event: npt.NDArray[np.int32]
+    value: Int64Array
+    length: npt.NDArray[np.int32]
+    counts: Int64Array
+
+    @classmethod
+    def of(cls, stats: StatNames) -> _Scratch:
+        slots = len(stats.ints) + len(stats.strings) + 1
+        return cls(
+            np.empty((slots, _BATCH), np.int32),
+            np.empty((slots, _BATCH), np.int64),
+            np.empty((len(stats.strings), _BATCH), np.int32),
+            np.zeros(slots, np.int64),
+        )
+
+
+@dataclass
+class _Part:
+    """A stat over a batch: events, values, and for strings lengths (-1: the value is an id)."""
+
+    events: npt.NDArray[np.int32]
+    values: Int64Array
+    lengths: npt.NDArray[np.int32] | None
+    plane: int
+
+
+@dataclass
+class _Columns:
+    """The columns that every event has, allocated once; lines fill their slices."""
+
+    metadata_id: Int64Array
+    start_ps: Int64Array
+    duration_ps: Int64Array
+    stat_ids: list[IdTable]
+
+
+def read_columns(
+    file: TraceFile, heads: list[LineHead], stats: StatNames, threads: int | None
+) -> tuple[Events, list[str], int]:
+    """(events, strings that their codes refer to, smallest line timestamp in ns).
+
+    Raises:
+        MalformedTrace: an event is not one.
+        OverflowError: there are 2**31 events or more.
+    """
+    counts = [head.events for head in heads]
+    total = sum(counts)
+    if total >= _MAX_EVENTS:
+        raise OverflowError(f"{total} events are more than fit into one table; read parts")
+    base_ns = min((head.timestamp_ns for head in heads), default=0)
+    columns = _Columns(
+        np.empty(total, np.int64),
+        np.empty(total, np.int64),
+        np.empty(total, np.int64),
+        [_stat_ids(plane, stats) for plane in file.planes],
+    )
+    firsts = np.cumsum([0, *counts])[:-1].tolist()
+
+    def read(item: tuple[LineHead, int]) -> list[list[_Part]]:
+        return _read_line(file, *item, base_ns, columns, stats)
+
+    parts_by_line = in_threads(read, zip(heads, firsts, strict=True), threads)
+    by_slot: list[list[_Part]] = [
+        [part for line in parts_by_line for part in line[slot]]
+        for slot in range(len(stats.ints) + len(stats.strings) + 1)
+    ]
+    del parts_by_line
+    occurrences = _occurrences(by_slot.pop(), total)
+    codes = _Codes(file)
+    columns_by_name = {}
+    for name, parts in zip(stats.ints + stats.strings, by_slot, strict=True):
+        columns_by_name[name] = _join(parts, codes if name in stats.strings else None)
+        parts.clear()
+    events = Events(
+        line=np.repeat(np.arange(len(heads), dtype=np.int32), counts),
+        metadata_id=columns.metadata_id,
+        start_ps=columns.start_ps,
+        duration_ps=columns.duration_ps,
+        occurrences=occurrences,
+        stats=columns_by_name,
+    )
+    return events, list(codes.code_of), base_ns
+
+
+def _stat_ids(plane: Plane, stats: StatNames) -> IdTable:
+    slots = {name: slot for slot, name in enumerate(stats.ints + stats.strings)}
+    return IdTable.of({key: slots[name] for key, name in plane.stat_names.items() if name in slots})
+
+
+def _read_line(
+    file: TraceFile,
+    head: LineHead,
+    first: int,
+    base_ns: int,
+    columns: _Columns,
+    stats: StatNames,
+) -> list[list[_Part]]:
+    """Fill a line's slices of the columns; its stats by slot."""
+    from tftrace.parsers import kernels
+
+    scratch = _Scratch.of(stats)
+    parts: list[list[_Part]] = [[] for _ in range(len(scratch.counts))]
+    ids = columns.stat_ids[head.plane]
+    origin = _wrap((head.timestamp_ns - base_ns) * 1000)
+    index, pos, released = first, head.start, head.start
+    while pos < head.end:
+        scratch.counts[:] = 0
+        index, pos = kernels.read_events(
+            file.data,
+            pos,
+            head.end,
+            index,
+            origin,
+            ids.table,
+            ids.keys,
+            ids.values,
+            columns.metadata_id,
+            columns.start_ps,
+            columns.duration_ps,
+            len(stats.ints),
+            scratch.event,
+            scratch.value,
+            scratch.length,
+            scratch.counts,
+        )
+        if pos < 0:
+            raise MalformedTrace(-1 - pos, "an event that is none")
+        _keep(scratch, parts, head.plane, len(stats.ints))
+        if pos - released > CHUNK:
+            file.release(released, pos)
+            released = pos
+    file.release(released, head.end)
+    return parts
+
+
+def _keep(scratch: _Scratch, parts: list[list[_Part]], plane: int, ints: int) -> None:
+    for slot, count in enumerate(scratch.counts.tolist()):
+        if count:
+            texts = ints <= slot < len(parts) - 1
+            parts[slot].append(
+                _Part(
+                    scratch.event[slot, :count].copy(),
+                    scratch.value[slot, :count].copy(),
+                    scratch.length[slot - ints, :count].copy() if texts else None,
+                    plane,
+                )
+            )
+
+
+def _occurrences(parts: list[_Part], total: int) -> Int64Array:
+    if not parts:
+        return np.broadcast_to(np.int64(1), total)
+    column = np.ones(total, np.int64)
+    for part in parts:
+        column[part.events] = part.values
+    return column
+
+
+def _join(parts: list[_Part], codes: _Codes | None) -> StatColumn:
+    """One column from the parts; with `codes`, of strings."""
+    events = _concatenate([part.events for part in parts], np.int32)
+    if codes is None:
+        return StatColumn(events, _concatenate([part.values for part in parts], np.int64))
+    values = _concatenate([codes.encode(part) for part in parts], np.int32)
+    known = values >= 0
+    return StatColumn(events[known], values[known])
+
+
+def _concatenate(arrays: list[npt.NDArray[Any]], dtype: Any) -> npt.NDArray[Any]:
+    return np.concatenate(arrays) if arrays else np.empty(0, dtype)
+
+
+class _Codes:
+    """Gives every distinct string of the trace a number."""
+
+    def __init__(self, file: TraceFile) -> None:
+        self.code_of: dict[str, int] = {}
+        self._view = file.view
+        self._planes = file.planes
+        self._by_bytes: dict[bytes, int] = {}
+
+    def encode(self, part: _Part) -> npt.NDArray[np.int32]:
+        """The codes of a batch of texts and references; -1 for references to nothing."""
+        assert part.lengths is not None
+        codes = np.empty(len(part.values), np.int32)
+        references = part.lengths < 0
+        ids, inverse = np.unique(part.values[references], return_inverse=True)
+        names = self._planes[part.plane].stat_names
+        known = [self._code(names[key]) if key in names else -1 for key in ids.tolist()]
+        codes[references] = np.array(known, np.int32)[inverse]
+        texts = np.flatnonzero(~references)
+        codes[texts] = [
+            self._text_code(at, length)
+            for at, length in zip(
+                part.values[texts].tolist(), part.lengths[texts].tolist(), strict=True
+            )
+        ]
+        return codes
+
+    def _code(self, string: str) -> int:
+        return self.code_of.setdefault(string, len(self.code_of))
+
+    def _text_code(self, at: int, length: int) -> int:
+        raw = bytes(self._view[at : at + length])
+        code = self._by_bytes.get(raw)
+        if code is None:
+            code = self._code(wire.text(self._view, at, at + length))
+            self._by_bytes[raw] = code
+        return code
+
+
+def _wrap(value: int) -> int:
+    """The low 64 bits of `value`, as a signed number."""
+    return (value + 2**63) % 2**64 - 2**63
