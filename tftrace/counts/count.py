@@ -90,12 +90,13 @@ def _is_float(op: FlatOp) -> bool:
 
 
 def _is_neutral(op: FlatOp) -> bool:
-    """``x * 1``, as in the swish of beta 1; TensorFlow's optimiser takes it out."""
-    if op.node.type != "Mul":
+    """``x * 1`` (the swish of beta 1) and ``x / 1``; TensorFlow's optimiser takes them out."""
+    if op.node.type not in ("Mul", "RealDiv"):
         return False
     shape = op.node.outputs[0].shape
-    pairs = zip(op.input_values, reversed(op.sources), strict=True)
-    return any(value == 1 and other.shape == shape for value, other in pairs)
+    left, right = op.input_values
+    by_one = right == 1 and op.sources[0].shape == shape
+    return by_one or (op.node.type == "Mul" and left == 1 and op.sources[1].shape == shape)
 
 
 def _scaled(work: Work, share: Fraction) -> Work:
