@@ -156,17 +156,18 @@ def _slot(key, table, keys, slots):
 
 
 @kernel
-def scan_line(data, pos, end, others):
+def scan_line(data, pos, stop, end, others):
     """Count a line's events and note where its other fields lie, without looking into events.
 
     `others`: int64 array to fill with the positions of fields that are not events.
-    Returns (events, number of other fields, position): the position is `end`, or that of the next
-    field when `others` is full, or `-1 - position` of a field that is not whole.
+    Returns (events, number of other fields, position): the position is that of the first field
+    at or behind `stop`, or of the next field when `others` is full, or `-1 - position` of a field
+    that is not whole.
     """
     buf = _Raw(pointer(data), len(data))
     events = 0
     found = 0
-    while pos < end:
+    while pos < stop:
         tag, after = _tag(buf, pos, end)
         if after >= 0:
             after = _skip(buf, tag, after, end)
@@ -326,3 +327,94 @@ def read_events(
         index += 1
         pos = event_end
     return index, pos
+
+
+@kernel
+def total_events(
+    data,
+    pos,
+    stop,
+    end,
+    table,
+    keys,
+    slots,
+    occurrences,
+    total,
+    nested,
+    open_ends,
+    open_slots,
+    state,
+):
+    """Add up the events of a line that start before `stop`, keeping none of them.
+
+    `table`, `keys`, `slots` give the slot of an event's metadata id, -1 to leave it out. By slot:
+    `occurrences`, `total` (duration), `nested` (the part of it in which another event that counts
+    ran inside, on the same line), all added to.
+    `open_ends`, `open_slots` is the stack of enclosing events, `state` (depth, last start, whether
+    `nested` is not to be trusted: the line is not sorted, or nested too deeply); these carry over
+    from call to call.
+    Returns the position, as in `scan_line`.
+    """
+    buf = _Raw(pointer(data), len(data))
+    depth = state[0]
+    while pos < stop:
+        tag, after = _tag(buf, pos, end)
+        if after < 0:
+            return -1 - pos
+        if tag != EVENT_TAG:
+            after = _skip(buf, tag, after, end)
+            if after < 0:
+                return -1 - pos
+            pos = after
+            continue
+        at, event_end = _length(buf, after, end)
+        if event_end < 0:
+            return -1 - pos
+        pos = event_end
+        kind_id = np.int64(0)
+        start = np.int64(0)
+        length = np.int64(0)
+        count = np.int64(1)
+        aggregated = False
+        while at < event_end:
+            failed = at
+            tag, after = _tag(buf, at, event_end)
+            if after < 0:
+                return -1 - failed
+            if tag == _EVENT_METADATA_ID:
+                kind_id, at = _varint(buf, after, event_end)
+            elif tag == _EVENT_OFFSET:
+                start, at = _varint(buf, after, event_end)
+                aggregated = False
+            elif tag == _EVENT_DURATION:
+                length, at = _varint(buf, after, event_end)
+            elif tag == _EVENT_OCCURRENCES:
+                count, at = _varint(buf, after, event_end)
+                aggregated = True
+            else:
+                at = _skip(buf, tag, after, event_end)
+            if at < 0:
+                return -1 - failed
+        slot = _slot(kind_id, table, keys, slots)
+        if slot < 0:
+            continue
+        total[slot] += length
+        occurrences[slot] += count if aggregated else 1
+        if aggregated:  # no place in time, so no nesting
+            continue
+        if start < state[1]:
+            state[2] = 1
+        state[1] = start
+        while depth > 0 and open_ends[depth - 1] <= start:
+            depth -= 1
+        if depth > 0:
+            inside = min(start + length, open_ends[depth - 1]) - start
+            nested[open_slots[depth - 1]] += inside
+        if depth == len(open_ends):
+            state[2] = 1
+        else:
+            open_ends[depth] = start + length
+            open_slots[depth] = slot
+            depth += 1
+    state[0] = depth
+    return pos

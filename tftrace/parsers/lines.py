@@ -15,7 +15,7 @@ from tftrace.parsers import wire
 from tftrace.parsers.errors import MalformedTrace, TruncatedTrace
 from tftrace.parsers.trace_file import LineRange, TraceFile
 
-CHUNK = 16 << 20
+CHUNK = 4 << 20
 """Bytes of a line after which the reader lets go of the mapped pages behind it."""
 
 _DIRECT_IDS = 1 << 20
@@ -66,8 +66,11 @@ def scan_line(file: TraceFile, line: LineRange) -> LineHead:
     fields_at = np.empty(64, np.int64)
     events, pos = 0, line.start
     number, name, display_name, timestamp_ns = 0, "", "", 0
-    while True:
-        counted, found, pos = kernels.scan_line(file.data, pos, end, fields_at)
+    while pos < end:
+        start = pos
+        counted, found, pos = kernels.scan_line(
+            file.data, pos, min(pos + CHUNK, end), end, fields_at
+        )
         events += counted
         for at in fields_at[:found].tolist():
             tag, first, last = next(wire.fields(file.view, at, end))
@@ -79,13 +82,11 @@ def scan_line(file: TraceFile, line: LineRange) -> LineHead:
                 timestamp_ns = wire.signed(first)
             elif tag == _DISPLAY_NAME:
                 display_name = wire.text(file.view, first, last)
-        if pos < 0 and line.end > size:  # cut: keep what is whole
-            end = -1 - pos
-        elif pos < 0:
+        if pos < 0 and line.end <= size:
             raise MalformedTrace(-1 - pos, "a field that does not fit into its line")
-        if pos < 0 or pos == end:
-            break
-    file.release(line.start, end)
+        if pos < 0:  # the line is cut: keep what is whole
+            pos = end = -1 - pos
+        file.release(start, pos)
     return LineHead(line.plane, number, name, display_name, timestamp_ns, events, line.start, end)
 
 

@@ -1,0 +1,205 @@
+"""The per-op timing table of a raw trace: no manifest, no layers, no event kept in memory.
+
+What counts as an op is what TensorFlow's own profile page counts (xprof's `framework_op_stats`):
+on the plane `/host:CPU`, events named `scope/op:Type`, events named `Iterator::…` (input pipeline,
+type `Dataset`), and JAX primitives; everything else on a host thread is the runtime's own doing.
+On a device plane, the kernels and copies of its streams, under the op that launched them; derived
+lines (`TensorFlow Ops`, `Steps`, …) repeat the same time and are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tftrace.parsers.columns import read_columns
+from tftrace.parsers.errors import MalformedTrace
+from tftrace.parsers.lines import CHUNK, IdTable, LineHead, in_threads, scan_lines
+from tftrace.parsers.trace import Int64Array, Plane, StatNames
+from tftrace.parsers.trace_file import Source, TraceFile, open_trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HOST_PLANE = "/host:CPU"
+_OP_STATS = ("tf_op", "annotation", "level 0")  # the newest writers' first
+_DEVICE_STATS = StatNames((), _OP_STATS)
+_MAX_DEPTH = 1024  # of ops within ops on one thread
+
+_OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_./>-]*", re.ASCII)
+_OP_TYPE = re.compile(r"[A-Z_][a-zA-Z0-9_]*", re.ASCII)
+_JAX_TYPE = re.compile(r"[a-z_][a-z0-9_]*(\[.*\])?", re.ASCII)
+
+
+def op_totals(source: Source, *, salvage: bool = False, threads: int | None = None) -> pd.DataFrame:
+    """One row per op, type and plane of a trace file (a path, or its bytes), longest first.
+
+    Columns: `op`, `op_type`, `plane`, `device` (`host` or `device`), `occurrences`, `total_ms` (sum
+    of durations: concurrent ops overlap), `mean_us`, and `self_ms`, without the time in which other
+    ops ran inside on the same thread; null where a thread's events are not in order of time.
+
+    Raises:
+        EmptyTrace, TruncatedTrace, MalformedTrace, OSError: as `read_trace`; `salvage` likewise.
+    """
+    import pandas as pd
+
+    file = open_trace(source, _DEVICE_STATS.__contains__)
+    heads = scan_lines(file, threads, salvage)
+    rows = [*_host_rows(file, heads, threads), *_device_rows(file, heads, threads)]
+    table: pd.DataFrame = pd.DataFrame(
+        rows, columns=["op", "op_type", "plane", "device", *_NUMBERS]
+    )
+    table = table.astype({"occurrences": "int64", "total_ps": "int64", "self_ps": "float64"})
+    table["total_ms"] = table.pop("total_ps") / 1e9
+    table["mean_us"] = table["total_ms"] * 1e3 / table["occurrences"]
+    table["self_ms"] = table.pop("self_ps") / 1e9
+    longest_first = np.argsort(-table["total_ms"].to_numpy(), kind="stable")
+    table = table.iloc[longest_first].reset_index(drop=True)
+    return table
+
+
+_NUMBERS = ["occurrences", "total_ps", "self_ps"]
+_Row = tuple[str, str, str, str, int, int, float]
+
+
+def parse_op_name(name: str) -> tuple[str, str] | None:
+    """(op, type) of a host event's name by xprof's rules; None for what is no op.
+
+    `dense/MatMul:MatMul` -> (`dense/MatMul`, `MatMul`); `Iterator::Root` -> (itself, `Dataset`).
+    """
+    op, colon, kind = name.partition(":")
+    if not colon:
+        return None
+    if op == "Iterator":
+        return name, "Dataset"
+    if _OP_NAME.fullmatch(op) and _OP_TYPE.fullmatch(kind):
+        return op, kind
+    if _JAX_TYPE.fullmatch(kind):
+        return op, kind.partition("[")[0]
+    return None
+
+
+@dataclass
+class _Totals:
+    """By op: occurrences, duration and its nested part, in ps; whether nesting is unknown."""
+
+    occurrences: Int64Array
+    total: Int64Array
+    nested: Int64Array
+    unsorted: bool
+
+    @classmethod
+    def zeros(cls, length: int) -> _Totals:
+        occurrences, total, nested = np.zeros((3, length), np.int64)
+        return cls(occurrences, total, nested, unsorted=False)
+
+
+def _host_rows(file: TraceFile, heads: list[LineHead], threads: int | None) -> list[_Row]:
+    rows: list[_Row] = []
+    for number, plane in enumerate(file.planes):
+        if plane.name == HOST_PLANE:
+            lines = [head for head in heads if head.plane == number]
+            rows += _plane_rows(file, plane, lines, threads)
+    return rows
+
+
+def _plane_rows(
+    file: TraceFile, plane: Plane, heads: list[LineHead], threads: int | None
+) -> list[_Row]:
+    ops: dict[tuple[str, str], int] = {}
+    slots = {}
+    for key, name in plane.event_names.items():
+        op = parse_op_name(name)
+        if op is not None:
+            slots[key] = ops.setdefault(op, len(ops))
+    ids = IdTable.of(slots)
+    by_line = in_threads(lambda head: _total_line(file, head, ids, len(ops)), heads, threads)
+    occurrences = np.zeros(len(ops), np.int64)
+    total = np.zeros(len(ops), np.int64)
+    own = np.zeros(len(ops), np.float64)
+    for line in by_line:
+        occurrences += line.occurrences
+        total += line.total
+        own += line.total - line.nested
+        if line.unsorted:
+            own[line.occurrences > 0] = np.nan
+    return [
+        (*op, plane.name, "host", int(occurrences[slot]), int(total[slot]), float(own[slot]))
+        for op, slot in ops.items()
+        if occurrences[slot]
+    ]
+
+
+def _total_line(file: TraceFile, head: LineHead, ids: IdTable, length: int) -> _Totals:
+    from tftrace.parsers import kernels
+
+    totals = _Totals.zeros(length)
+    open_ends = np.empty(_MAX_DEPTH, np.int64)
+    open_slots = np.empty(_MAX_DEPTH, np.int64)
+    state = np.array([0, np.iinfo(np.int64).min, 0])
+    pos = head.start
+    while pos < head.end:
+        start = pos
+        pos = kernels.total_events(
+            file.data,
+            pos,
+            min(pos + CHUNK, head.end),
+            head.end,
+            ids.table,
+            ids.keys,
+            ids.values,
+            totals.occurrences,
+            totals.total,
+            totals.nested,
+            open_ends,
+            open_slots,
+            state,
+        )
+        if pos < 0:
+            raise MalformedTrace(-1 - pos, "an event that is none")
+        file.release(start, pos)
+    totals.unsorted = bool(state[2])
+    return totals
+
+
+def _device_rows(file: TraceFile, heads: list[LineHead], threads: int | None) -> list[_Row]:
+    """Kernels and copies by the op that launched them, each stream's events as they are."""
+    streams = [
+        head
+        for head in heads
+        if file.planes[head.plane].name.startswith("/device:") and head.name.startswith("Stream")
+    ]
+    events, strings, _ = read_columns(file, streams, _DEVICE_STATS, threads)
+    launched_by = np.full(len(events), -1, np.int32)
+    for stat in reversed(_OP_STATS):
+        column = events.stats[stat]
+        launched_by[column.events] = column.values
+    occurrences: Counter[tuple[str, str, str]] = Counter()
+    total: Counter[tuple[str, str, str]] = Counter()
+    kinds = np.stack(
+        [events.line.astype(np.int64), events.metadata_id, launched_by.astype(np.int64)], axis=1
+    )
+    unique, inverse = np.unique(kinds, axis=0, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    for row, (line, key, code) in enumerate(unique.tolist()):
+        plane = file.planes[streams[line].plane]
+        members = inverse == row
+        op = (*_launching_op(plane, key, strings[code] if code >= 0 else None), plane.name)
+        occurrences[op] += int(events.occurrences[members].sum())
+        total[op] += int(events.duration_ps[members].sum())
+    return [(*op, "device", occurrences[op], total[op], float(total[op])) for op in occurrences]
+
+
+def _launching_op(plane: Plane, key: int, annotation: str | None) -> tuple[str, str]:
+    """(op, type) of a device event: from its stats, its metadata's, or its own name."""
+    of_kind = plane.event_stats.get(key, {})
+    for stat in _OP_STATS:
+        if annotation is None and stat in of_kind:
+            annotation = str(of_kind[stat])
+    name = annotation or plane.event_names.get(key, "")
+    name = name.partition("#")[0]  # behind it TensorFlow appends `key=value` pairs
+    return parse_op_name(name) or (name, "")
