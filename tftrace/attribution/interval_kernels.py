@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.parsers.jit import kernel
+from tftrace.parsers.jit import inlined, kernel
 
 
 @kernel
@@ -114,6 +114,35 @@ def enclosing(
         while depth > 0 and (line[stack[depth - 1]] != on or end[stack[depth - 1]] <= now):
             depth -= 1
         found[point] = stack[depth - 1] if depth > 0 else -1
+
+
+@kernel
+def match_unique_ids(identity: Any, asked: Any, found: Any) -> Any:
+    """Fill `found` with the index of each asked id, or -1; False if an id is there twice."""
+    bits = 1
+    while (1 << bits) < 2 * len(identity):
+        bits += 1
+    mask = (np.int64(1) << bits) - 1
+    table = np.full(mask + 1, -1, np.int32)
+    for i in range(len(identity)):
+        place = _hash(identity[i]) & mask
+        while table[place] >= 0:
+            if identity[table[place]] == identity[i]:
+                return False
+            place = (place + 1) & mask
+        table[place] = i
+    for i in range(len(asked)):
+        place = _hash(asked[i]) & mask
+        while table[place] >= 0 and identity[table[place]] != asked[i]:
+            place = (place + 1) & mask
+        found[i] = table[place]
+    return True
+
+
+@inlined
+def _hash(identity: Any) -> Any:
+    """Multiplicative hashing, the upper half of the product: ids may be small numbers."""
+    return np.int64((np.uint64(identity) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32))
 
 
 @kernel

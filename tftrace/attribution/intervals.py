@@ -180,29 +180,29 @@ def thread_pool_roots(
     region_start, region_id = _int64(regions[1]), _int64(regions[3])
     _check_lengths(record_line, record_time, record_id)
     _check_lengths(region_start, region_id)
-    record = np.empty(len(region_id), np.int64)
-    interval_kernels.match_ids(
-        np.lexsort((record_time, record_id)),
-        record_id,
-        record_time,
-        np.lexsort((region_start, region_id)),
-        region_id,
-        region_start,
-        record,
-    )
-    matched = np.flatnonzero(record >= 0)
-    origin_line, origin_time = record_line[record[matched]], record_time[record[matched]]
-    op = enclosing(origin_line, origin_time, *ops)
-    outer = enclosing(origin_line, origin_time, *regions[:3])
+    op = enclosing(record_line, record_time, *ops)
+    outer = enclosing(record_line, record_time, *regions[:3])
     op_start = np.append(_int64(ops[1]), _NEVER)[op]
     outer_start = np.append(region_start, _NEVER)[outer]
-    root = np.full(len(region_id), -1, np.int64)
-    parent = np.full(len(region_id), -1, np.int64)
-    by_op = (op >= 0) & (op_start >= outer_start)
-    root[matched[by_op]] = op[by_op]
-    parent[matched[~by_op]] = outer[~by_op]
-    interval_kernels.follow(parent, root)
+    op[op_start < outer_start] = -1  # the op is around the region
+    record = _match(record_id, record_time, region_id, region_start)
+    root = np.append(op, -1)[record]
+    interval_kernels.follow(np.append(outer, -1)[record], root)
     return root
+
+
+def _match(
+    identity: Int64Array, time: Int64Array, asked: Int64Array, asked_time: Int64Array
+) -> Int64Array:
+    """Per asked id, the latest with that id that is not later, else the earliest; -1 without."""
+    from tftrace.attribution import interval_kernels
+
+    found = np.empty(len(asked), np.int64)
+    if not interval_kernels.match_unique_ids(identity, asked, found):
+        by_id = np.lexsort((time, identity))
+        asked_by_id = np.lexsort((asked_time, asked))
+        interval_kernels.match_ids(by_id, identity, time, asked_by_id, asked, asked_time, found)
+    return found
 
 
 _NEVER = np.iinfo(np.int64).min  # index -1 finds it at the end of an array it was appended to

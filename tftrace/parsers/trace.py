@@ -72,6 +72,8 @@ class StatNames:
         return name in self.ints or name in self.strings
 
 
+_MAX_TABLE = 1 << 20  # metadata ids below it are looked up in a table
+
 DEFAULT_STATS = StatNames()
 NO_STATS = StatNames((), ())
 
@@ -241,21 +243,35 @@ class Trace:
         return result
 
     def where(self, wanted: Callable[[Plane, str], bool]) -> Int64Array:
-        """Indices, ascending, of the events for which `wanted(plane, event name)` holds.
+        """Indices, ascending, of the events for which `wanted(plane, event name)` holds."""
+        return np.flatnonzero(self.classify(wanted))
 
-        `wanted` is asked once per line and event name, not once per event.
+    def classify(self, kind_of: Callable[[Plane, str], int]) -> npt.NDArray[np.int8]:
+        """`kind_of(plane, event name)` of every event, as int8.
+
+        It is asked once per plane and name, not once per event; of names that events of the plane
+        do not bear, too.
         """
-        parts = []
-        for line in self.lines:
-            plane = self.planes[line.plane]
-            kinds = self.events.metadata_id[line.events]
-            chosen = [
-                kind
-                for kind in np.unique(kinds)
-                if wanted(plane, plane.event_names.get(int(kind), ""))
-            ]
-            parts.append(np.flatnonzero(np.isin(kinds, chosen)) + line.first)
-        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+        kinds = np.empty(len(self.events), np.int8)
+        for number, plane in enumerate(self.planes):
+            lines = [line for line in self.lines if line.plane == number and line.count]
+            if not lines:
+                continue
+            unnamed = kind_of(plane, "")
+            answers = {key: kind_of(plane, name) for key, name in plane.event_names.items()}
+            for line in lines:
+                ids = self.events.metadata_id[line.events]
+                if ids.min() >= 0 and ids.max() < _MAX_TABLE:
+                    table = np.full(int(ids.max()) + 1, unnamed, np.int8)
+                    for key, answer in answers.items():
+                        if 0 <= key < len(table):
+                            table[key] = answer
+                    kinds[line.events] = table[ids]
+                else:
+                    unique, inverse = np.unique(ids, return_inverse=True)
+                    known = [answers.get(key, unnamed) for key in unique.tolist()]
+                    kinds[line.events] = np.array(known, np.int8)[inverse]
+        return kinds
 
     def string(self, code: int) -> str | None:
         """The string behind a code of a string stat; None for -1."""
