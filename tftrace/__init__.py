@@ -1,1 +1,55 @@
-"""Where the time of model.predict goes, layer by layer, beside the multiplications."""
+"""Where the time of model.predict goes, layer by layer, beside the multiplications.
+
+    profile = tftrace.profile(model, x, batch_size=32)
+    profile.layers          # one row per layer: time, multiplications, bytes
+    print(profile)          # the report
+
+Importing tftrace imports neither TensorFlow nor pandas; the names below load when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tftrace.errors import TftraceError
+from tftrace.version import __version__
+
+if TYPE_CHECKING:
+    from tftrace.counting import count
+    from tftrace.counts import OpRecord, Work, register_count
+    from tftrace.profiling import Profile, load, profile
+    from tftrace.tracing import trace
+
+_HOMES = {
+    "OpRecord": "tftrace.counts",
+    "Profile": "tftrace.profiling",
+    "Work": "tftrace.counts",
+    "count": "tftrace.counting",
+    "load": "tftrace.profiling",
+    "profile": "tftrace.profiling",
+    "register_count": "tftrace.counts",
+    "trace": "tftrace.tracing",
+}
+
+__all__ = [
+    "OpRecord",
+    "Profile",
+    "TftraceError",
+    "Work",
+    "__version__",
+    "count",
+    "load",
+    "profile",
+    "register_count",
+    "trace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tftrace' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    # Found once; later look-ups do not come here.
+    globals()[name] = value
+    return value

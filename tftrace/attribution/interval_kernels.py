@@ -13,6 +13,10 @@ import numpy as np
 
 from tftrace.parsers.jit import inlined, kernel
 
+# What an event is to `walk_pool`.
+OP, RECORD, START, STOP = 1, 2, 3, 4
+NO_ID = np.iinfo(np.int64).min
+
 
 @kernel
 def is_ordered(line: Any, start: Any, end: Any) -> Any:
@@ -210,3 +214,81 @@ def pair(order: Any, line: Any, time: Any, opens: Any, closed_at: Any) -> None:
             while depth > 0:
                 depth -= 1
                 closed_at[stack[depth]] = time[this]
+
+
+@kernel
+def walk_pool(
+    kind: Any,
+    line: Any,
+    start: Any,
+    duration: Any,
+    record_id_event: Any,
+    record_id_value: Any,
+    region_id_event: Any,
+    region_id_value: Any,
+    records: Any,
+    regions: Any,
+) -> Any:
+    """One walk over all events of a trace for `thread_pool.follow_pool`.
+
+    `kind` per event: OP, RECORD, START, STOP, or else. The ids are sparse columns: event, value.
+    Fills `records[0]` ids and `records[1]` what is around them (event of an op, -1 nothing,
+    -2 - r region r); `regions[0]` line, `[1]` start, `[2]` end, `[3]` id.
+    Returns (records, regions), -1 both if a line is not in order of time.
+    """
+    stack = np.empty(len(kind) + 1, np.int64)  # event of an op, or -2 - region
+    depth = 0
+    n_records = 0
+    n_regions = 0
+    at_record_id = 0
+    at_region_id = 0
+    for i in range(len(kind)):
+        now = start[i]
+        if i > 0:
+            if line[i] != line[i - 1]:
+                while depth > 0:  # what never closed ends with its line
+                    depth -= 1
+                    if stack[depth] <= -2:
+                        regions[2, -2 - stack[depth]] = start[i - 1]
+            elif now < start[i - 1]:
+                return -1, -1
+        what = kind[i]
+        if what < OP or what > STOP:
+            continue
+        while depth > 0 and stack[depth - 1] >= 0:
+            op = stack[depth - 1]
+            if start[op] + duration[op] > now:
+                break
+            depth -= 1
+        if what == OP:
+            stack[depth] = i
+            depth += 1
+        elif what == RECORD:
+            while at_record_id < len(record_id_event) and record_id_event[at_record_id] < i:
+                at_record_id += 1
+            if at_record_id < len(record_id_event) and record_id_event[at_record_id] == i:
+                records[0, n_records] = record_id_value[at_record_id]
+                records[1, n_records] = stack[depth - 1] if depth > 0 else -1
+                n_records += 1
+        elif what == START:
+            while at_region_id < len(region_id_event) and region_id_event[at_region_id] < i:
+                at_region_id += 1
+            known = at_region_id < len(region_id_event) and region_id_event[at_region_id] == i
+            regions[0, n_regions] = line[i]
+            regions[1, n_regions] = now
+            regions[3, n_regions] = region_id_value[at_region_id] if known else NO_ID
+            stack[depth] = -2 - n_regions
+            depth += 1
+            n_regions += 1
+        else:
+            place = depth - 1
+            while place >= 0 and stack[place] >= 0:
+                place -= 1
+            if place >= 0:
+                regions[2, -2 - stack[place]] = now
+                depth = place
+    while depth > 0:
+        depth -= 1
+        if stack[depth] <= -2:
+            regions[2, -2 - stack[depth]] = start[-1]
+    return n_records, n_regions

@@ -185,13 +185,13 @@ def thread_pool_roots(
     op_start = np.append(_int64(ops[1]), _NEVER)[op]
     outer_start = np.append(region_start, _NEVER)[outer]
     op[op_start < outer_start] = -1  # the op is around the region
-    record = _match(record_id, record_time, region_id, region_start)
+    record = match_ids(record_id, record_time, region_id, region_start)
     root = np.append(op, -1)[record]
     interval_kernels.follow(np.append(outer, -1)[record], root)
     return root
 
 
-def _match(
+def match_ids(
     identity: Int64Array, time: Int64Array, asked: Int64Array, asked_time: Int64Array
 ) -> Int64Array:
     """Per asked id, the latest with that id that is not later, else the earliest; -1 without."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,14 @@ from typing import Any
 import tensorflow as tf
 
 from tftrace.errors import TftraceError
+from tftrace.folders import new_run_folder, scratch_folder
 from tftrace.tracer.functions import Captured, Reference, captured_functions, events_per_step
 from tftrace.tracer.inputs import samples_of, take
 from tftrace.tracer.keras_model import borrowed, jit_compiled, step_marker, steps_per_execution
 from tftrace.tracer.latency import Latency, measure
 from tftrace.tracer.manifest import build_manifest, write_manifest
 from tftrace.tracer.recorder import Recording, record_calls
-from tftrace.tracer.session import (
-    WINDOW,
-    Session,
-    new_run_folder,
-    profiler_session,
-    scratch_folder,
-)
+from tftrace.tracer.session import WINDOW, Session, profiler_session
 from tftrace.tracer.tf_private import collect_graphs
 
 Progress = Callable[[str], None]
@@ -72,6 +67,7 @@ def capture(
     finish: Finish,
     progress: Progress = lambda _: None,
     source: str | None = None,
+    predict: Predict | None = None,
 ) -> Path:
     """Measure and trace ``model.predict(x)``.
 
@@ -80,6 +76,7 @@ def capture(
         out: folder that holds the runs; ``tensorboard --logdir`` opens it.
         finish: called with the folder before it gets its final name.
         source: where the model came from, for the record.
+        predict: how to call predict, if not plainly.
 
     Returns: the run folder, whole.
 
@@ -93,7 +90,7 @@ def capture(
             "the model runs eagerly, and eager calls record no operations; "
             "compile it with run_eagerly=False"
         )
-    run = _Predict(model, options.batch_size)
+    run = predict or Predict(model, options.batch_size)
     with scratch_folder(out) as scratch, borrowed(model, _JIT[options.jit]):
         progress("tracing the graph")
         recording, reference, functions = _record(model, run, x)
@@ -116,18 +113,38 @@ def capture(
         return new_run_folder(out, name, folder)
 
 
-@dataclass(frozen=True)
-class _Predict:
-    """``model.predict`` with the run's settings."""
+@dataclass
+class Predict:
+    """``model.predict`` with the run's settings.
+
+    ``function`` is the unbound predict to call, ``keywords`` and ``callbacks`` are the
+    caller's own and only used in the traced pass; ``outputs`` are what that pass returned.
+    """
 
     model: Any
     batch_size: int
+    function: Callable[..., Any] = field(default=lambda model, *a, **k: model.predict(*a, **k))
+    keywords: dict[str, Any] = field(default_factory=dict)
+    callbacks: Sequence[Any] = ()
+    outputs: Any = None
 
-    def __call__(self, x: Any, callbacks: list[Any] | None = None) -> Any:
-        return self.model.predict(x, batch_size=self.batch_size, verbose=0, callbacks=callbacks)
+    def __call__(self, x: Any) -> None:
+        """A pass for warming up or timing."""
+        self.function(self.model, x, batch_size=self.batch_size, verbose=0)
+
+    def traced(self, x: Any, marker: Any) -> None:
+        """The traced pass; its outputs are kept."""
+        keywords = {"verbose": 0, **self.keywords}
+        self.outputs = self.function(
+            self.model,
+            x,
+            batch_size=self.batch_size,
+            callbacks=[marker, *self.callbacks],
+            **keywords,
+        )
 
 
-def _record(model: Any, run: _Predict, x: Any) -> tuple[Recording, Reference, list[Captured]]:
+def _record(model: Any, run: Predict, x: Any) -> tuple[Recording, Reference, list[Captured]]:
     """Trace the predict function on every batch shape that ``x`` will give it."""
     per_call = run.batch_size * steps_per_execution(model)
     count = samples_of(x)
@@ -141,7 +158,7 @@ def _record(model: Any, run: _Predict, x: Any) -> tuple[Recording, Reference, li
     return recording, reference, functions
 
 
-def _traced_part(x: Any, run: _Predict, options: Options, functions: list[Captured]) -> Any:
+def _traced_part(x: Any, run: Predict, options: Options, functions: list[Captured]) -> Any:
     """All of ``x``, or its first batches when the trace would grow too large to write."""
     count = samples_of(x)
     if options.trace_batches == 0:
@@ -152,12 +169,12 @@ def _traced_part(x: Any, run: _Predict, options: Options, functions: list[Captur
     return take(x, min(count, batches * run.batch_size))
 
 
-def _trace(run: _Predict, x: Any, scratch: Path, all_ops: bool) -> tuple[Session, float]:
+def _trace(run: Predict, x: Any, scratch: Path, all_ops: bool) -> tuple[Session, float]:
     marker = step_marker(run.model)
     with profiler_session(scratch, all_ops) as session:
         begin = time.perf_counter()
         with tf.profiler.experimental.Trace(WINDOW):
-            run(x, [marker])
+            run.traced(x, marker)
         traced_ms = (time.perf_counter() - begin) * 1e3
     return session, traced_ms
 

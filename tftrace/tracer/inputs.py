@@ -50,6 +50,9 @@ def fit_inputs(model: Any, data: Arrays) -> Any:
     Raises:
         TftraceError: wrong count, name, rank, shape or dtype, unequal or zero samples.
     """
+    if not isinstance(data, np.ndarray | Mapping | list | tuple):
+        kind = f"{type(data).__module__}.{type(data).__name__}"
+        raise TftraceError(f"the data is a {kind}; give arrays, a list or a mapping of arrays")
     arrays = data if isinstance(data, np.ndarray) else _values(data)
     _check_samples([arrays] if isinstance(arrays, np.ndarray) else arrays)
     declared = list(getattr(model, "inputs", None) or [])

@@ -82,6 +82,7 @@ def _function(captured: Captured, sites: dict[str, int]) -> dict[str, Any]:
             "times": [c.times for c in counts],
             "live": [int(c.live) for c in counts],
             "inputs": [[position[e.name] for e in captured.flow.ops[c.key].inputs] for c in counts],
+            "out_bytes": [_out_bytes(captured, c.key) for c in counts],
             "work": [_work(c) for c in counts],
         },
         "kernels": {
@@ -90,6 +91,13 @@ def _function(captured: Captured, sites: dict[str, int]) -> dict[str, Any]:
             "inputs": [list(k.inputs) for k in captured.kernels],
         },
     }
+
+
+def _out_bytes(captured: Captured, key: str) -> int | None:
+    """Size of what the operation hands on, for the traffic that fusing it away saves."""
+    sizes = [spec.bytes for spec in captured.flow.ops[key].node.outputs]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
 
 
 def _work(count: OpCount) -> dict[str, Any]:

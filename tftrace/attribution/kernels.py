@@ -1,0 +1,134 @@
+"""Which layers a kernel works for, in what proportion, and how much work it does."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tftrace.attribution.provenance import Members
+from tftrace.attribution.run import Function
+from tftrace.graph.flatten import flat_name
+
+OUTSIDE = -1
+WORK = ("mults", "macs", "flops", "transcendentals", "bytes")
+
+_TRANSCENDENTAL_FLOPS = 10
+_FLOPS_PER_BYTE = 0.01
+
+
+@dataclass(frozen=True)
+class KernelInfo:
+    """A kernel of one function.
+
+    ``weights`` are the shares of its time by call site (index into the run's sites, -1 for
+    operations that no call of the model made); they sum to 1. ``layer`` is the site of the
+    costliest member. ``times`` are executions per call of the function, None when unknown.
+    ``work`` is that of one execution over ``batch`` samples; None where unknown.
+    """
+
+    weights: dict[int, float]
+    layer: int
+    members: tuple[str, ...]
+    times: int | None
+    work: dict[str, int | None]
+    batch: int
+
+
+def kernel_info(function: Function, name: str) -> KernelInfo | None:
+    """What is known of the executed kernel ``name``, or None when the graphs do not have it."""
+    flat = flat_name(name)
+    members = function.members.get(flat)
+    if members is None and flat in function.index:
+        members = Members((function.index[flat],))
+    if members is None:
+        return None
+    if not members.ops:
+        return _workless(function, flat)
+    return info_of(function, members)
+
+
+def info_of(function: Function, members: Members) -> KernelInfo:
+    """The kernel that does the work of ``members`` (at least one)."""
+    cost: dict[int, float] = defaultdict(float)
+    for op in members.ops:
+        cost[function.owner[op]] += modelled_cost(function.work[op])
+    total = sum(cost.values())
+    weights = (
+        {site: c / total for site, c in cost.items()}
+        if total
+        else {site: 1 / len(cost) for site in cost}
+    )
+    costliest = max(members.ops, key=lambda op: modelled_cost(function.work[op]))
+    return KernelInfo(
+        weights=weights,
+        layer=function.owner[costliest],
+        members=tuple(function.ops.key[op] for op in members.ops),
+        times=function.times[members.ops[0]],
+        work=_work(function, members) if members.counts else dict.fromkeys(WORK, 0),
+        batch=function.counted_batch,
+    )
+
+
+def modelled_cost(work: dict[str, Any]) -> float:
+    """Cost of a member inside a fused kernel, in operations.
+
+    A member that is fused in reads and writes no memory of its own, so arithmetic decides and
+    traffic only breaks ties (a Pad or a Transpose has no arithmetic). An evaluation of exp or
+    tanh counts as 10 operations, about what a vectorised polynomial takes.
+    """
+    arithmetic = (work.get("flops") or 0) + _TRANSCENDENTAL_FLOPS * (
+        work.get("transcendentals") or 0
+    )
+    return float(arithmetic + _FLOPS_PER_BYTE * (work.get("bytes") or 0))
+
+
+def _workless(function: Function, flat: str) -> KernelInfo:
+    """A kernel that computes nothing, such as a loop's switch: it belongs to its own owner.
+
+    A node that lowering made has no traced twin; its name begins with its loop's.
+    """
+    op = function.index.get(flat)
+    prefix = flat
+    while op is None and "/" in prefix:
+        prefix = prefix.rpartition("/")[0]
+        op = function.index.get(prefix)
+    site = OUTSIDE if op is None else function.owner[op]
+    return KernelInfo(
+        weights={site: 1.0},
+        layer=site,
+        members=(),
+        times=None,
+        work=dict.fromkeys(WORK, 0),
+        batch=function.counted_batch,
+    )
+
+
+def _work(function: Function, members: Members) -> dict[str, int | None]:
+    """Sum over the members; what passes between them inside the kernel moves no bytes."""
+    result: dict[str, int | None] = {}
+    for column in WORK:
+        values = [function.work[op].get(column) for op in members.ops]
+        known = [v for v in values if v is not None]
+        result[column] = sum(known) if len(known) == len(values) else None
+    if result["bytes"] is not None:
+        saved = _internal_bytes(function, members.ops)
+        result["bytes"] = None if saved is None else result["bytes"] - saved
+    return result
+
+
+def _internal_bytes(function: Function, ops: Sequence[int]) -> int | None:
+    inside = set(ops)
+    saved = 0
+    written: set[int] = set()
+    for op in ops:
+        for source in function.ops.inputs[op]:
+            if source not in inside:
+                continue
+            size = function.out_bytes[source]
+            if size is None:
+                return None
+            saved += size if source in written else 2 * size
+            written.add(source)
+    return saved

@@ -1,0 +1,131 @@
+"""A run folder, opened: the manifest as dataclasses and the trace as columns. No TensorFlow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tftrace.attribution.events import STATS
+from tftrace.attribution.provenance import KernelNodes, Members, TracedOps, members_of_kernels
+from tftrace.errors import TftraceError
+from tftrace.parsers import Trace, TraceError, read_trace
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Function:
+    """One trace of the predict function, in columns over its operations.
+
+    ``owner`` is an index into the run's sites (-1: none), ``times`` executions per call (None:
+    depends on data), ``work`` the executed work of one execution over ``counted_batch`` samples.
+    """
+
+    name: str | None
+    batch: int | None
+    counted_batch: int
+    ops: TracedOps
+    owner: list[int]
+    times: list[int | None]
+    work: list[dict[str, Any]]
+    out_bytes: list[int | None]
+    kernels: KernelNodes
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Position of each operation by its flat key."""
+        return {key: i for i, key in enumerate(self.ops.key)}
+
+    @cached_property
+    def members(self) -> dict[str, Members]:
+        """What each kernel does the work of; an operation stands for itself without graphs."""
+        if not self.kernels.name:
+            return {key: Members((i,)) for i, key in enumerate(self.ops.key) if self.ops.live[i]}
+        return members_of_kernels(self.ops, self.kernels)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder's contents; ``manifest`` as written, ``functions`` opened up."""
+
+    folder: Path
+    trace_path: Path
+    manifest: dict[str, Any]
+    functions: list[Function]
+
+    @property
+    def sites(self) -> list[dict[str, Any]]:
+        """The model's call sites in execution order."""
+        sites: list[dict[str, Any]] = self.manifest["sites"]
+        return sites
+
+    @cached_property
+    def trace(self) -> Trace:
+        """The trace's events.
+
+        Raises:
+            TftraceError: the trace is empty, truncated or not one.
+        """
+        try:
+            return read_trace(self.trace_path, STATS)
+        except TraceError as error:
+            raise TftraceError(f"{self.trace_path}: {error}") from error
+
+
+def open_run(path: Path) -> Run:
+    """Open a run: its folder, its manifest, or a folder that holds runs (the newest is taken).
+
+    Raises:
+        TftraceError: there is no run, or it was written by a later tftrace.
+    """
+    manifest_path = find_manifest(path)
+    try:
+        manifest = json.loads(manifest_path.read_text())
+    except (ValueError, UnicodeDecodeError) as error:
+        raise TftraceError(f"{manifest_path} is damaged: {error}") from error
+    if manifest.get("schema") != SCHEMA:
+        raise TftraceError(
+            f"{manifest_path} has schema {manifest.get('schema')}, this tftrace reads {SCHEMA}"
+        )
+    trace = manifest_path.with_name(manifest_path.name.removesuffix(".tftrace.json") + ".xplane.pb")
+    if not trace.exists():
+        raise TftraceError(f"{trace} is missing")
+    functions = [_function(f) for f in manifest["functions"]]
+    return Run(manifest_path.parent, trace, manifest, functions)
+
+
+def find_manifest(path: Path) -> Path:
+    """The manifest that ``path`` means.
+
+    Raises:
+        TftraceError: nothing there was written by tftrace.
+    """
+    if not path.exists():
+        raise TftraceError(f"no run at {path}")
+    if path.is_file():
+        if path.name.endswith(".tftrace.json"):
+            return path
+        raise TftraceError(f"{path} is not a run folder")
+    for pattern in ("*.tftrace.json", "plugins/profile/*/*.tftrace.json"):
+        found = sorted(path.glob(pattern), key=lambda p: p.stat().st_mtime_ns)
+        if found:
+            return found[-1]
+    raise TftraceError(f"{path} holds no run of tftrace (no .tftrace.json)")
+
+
+def _function(data: dict[str, Any]) -> Function:
+    ops, kernels = data["ops"], data["kernels"]
+    return Function(
+        name=data["name"],
+        batch=data["batch"],
+        counted_batch=data["counted_batch"],
+        ops=TracedOps(ops["key"], ops["type"], ops["inputs"], [bool(v) for v in ops["live"]]),
+        owner=ops["owner"],
+        times=ops["times"],
+        work=ops["work"],
+        out_bytes=ops["out_bytes"],
+        kernels=KernelNodes(kernels["name"], kernels["type"], kernels["inputs"]),
+    )

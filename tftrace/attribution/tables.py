@@ -1,0 +1,444 @@
+"""The five tables of a run, from its timeline and its graphs."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tftrace.attribution.events import (
+    STEP,
+    Executions,
+    Runs,
+    Window,
+    find_executions,
+    find_runs,
+    find_window,
+    named,
+    whole_window,
+)
+from tftrace.attribution.kernels import OUTSIDE, WORK, KernelInfo, kernel_info
+from tftrace.attribution.provenance import WORKLESS
+from tftrace.attribution.run import Function, Run
+from tftrace.attribution.timeline import (
+    COMPILATION,
+    DISPATCH,
+    EXECUTOR,
+    LOOP,
+    PIPELINE,
+    Timeline,
+    build_timeline,
+)
+
+LAYERS = "layers"
+OUTSIDE_LAYERS = "model ops outside layers"
+COMPONENTS = (LAYERS, OUTSIDE_LAYERS, EXECUTOR, PIPELINE, DISPATCH, LOOP, COMPILATION)
+
+_PS_PER_MS = 1e9
+_PS_PER_NS = 1000
+_NEEDED = ("mults", "macs", "flops", "bytes")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of **ops** before it becomes a table: a kernel over all functions and steps."""
+
+    name: str
+    type: str
+    component: str
+    info: KernelInfo | None
+    executions: np.ndarray
+    expected: int | None
+
+
+class Join:
+    """A run's trace joined to its graphs. Everything is computed when first asked for."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @cached_property
+    def window(self) -> Window:
+        """The measured stretch of the trace."""
+        return find_window(self.run.trace) or whole_window(self.run.trace)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Executions of the predict function."""
+        names = {f.name for f in self.run.functions if f.name}
+        hidden = any(f.name is None for f in self.run.functions)
+        return find_runs(self.run.trace, self.window, None if hidden or not names else names)
+
+    @cached_property
+    def executions(self) -> Executions:
+        """Executions of operations."""
+        return find_executions(self.run.trace, self.window, self.runs)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The window shared out."""
+        return build_timeline(self.run.trace, self.window, self.runs, self.executions)
+
+    @cached_property
+    def calls(self) -> Counter[int]:
+        """How often each function (by index) ran in the window."""
+        return Counter(self._function_of(name) for name in self.runs.function)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Rows of **ops**: what was recorded, then what was not but must have run."""
+        e = self.executions
+        groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
+        for i, (op, kind, run) in enumerate(
+            zip(e.op.tolist(), e.type.tolist(), e.run.tolist(), strict=True)
+        ):
+            groups[op, kind, run >= 0].append(i)
+        rows = [
+            self._recorded(e.ops[op], e.types[kind], inside, np.array(found))
+            for (op, kind, inside), found in groups.items()
+        ]
+        return rows + self._unrecorded({row.name for row in rows if row.info is not None})
+
+    def _function_of(self, name: str) -> int:
+        names = [f.name for f in self.run.functions]
+        return names.index(name) if name in names else 0
+
+    def _recorded(self, name: str, kind: str, inside: bool, found: np.ndarray) -> Row:
+        if not inside:
+            return Row(name, kind, PIPELINE, None, found, None)
+        info = self._info(name)
+        expected = self._expected(name) if info is not None else None
+        return Row(name, kind, _component(info), info, found, expected)
+
+    def _info(self, name: str) -> KernelInfo | None:
+        """From the function that ran most: its work is that of a full batch."""
+        for index, _ in self.calls.most_common():
+            info = kernel_info(self.run.functions[index], name)
+            if info is not None:
+                return info
+        return None
+
+    def _expected(self, name: str) -> int | None:
+        total = 0
+        for index, calls in self.calls.items():
+            info = kernel_info(self.run.functions[index], name)
+            if info is None:
+                continue
+            if info.times is None:
+                return None
+            total += calls * info.times
+        return total
+
+    def _unrecorded(self, seen: set[str]) -> list[Row]:
+        rows = {}
+        for index in self.calls:
+            function = self.run.functions[index]
+            for name, kind in _runnable(function):
+                if name in seen or name in rows:
+                    continue
+                info = self._info(name)
+                if info is None or not info.members:
+                    continue
+                empty = np.empty(0, np.int64)
+                rows[name] = Row(name, kind, _component(info), info, empty, self._expected(name))
+        return list(rows.values())
+
+
+def _runnable(function: Function) -> Iterable[tuple[str, str]]:
+    if function.kernels.name:
+        return (
+            (n, t)
+            for n, t in zip(function.kernels.name, function.kernels.type, strict=True)
+            if t not in WORKLESS
+        )
+    return (
+        (k, t)
+        for k, t, live in zip(function.ops.key, function.ops.type, function.ops.live, strict=True)
+        if live and t not in WORKLESS
+    )
+
+
+def _component(info: KernelInfo | None) -> str:
+    return OUTSIDE_LAYERS if info is None or info.layer == OUTSIDE else LAYERS
+
+
+def ops_table(join: Join) -> pd.DataFrame:
+    """**ops**: one row per executed graph operation or kernel, longest first."""
+    sites, timeline, e = join.run.sites, join.timeline, join.executions
+    rows = []
+    for row in join.rows:
+        busy = (e.end - e.start)[row.executions]
+        count = len(busy)
+        work = _per_sample(row.info, join)
+        rows.append(
+            {
+                "op": row.name,
+                "op_type": row.type,
+                "layer": _path(row.info, sites),
+                "component": row.component,
+                "calls": count,
+                "expected_calls": row.expected,
+                "busy_ms": busy.sum() / _PS_PER_MS if count else None,
+                "mean_us": busy.mean() / 1e6 if count else None,
+                "p50_us": np.percentile(busy, 50) / 1e6 if count else None,
+                "p99_us": np.percentile(busy, 99) / 1e6 if count else None,
+                "wall_ms": timeline.wall[row.executions].sum() / _PS_PER_MS if count else None,
+                "thread_ms": timeline.thread[row.executions].sum() / _PS_PER_MS if count else None,
+                **{name: work[name] for name in _NEEDED},
+                "members": list(row.info.members) if row.info else [],
+                "device": _device(join, row.executions),
+            }
+        )
+    table = _table(
+        rows,
+        integers=("calls", "expected_calls"),
+        numbers=("busy_ms", "mean_us", "p50_us", "p99_us", "wall_ms", "thread_ms", *_NEEDED),
+    )
+    return table.sort_values("wall_ms", ascending=False, na_position="last", ignore_index=True)
+
+
+def layers_table(join: Join) -> pd.DataFrame:
+    """**layers**: one row per call site, in execution order; rows are exclusive."""
+    sums = [_LayerSum() for _ in join.run.sites]
+    e, timeline = join.executions, join.timeline
+    busy = e.end - e.start
+    for row in join.rows:
+        if row.info is None:
+            continue
+        wall = timeline.wall[row.executions].sum()
+        busy_ps = busy[row.executions].sum()
+        thread = timeline.thread[row.executions].sum()
+        traffic = _per_sample(row.info, join)["bytes"]
+        for site, weight in row.info.weights.items():
+            if site != OUTSIDE:
+                others = {s for s in row.info.weights if s not in (site, OUTSIDE)}
+                sums[site].add(row, weight, wall, busy_ps, thread, traffic, others)
+    total = timeline.length
+    rows = [
+        _layer_row(join, site, found, total)
+        for site, found in zip(join.run.sites, sums, strict=True)
+    ]
+    return _table(
+        rows,
+        integers=("call", "depth", "params", "ops", "calls", "expected_calls"),
+        numbers=(
+            *("wall_ms", "wall_share", "busy_ms", "thread_ms", "parallelism"),
+            *(*_NEEDED, "bytes_executed", "gmacs_per_s", "gb_per_s", "intensity", "roof_share"),
+        ),
+    )
+
+
+class _LayerSum:
+    """What the kernels of one call site add up to."""
+
+    def __init__(self) -> None:
+        self.ops = 0
+        self.calls = 0
+        self.expected: int | None = 0
+        self.wall = self.busy = self.thread = 0.0
+        self.bytes: float | None = 0.0
+        self.others: set[int] = set()
+
+    def add(
+        self,
+        row: Row,
+        weight: float,
+        wall: float,
+        busy: float,
+        thread: float,
+        traffic: float | None,
+        others: set[int],
+    ) -> None:
+        self.ops += 1
+        self.calls += len(row.executions)
+        known = self.expected is not None and row.expected is not None
+        self.expected = self.expected + row.expected if known else None  # type: ignore[operator]
+        self.wall += weight * wall
+        self.busy += weight * busy
+        self.thread += weight * thread
+        both = self.bytes is not None and traffic is not None
+        self.bytes = self.bytes + weight * traffic if both else None  # type: ignore[operator]
+        self.others |= others
+
+
+def _layer_row(
+    join: Join, site: Mapping[str, Any], found: _LayerSum, total_ps: int
+) -> dict[str, Any]:
+    counting = join.run.manifest["counting"]
+    needed = counting["layers"].get(site["path"])
+    work: dict[str, Any] = {
+        name: _share(needed[name] if needed else 0, counting["batch"]) for name in _NEEDED
+    }
+    samples = join.run.manifest["run"]["trace"]["samples"]
+    seconds = found.wall / 1e12
+    return {
+        **{k: site[k] for k in ("path", "name", "type", "call", "depth")},
+        "output_shape": site["output_shape"],
+        "params": site["params"],
+        "ops": found.ops,
+        "calls": found.calls,
+        "expected_calls": found.expected,
+        "wall_ms": found.wall / _PS_PER_MS,
+        "wall_share": found.wall / total_ps if total_ps else None,
+        "busy_ms": found.busy / _PS_PER_MS,
+        "thread_ms": found.thread / _PS_PER_MS,
+        "parallelism": found.thread / found.busy if found.busy else None,
+        **work,
+        "bytes_executed": found.bytes,
+        "gmacs_per_s": _rate(work["macs"], samples, seconds),
+        "gb_per_s": _rate(found.bytes, samples, seconds),
+        "intensity": work["flops"] / work["bytes"] if work["flops"] and work["bytes"] else None,
+        "bound": None,
+        "roof_share": None,
+        "fused_with": [join.run.sites[s]["path"] for s in sorted(found.others)],
+        "note": _note(needed, found),
+    }
+
+
+def _note(needed: Mapping[str, Any] | None, found: _LayerSum) -> str | None:
+    notes = list(needed["notes"]) if needed else []
+    if found.expected and found.calls < found.expected:
+        notes.append(f"{found.calls} of {found.expected} executions recorded")
+    return "; ".join(notes) or None
+
+
+def wall_table(join: Join) -> pd.DataFrame:
+    """**wall**: one row per component; they sum to the measured window."""
+    timeline = join.timeline
+    parts: dict[str, float] = dict.fromkeys(COMPONENTS, 0.0)
+    for row in join.rows:
+        wall = timeline.wall[row.executions].sum()
+        if row.info is None:
+            parts[row.component] += wall
+            continue
+        outside = row.info.weights.get(OUTSIDE, 0.0)
+        parts[OUTSIDE_LAYERS] += outside * wall
+        parts[LAYERS] += (1 - outside) * wall if outside else wall
+    for name, gap in timeline.gaps.items():
+        parts[name] += gap
+    rows = [
+        {
+            "component": name,
+            "wall_ms": ps / _PS_PER_MS,
+            "wall_share": ps / timeline.length if timeline.length else None,
+        }
+        for name, ps in parts.items()
+    ]
+    return _table(rows, integers=(), numbers=("wall_ms", "wall_share"))
+
+
+def events_table(join: Join) -> pd.DataFrame:
+    """**events**: one row per recorded execution, in time order."""
+    e, trace = join.executions, join.run.trace
+    layer = np.full(len(e), None, object)
+    for row in join.rows:
+        layer[row.executions] = _path(row.info, join.run.sites)
+    lines = np.array([line.name or str(line.id) for line in trace.lines], object)
+    planes = np.array([trace.planes[line.plane].name for line in trace.lines], object)
+    table = pd.DataFrame(
+        {
+            "op": np.array(e.ops, object)[e.op],
+            "op_type": np.array(e.types, object)[e.type],
+            "layer": layer,
+            "device": planes[e.line],
+            "line": lines[e.line],
+            "step": pd.array([None if r < 0 else r for r in e.run.tolist()], "Int64"),
+            "start_ns": trace.base_ns + e.start / _PS_PER_NS,
+            "duration_ns": (e.end - e.start) / _PS_PER_NS,
+            "self_ns": join.timeline.self / _PS_PER_NS,
+        }
+    )
+    return table.sort_values("start_ns", kind="stable", ignore_index=True)
+
+
+def steps_table(join: Join) -> pd.DataFrame:
+    """**steps**: one row per batch; times in ms, starts since the window's begin."""
+    trace, run = join.run.trace, join.run.manifest["run"]
+    marks = named(trace, lambda name: name == STEP)
+    marks = marks[np.argsort(trace.events.start_ps[marks], kind="stable")]
+    size = run["batch_size"] * run["steps_per_execution"]
+    left = run["trace"]["samples"]
+    e, timeline = join.executions, join.timeline
+    rows = []
+    for step, mark in enumerate(marks.tolist()):
+        start, duration = int(trace.events.start_ps[mark]), int(trace.events.duration_ps[mark])
+        inside = (e.start >= start) & (e.start < start + duration) & (e.run >= 0)
+        rows.append(
+            {
+                "step": step,
+                "samples": min(size, left),
+                "start_ms": (start - join.window.start) / _PS_PER_MS,
+                "wall_ms": duration / _PS_PER_MS,
+                "ops_ms": timeline.wall[inside].sum() / _PS_PER_MS,
+                "calls": int(inside.sum()),
+            }
+        )
+        left -= min(size, left)
+    return _table(
+        rows, integers=("step", "samples", "calls"), numbers=("start_ms", "wall_ms", "ops_ms")
+    )
+
+
+def _per_sample(info: KernelInfo | None, join: Join) -> dict[str, int | float | None]:
+    """Executed work of a kernel per sample, over its executions in one call."""
+    if info is None:
+        return dict.fromkeys(WORK)
+    result: dict[str, int | float | None] = {}
+    for name in WORK:
+        amount = info.work[name]
+        if amount == 0:
+            result[name] = 0
+        elif amount is None or info.times is None:
+            result[name] = None
+        else:
+            result[name] = _share(amount * info.times, info.batch)
+    return result
+
+
+def _share(amount: int | None, batch: int) -> int | float | None:
+    """Per sample: an integer where the batch divides it."""
+    if amount is None:
+        return None
+    share = Fraction(amount, batch)
+    return share.numerator if share.denominator == 1 else float(share)
+
+
+def _rate(per_sample: float | None, samples: int, seconds: float) -> float | None:
+    """Billions per second."""
+    if per_sample is None or not seconds:
+        return None
+    return per_sample * samples / seconds / 1e9
+
+
+def _path(info: KernelInfo | None, sites: list[dict[str, Any]]) -> str | None:
+    if info is None or info.layer == OUTSIDE:
+        return None
+    path: str = sites[info.layer]["path"]
+    return path
+
+
+def _device(join: Join, executions: np.ndarray) -> str:
+    if not len(executions):
+        return "/host:CPU"
+    return join.run.trace.plane_of(int(join.executions.line[executions[0]])).name
+
+
+def _table(
+    rows: list[dict[str, Any]], integers: tuple[str, ...], numbers: tuple[str, ...]
+) -> pd.DataFrame:
+    """Nullable columns throughout: unknown is null. Whole numbers stay whole where all are."""
+    table = pd.DataFrame(rows)
+    for name in (*integers, *numbers):
+        values = [row[name] for row in rows]
+        whole = name in integers or (
+            name in (*_NEEDED, "bytes_executed")
+            and all(v is None or isinstance(v, int) for v in values)
+        )
+        table[name] = pd.array(values, "Int64" if whole else "Float64")
+    return table

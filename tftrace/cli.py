@@ -1,0 +1,290 @@
+"""The command line: options, exit codes, and nothing else."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from tftrace.errors import TftraceError
+from tftrace.version import __version__
+
+if TYPE_CHECKING:
+    from tftrace.profiling import Profile
+
+app = typer.Typer(
+    name="tftrace",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Where the time of model.predict goes, Keras layer by layer, beside the multiplications.",
+    epilog="Errors exit with code 2 and one line on stderr; --debug shows the traceback.",
+)
+
+
+_DEBUG = "--debug"
+_debug = False
+
+
+class Jit(str, Enum):
+    """Compile predict with XLA?"""
+
+    auto = "auto"
+    on = "on"
+    off = "off"
+
+
+class Sort(str, Enum):
+    """Order of the layer table."""
+
+    time = "time"
+    mults = "mults"
+    macs = "macs"
+    flops = "flops"
+    bytes = "bytes"
+    params = "params"
+    name = "name"
+
+
+class Order(str, Enum):
+    """Sorted, or as the model runs."""
+
+    sorted = "sorted"
+    run = "run"
+
+
+class Format(str, Enum):
+    """File format of exported tables."""
+
+    csv = "csv"
+    parquet = "parquet"
+    json = "json"
+
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs; TensorBoard's --logdir.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", "-b", min=1, help="Samples per batch.")]
+Repeats = Annotated[int, typer.Option(min=0, help="Untraced passes that are timed.")]
+Warmup = Annotated[int, typer.Option(min=0, help="Passes before anything is timed.")]
+Samples = Annotated[int | None, typer.Option(min=1, help="Use only the first N samples.")]
+JitOption = Annotated[Jit, typer.Option(help="Compile predict with XLA.")]
+AllOps = Annotated[
+    bool, typer.Option("--all-ops", help="Record every kernel, also the cheap ones; slower.")
+]
+TraceBatches = Annotated[
+    int | None,
+    typer.Option(min=1, help="Batches of the traced pass [default: as many as stay readable]."),
+]
+TraceAll = Annotated[bool, typer.Option("--trace-all", help="Trace the whole pass, however long.")]
+Custom = Annotated[
+    list[str] | None,
+    typer.Option(help="Module (or module:name) that registers custom layers; repeatable."),
+]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Allow Python code inside the model file.")]
+Top = Annotated[int, typer.Option(min=0, help="Rows of the layer table; 0 for all.")]
+Depth = Annotated[
+    int | None, typer.Option(min=0, help="Add deeper layers to their containers; 1 is the top.")
+]
+SortOption = Annotated[Sort, typer.Option("--sort", help="Column that orders the layer table.")]
+OrderOption = Annotated[Order, typer.Option("--order", help="'run' keeps the model's order.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write everything as JSON.")]
+CsvFolder = Annotated[Path | None, typer.Option("--csv", help="Also write all tables as CSV.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Options that stand before the command; --debug may stand anywhere."""
+    if version:
+        typer.echo(f"tftrace {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
+    data: Annotated[Path, typer.Argument(help=".npy, or .npz by name.", show_default=False)],
+    out: Out = Path("tftrace-runs"),
+    batch_size: BatchSize = 32,
+    repeats: Repeats = 5,
+    warmup: Warmup = 1,
+    samples: Samples = None,
+    jit: JitOption = Jit.auto,
+    all_ops: AllOps = False,
+    trace_batches: TraceBatches = None,
+    trace_all: TraceAll = False,
+    custom: Custom = None,
+    unsafe: Unsafe = False,
+    top: Top = 20,
+    depth: Depth = None,
+    sort: SortOption = Sort.time,
+    order: OrderOption = Order.sorted,
+    json: JsonFile = None,
+    csv: CsvFolder = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure model.predict on the data and say where the time goes."""
+    from tftrace.report.progress import stages
+
+    _check_model_path(model)
+    with stages(quiet) as say:
+        say("starting TensorFlow")
+        found = _measure(
+            model,
+            data,
+            unsafe,
+            custom or [],
+            say,
+            out=out,
+            batch_size=batch_size,
+            repeats=repeats,
+            warmup=warmup,
+            samples=samples,
+            jit=jit.value,
+            all_ops=all_ops,
+            trace_batches=0 if trace_all else trace_batches,
+        )
+    _show(found, top, depth, sort, order, json, csv, quiet)
+    if not quiet:
+        _console().print(f"run folder: {found.folder}", soft_wrap=True)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a folder of runs (the newest).")],
+    top: Top = 20,
+    depth: Depth = None,
+    sort: SortOption = Sort.time,
+    order: OrderOption = Order.sorted,
+    json: JsonFile = None,
+    csv: CsvFolder = None,
+    quiet: Quiet = False,
+) -> None:
+    """Print the report of a run again, from its folder; needs no TensorFlow."""
+    from tftrace.profiling import load
+
+    _show(load(run), top, depth, sort, order, json, csv, quiet)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a folder of runs (the newest).")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder (JSON: file) to write.")],
+    format: Annotated[Format, typer.Option(help="Format of the tables.")] = Format.csv,
+) -> None:
+    """Write all tables of a run as CSV, Parquet or JSON."""
+    from tftrace.profiling import load
+    from tftrace.report.export import export_tables
+
+    for path in export_tables(load(run), format.value, output):
+        typer.echo(path)
+
+
+@app.command()
+def demo(
+    out: Out = Path("tftrace-runs"),
+    samples: Annotated[int, typer.Option(min=32, help="Samples of made-up data.")] = 2000,
+) -> None:
+    """Measure two small networks, with and without batch norm, and explain the difference."""
+    from tftrace.report.progress import stages
+
+    with stages(False) as say:
+        say("starting TensorFlow")
+        _start_tensorflow()
+        from tftrace.demo import run_demo
+
+        result = run_demo(out, samples, say)
+    from tftrace.report.demo import print_demo
+
+    print_demo(result, _console())
+
+
+def main() -> None:
+    """Run the command line: exit code 2 and one line on stderr for what the user can mend."""
+    global _debug
+    _debug = _DEBUG in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != _DEBUG]
+    # As an exception it passes the clean-up that takes half-written runs away.
+    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGINT, _interrupted)
+    try:
+        app()
+    except TftraceError as error:
+        if _debug:
+            raise
+        # One line, whatever the message quotes.
+        print("tftrace: " + " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(2)
+
+
+def _terminated(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _interrupted(*_: object) -> None:
+    print("tftrace: interrupted; no half-written run is left", file=sys.stderr)
+    raise SystemExit(128 + signal.SIGINT)
+
+
+def _measure(
+    model: Path, data: Path, unsafe: bool, custom: list[str], say: Any, **options: Any
+) -> Profile:
+    _start_tensorflow()
+    from tftrace.profiling import profile
+    from tftrace.tracer.inputs import load_data
+    from tftrace.tracer.models import load_model
+
+    arrays = load_data(data)
+    say("loading the model")
+    loaded = load_model(model, unsafe, custom)
+    return profile(loaded, arrays, progress=say, source=model.name, **options)
+
+
+def _check_model_path(path: Path) -> None:
+    """Fail on a mistyped path before TensorFlow takes its seconds to start."""
+    if not path.exists():
+        raise TftraceError(f"no model file {path}")
+
+
+def _show(
+    found: Profile,
+    top: int,
+    depth: int | None,
+    sort: Sort,
+    order: Order,
+    json: Path | None,
+    csv: Path | None,
+    quiet: bool,
+) -> None:
+    from tftrace.report.export import export_tables, write_json
+    from tftrace.report.terminal import print_report
+
+    if not quiet:
+        print_report(found, _console(), top or None, depth, sort.value, order.value)
+    if json is not None:
+        write_json(found, json)
+    if csv is not None:
+        export_tables(found, "csv", csv)
+
+
+def _console() -> Console:
+    # A pipe has no width; 80 columns is what people paste into issues.
+    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+
+
+def _start_tensorflow() -> None:
+    """Its start-up messages are about this machine's missing GPU, not about the user's model."""
+    if not _debug:
+        from tftrace.tracer.quiet import start_quietly
+
+        start_quietly()

@@ -1,0 +1,219 @@
+"""A profile: the tables of one run, whether just measured or opened from its folder."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tftrace.attribution.run import Run, open_run
+from tftrace.attribution.tables import (
+    Join,
+    events_table,
+    layers_table,
+    ops_table,
+    steps_table,
+    wall_table,
+)
+from tftrace.attribution.tree import roll_up
+from tftrace.errors import TftraceError
+
+TABLES = ("layers", "ops", "events", "steps", "wall")
+
+
+class Profile:
+    """One run of ``model.predict`` as DataFrames.
+
+    Times are ms over one traced pass, work is per sample; unknown is null. ``latency``, ``run``,
+    ``model``, ``machine`` and ``counting`` are the manifest's dicts of those names.
+    """
+
+    def __init__(self, run: Run, keep: object = None) -> None:
+        self._run = run
+        self._join = Join(run)
+        # A profile that was never saved owns the temporary folder it lives in.
+        self._keep = keep
+        self.folder = run.folder
+        self.latency: dict[str, Any] = run.manifest["latency"]
+        self.run: dict[str, Any] = run.manifest["run"]
+        self.model: dict[str, Any] = run.manifest["model"]
+        self.machine: dict[str, Any] = run.manifest["machine"]
+        self.versions: dict[str, str] = run.manifest["versions"]
+        self.counting: dict[str, Any] = run.manifest["counting"]
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """One row per layer call site, in execution order; rows are exclusive."""
+        return layers_table(self._join)
+
+    @cached_property
+    def ops(self) -> pd.DataFrame:
+        """One row per executed operation or kernel, longest first."""
+        return ops_table(self._join)
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row per recorded execution, in time order."""
+        return events_table(self._join)
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """One row per batch."""
+        return steps_table(self._join)
+
+    @cached_property
+    def wall(self) -> pd.DataFrame:
+        """One row per component of the measured window; they sum to it."""
+        return wall_table(self._join)
+
+    @cached_property
+    def findings(self) -> list[dict[str, Any]]:
+        """Where time and multiplications disagree, and why; most time first."""
+        from tftrace.advice.findings import find
+
+        return find(self)
+
+    @cached_property
+    def recording(self) -> dict[str, Any]:
+        """How complete the trace is: executions recorded and expected, worker time followed.
+
+        Expected executions are null when a loop's length is unknown.
+        """
+        mine = self.ops[self.ops["expected_calls"].notna() & self.ops["layer"].notna()]
+        timeline = self._join.timeline
+        return {
+            "recorded": int(mine["calls"].sum()),
+            "expected": int(mine["expected_calls"].sum()),
+            "unrecorded_ops": int((mine["calls"] == 0).sum()),
+            "worker_ms": timeline.worker_ps / 1e9,
+            "worker_ms_unresolved": timeline.lost_worker_ps / 1e9,
+        }
+
+    def tree(self, depth: int | None = None) -> pd.DataFrame:
+        """``layers`` with rows below ``depth`` added to their ancestors (0: the whole model)."""
+        return roll_up(self.layers, depth, self.run["trace"]["samples"])
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One of the tables by name.
+
+        Raises:
+            TftraceError: there is no such table.
+        """
+        if name not in TABLES:
+            raise TftraceError(f"no table {name!r}; there are {', '.join(TABLES)}")
+        found: pd.DataFrame = getattr(self, name)
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON contract: plain data, numbers unrounded, unknown is None."""
+        return {
+            "schema": 1,
+            "model": self.model,
+            "run": {**self.run, "versions": self.versions, "machine": self.machine},
+            "latency": self.latency,
+            "wall": records(self.wall),
+            "layers": records(self.layers),
+            "ops": records(self.ops),
+            "steps": records(self.steps),
+            "recording": self.recording,
+            "counting": {k: self.counting[k] for k in ("rule", "coverage", "batch")},
+            "findings": self.findings,
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Copy the run into ``folder`` (as a new run beside others) and return its path.
+
+        Raises:
+            TftraceError: the folder cannot be written.
+        """
+        from tftrace.folders import new_run_folder, scratch_folder
+
+        out = Path(folder)
+        with scratch_folder(out) as scratch:
+            copied = scratch / "run"
+            shutil.copytree(self.folder, copied)
+            return new_run_folder(out, self.folder.name, copied)
+
+    def __str__(self) -> str:
+        from tftrace.report.terminal import render_text
+
+        return render_text(self)
+
+    def __repr__(self) -> str:
+        return f"<tftrace.Profile of {self.model['name']} at {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        from tftrace.report.notebook import render_html
+
+        return render_html(self)
+
+
+def load(path: str | Path) -> Profile:
+    """Open a run: its folder, or a folder of runs, of which the newest is taken.
+
+    Raises:
+        TftraceError: there is no run at ``path``, or it is damaged.
+    """
+    return Profile(open_run(Path(path)))
+
+
+def profile(
+    model: Any,
+    x: Any,
+    *,
+    batch_size: int = 32,
+    repeats: int = 5,
+    warmup: int = 1,
+    jit: str = "auto",
+    all_ops: bool = False,
+    samples: int | None = None,
+    trace_batches: int | None = None,
+    out: str | Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    source: str | None = None,
+) -> Profile:
+    """Measure ``model.predict(x)`` and say where its time goes.
+
+    Args:
+        model: a Keras model; it is left as it was.
+        x: an array, a list of arrays in the model's order, or a mapping by input name.
+        batch_size: samples per batch.
+        repeats: untraced passes whose latency is reported; 0 for none.
+        warmup: passes before anything is timed.
+        jit: ``auto`` (what the model would do), ``on`` or ``off``.
+        all_ops: record every kernel, also those TensorFlow deems too cheap; slower.
+        samples: use only the first so many.
+        trace_batches: batches of the traced pass; None bounds the trace's size, 0 means all.
+        out: folder for the run; by default it is temporary, until ``save``.
+        progress: called with a word on each stage.
+        source: where the model came from, for the record.
+
+    Raises:
+        TftraceError: the data does not fit the model, the model cannot be traced, a profiler
+            already runs, or ``out`` cannot be written.
+    """
+    from tftrace.report.layers_track import append_layers_track
+    from tftrace.tracer.capture import Options, capture
+    from tftrace.tracer.inputs import fit_inputs
+
+    options = Options(batch_size, repeats, warmup, jit, all_ops, samples, trace_batches)
+    fitted = fit_inputs(model, x)
+    keep = tempfile.TemporaryDirectory(prefix="tftrace-") if out is None else None
+    target = Path(keep.name) if keep is not None else Path(out or "")
+    folder = capture(model, fitted, options, target, append_layers_track, progress, source)
+    return Profile(open_run(folder), keep)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain dicts: Python numbers, None for null."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(k): _plain(v) for k, v in row.items()} for row in plain.to_dict(orient="records")]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value

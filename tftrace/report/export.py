@@ -1,0 +1,92 @@
+"""Tables to files: the same columns as the DataFrames have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tftrace.errors import TftraceError
+
+if TYPE_CHECKING:
+    from tftrace.profiling import Profile
+
+Writer = Callable[[pd.DataFrame, Path], None]
+
+_WRITERS: dict[str, Writer] = {}
+
+
+def exporter(suffix: str) -> Callable[[Writer], Writer]:
+    """Register a writer of one table for files that end in ``suffix``."""
+
+    def register(writer: Writer) -> Writer:
+        _WRITERS[suffix] = writer
+        return writer
+
+    return register
+
+
+@exporter("csv")
+def _csv(table: pd.DataFrame, path: Path) -> None:
+    # A list in a cell would be written as Python; JSON is what other tools can read back.
+    plain = table.copy()
+    for name in plain.columns:
+        if plain[name].map(lambda v: isinstance(v, list)).any():
+            plain[name] = plain[name].map(lambda v: json.dumps(v) if isinstance(v, list) else v)
+    plain.to_csv(path, index=False)
+
+
+@exporter("parquet")
+def _parquet(table: pd.DataFrame, path: Path) -> None:
+    try:
+        table.to_parquet(path, index=False)
+    except ImportError:
+        raise TftraceError("Parquet needs pyarrow: pip install 'tftrace[parquet]'") from None
+
+
+def export_tables(profile: Profile, format: str, output: Path) -> list[Path]:
+    """Write every table, one file each (JSON: one file with all), and return the paths.
+
+    Raises:
+        TftraceError: ``output`` cannot be written, or a library is missing.
+    """
+    from tftrace.profiling import TABLES
+
+    if format == "json":
+        write_json(profile, output, events=True)
+        return [output]
+    _make(output)
+    paths = []
+    for name in TABLES:
+        path = output / f"{name}.{format}"
+        _WRITERS[format](profile.table(name), path)
+        paths.append(path)
+    return paths
+
+
+def write_json(profile: Profile, path: Path, events: bool = False) -> None:
+    """Write the JSON contract, with the events too when asked.
+
+    Raises:
+        TftraceError: ``path`` cannot be written.
+    """
+    from tftrace.profiling import records
+
+    data = profile.to_dict()
+    if events:
+        data["events"] = records(profile.events)
+    _make(path.parent)
+    try:
+        path.write_text(json.dumps(data, allow_nan=False) + "\n")
+    except OSError as error:
+        raise TftraceError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TftraceError(f"cannot write to {folder}: {error.strerror}") from error

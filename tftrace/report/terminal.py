@@ -1,0 +1,230 @@
+"""The report on a terminal: header, wall, layers, coverage, rule, findings."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tftrace.text import count_text, ms_text, share_text
+
+if TYPE_CHECKING:
+    from tftrace.profiling import Profile
+
+SORTS = ("time", "mults", "macs", "flops", "bytes", "params", "name")
+_COLUMN = {"time": "wall_ms", "name": "path"}
+_FINDINGS = 5
+
+
+def render_text(profile: Profile, width: int = 80, **options: Any) -> str:
+    """The report as plain text, ``width`` columns wide."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
+    print_report(profile, console, **options)
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    return output.getvalue()
+
+
+def print_report(
+    profile: Profile,
+    console: Console,
+    top: int | None = 20,
+    depth: int | None = None,
+    sort: str = "time",
+    order: str = "sorted",
+) -> None:
+    """Print the whole report.
+
+    Args:
+        top: rows of the layer table, None for all.
+        depth: roll deeper layers up into their containers.
+        sort: one of SORTS; ``order`` = ``run`` keeps the order of execution instead.
+    """
+    for part in _parts(profile, top, depth, sort, order):
+        console.print(part)
+
+
+def _parts(
+    profile: Profile, top: int | None, depth: int | None, sort: str, order: str
+) -> Iterator[RenderableType]:
+    yield from _header(profile)
+    yield ""
+    yield wall_table(profile)
+    yield ""
+    yield layers_table(profile, top, depth, sort, order)
+    yield ""
+    yield from _coverage(profile)
+    if profile.findings:
+        yield ""
+        yield from findings(profile)
+
+
+def _header(profile: Profile) -> Iterator[RenderableType]:
+    run, model, machine, versions = profile.run, profile.model, profile.machine, profile.versions
+    source = model["source"] or model["name"]
+    params = "" if model["params"] is None else f", {model['params']:,} parameters"
+    yield Text(f"{source} ({model['class']}{params})", style="bold")
+    yield (
+        f"{run['samples']:,} samples, batch size {run['batch_size']}, {run['steps']} steps; "
+        f"XLA {'on' if run['jit'] else 'off'}"
+    )
+    devices = ", ".join(d.rpartition("device:")[2] for d in machine["devices"])
+    yield (
+        f"{devices} ({escape(machine['cpu'])}, {machine['cores']} cores; threads: "
+        f"{machine['intra_op_threads']} intra-op, {machine['inter_op_threads']} inter-op)"
+    )
+    keras = versions.get("keras")
+    yield f"tftrace {versions['tftrace']}, TensorFlow {versions['tensorflow']}, Keras {keras}"
+    yield from _latency(profile)
+
+
+def _latency(profile: Profile) -> Iterator[RenderableType]:
+    latency, run = profile.latency, profile.run
+    median = latency["median_ms"]
+    if median is None:
+        yield "latency: not measured"
+    else:
+        per_sample = median / run["samples"]
+        yield Text.from_markup(
+            f"latency: median [bold]{ms_text(median)} ms[/], IQR {ms_text(latency['iqr_ms'])}, "
+            f"min {ms_text(latency['min_ms'])} ({latency['n']} untraced passes); "
+            f"{ms_text(per_sample)} ms per sample"
+        )
+        if latency["warning"]:
+            yield Text(f"  {latency['warning']}", style="yellow")
+    trace = run["trace"]
+    line = f"traced pass: {ms_text(latency['traced_ms'])} ms"
+    if trace["whole"] and median:
+        line += f", {latency['traced_ms'] / median:.2f} x the median: what tracing costs"
+    yield line
+    if not trace["whole"]:
+        yield Text(
+            f"  only the first {trace['steps']} of {run['steps']} steps ({trace['samples']:,} "
+            "samples) were traced; the tables below are over those",
+            style="yellow",
+        )
+    if trace["note"]:
+        yield Text(f"  not every kernel could be recorded: {trace['note']}", style="yellow")
+
+
+def wall_table(profile: Profile) -> Table:
+    """Where the wall time of the traced pass went."""
+    wall = profile.wall
+    table = _new_table(f"wall: {ms_text(wall['wall_ms'].sum())} ms traced")
+    table.add_column("component", no_wrap=True)
+    table.add_column("ms", justify="right")
+    table.add_column("share", justify="right")
+    for _, row in wall.iterrows():
+        late = row["component"] == "compilation" and row["wall_ms"] > 0
+        style = "yellow" if late else None
+        table.add_row(
+            row["component"], ms_text(row["wall_ms"]), share_text(row["wall_share"]), style=style
+        )
+    return table
+
+
+def layers_table(
+    profile: Profile,
+    top: int | None = 20,
+    depth: int | None = None,
+    sort: str = "time",
+    order: str = "sorted",
+) -> Table:
+    """Layers by time beside their multiplications, with cumulative share."""
+    layers = profile.tree(depth)
+    if order != "run":
+        layers = layers.sort_values(
+            _COLUMN.get(sort, sort), ascending=sort == "name", kind="stable", na_position="last"
+        )
+    time, mults = layers["wall_ms"].sum(), layers["mults"].sum()
+    shown = layers if top is None else layers.head(top)
+    table = _new_table("layers: time of the traced pass, work per sample")
+    table.add_column("layer", overflow="fold", ratio=1)
+    table.add_column("type", no_wrap=True, max_width=18, overflow="ellipsis")
+    for name in ("ms", "time", "cum", "mults", "mults"):
+        table.add_column(name, justify="right", no_wrap=True)
+    cumulative = 0.0
+    root = profile.layers["path"].iloc[0]
+    for _, row in shown.iterrows():
+        share = row["wall_ms"] / time if time else 0.0
+        cumulative += share
+        table.add_row(
+            escape(_short(row["path"], root)),
+            row["type"],
+            ms_text(row["wall_ms"]),
+            share_text(share),
+            f"{cumulative:.0%}",
+            count_text(None if pd.isna(row["mults"]) else row["mults"]),
+            share_text(None if pd.isna(row["mults"]) or not mults else row["mults"] / mults),
+        )
+    rest = layers.iloc[len(shown) :]
+    if len(rest):
+        share = rest["wall_ms"].sum() / time if time else 0.0
+        more = rest["mults"].sum()
+        table.add_row(
+            f"({len(rest)} more)",
+            "",
+            ms_text(rest["wall_ms"].sum()),
+            share_text(share),
+            "100%",
+            count_text(more),
+            share_text(more / mults if mults else None),
+            style="dim",
+        )
+    table.add_section()
+    table.add_row("all layers", "", ms_text(time), "100%", "", count_text(mults), "100%")
+    return table
+
+
+def _short(path: str, root: str) -> str:
+    return path.removeprefix(root + "/") if path != root else path
+
+
+def _coverage(profile: Profile) -> Iterator[RenderableType]:
+    recording, coverage = profile.recording, profile.counting["coverage"]
+    recorded, expected = recording["recorded"], recording["expected"]
+    line = f"recorded: {recorded:,} of {expected:,} expected executions of the model's kernels"
+    if recorded < expected:
+        line += "; TensorFlow leaves out kernels that it deems cheap (--all-ops records them)"
+    yield line
+    if recording["worker_ms_unresolved"] > 0:
+        yield (
+            f"worker threads: {ms_text(recording['worker_ms_unresolved'])} of "
+            f"{ms_text(recording['worker_ms'])} ms could not be followed to an operation"
+        )
+    unknown = ", ".join(f"{k} ({n})" for k, n in coverage["unknown"].items())
+    counted = f"counted: {coverage['counted']} of {coverage['total']} operations"
+    yield counted + (f"; no formula for {unknown}" if unknown else "")
+    yield Text("rule: " + profile.counting["rule"].splitlines()[1], style="dim")
+
+
+def findings(profile: Profile, limit: int = _FINDINGS) -> Iterator[RenderableType]:
+    """The findings in words, the largest first."""
+    found = profile.findings
+    yield Text("why time and multiplications disagree", style="bold")
+    for item in found[:limit]:
+        yield Padding(Text("• " + item["text"]), (0, 0, 0, 0))
+    for cause in dict.fromkeys(item["cause"] for item in found[:limit]):
+        yield Text("  because: " + cause)
+    for remedy in dict.fromkeys(item["remedy"] for item in found[:limit]):
+        yield Text("  remedy: " + remedy)
+    if len(found) > limit:
+        yield Text(f"  and {len(found) - limit} more (--json lists all)", style="dim")
+
+
+def _new_table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1),
+    )

@@ -1,0 +1,46 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+_UNITS = ("", "k", "M", "G", "T", "P")
+
+
+def count_text(value: float | int | None) -> str:
+    """``884736`` -> ``884.7k``; a dash for unknown."""
+    return "–" if value is None else _scaled(float(value), 1000, _UNITS)
+
+
+def bytes_text(size: float | int | None) -> str:
+    """``262160`` -> ``262.2 kB`` (powers of 1000); a dash for unknown."""
+    if size is None:
+        return "–"
+    number = _scaled(float(size), 1000, _UNITS)
+    head = number.rstrip("kMGTP")
+    return f"{head} {number[len(head) :]}B"
+
+
+def ms_text(value: float | None) -> str:
+    """Milliseconds with three significant digits; a dash for unknown."""
+    if value is None:
+        return "–"
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+
+
+def share_text(value: float | None) -> str:
+    """``0.0812`` -> ``8.1%``; tiny ones as ``<0.1%``; a dash for unknown."""
+    if value is None:
+        return "–"
+    if 0 < value < 0.001:
+        return "<0.1%"
+    return f"{value:.1%}"
+
+
+def _scaled(value: float, base: int, units: tuple[str, ...]) -> str:
+    for unit in units:
+        if abs(value) < base or unit == units[-1]:
+            break
+        value /= base
+    whole = value == int(value) and abs(value) < 1000
+    return f"{int(value)}{unit}" if whole else f"{value:.1f}{unit}"
