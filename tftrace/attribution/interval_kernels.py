@@ -232,14 +232,16 @@ def walk_pool(
     """One walk over all events of a trace for `thread_pool.follow_pool`.
 
     `kind` per event: OP, RECORD, START, STOP, or else. The ids are sparse columns: event, value.
-    Fills `records[0]` ids and `records[1]` what is around them (event of an op, -1 nothing,
-    -2 - r region r); `regions[0]` line, `[1]` start, `[2]` end, `[3]` id.
-    Returns (records, regions), -1 both if a line is not in order of time.
+    Fills `records[0]` with ids, `[1]` with what is around them (event of an op, -1 nothing,
+    -2 - r region r), `[2]` with times; `regions[0]` with lines, `[1]` starts, `[2]` ends, `[3]`
+    ids.
+    Returns how many records have ids; -1 if a line is not in order of time.
     """
     stack = np.empty(len(kind) + 1, np.int64)  # event of an op, or -2 - region
     depth = 0
     n_records = 0
     n_regions = 0
+    last = np.int64(0)  # time of the line's last opening or closing
     at_record_id = 0
     at_region_id = 0
     for i in range(len(kind)):
@@ -249,9 +251,9 @@ def walk_pool(
                 while depth > 0:  # what never closed ends with its line
                     depth -= 1
                     if stack[depth] <= -2:
-                        regions[2, -2 - stack[depth]] = start[i - 1]
+                        regions[2, -2 - stack[depth]] = last
             elif now < start[i - 1]:
-                return -1, -1
+                return -1
         what = kind[i]
         if what < OP or what > STOP:
             continue
@@ -260,6 +262,8 @@ def walk_pool(
             if start[op] + duration[op] > now:
                 break
             depth -= 1
+        if what in (START, STOP):
+            last = now
         if what == OP:
             stack[depth] = i
             depth += 1
@@ -269,6 +273,7 @@ def walk_pool(
             if at_record_id < len(record_id_event) and record_id_event[at_record_id] == i:
                 records[0, n_records] = record_id_value[at_record_id]
                 records[1, n_records] = stack[depth - 1] if depth > 0 else -1
+                records[2, n_records] = now
                 n_records += 1
         elif what == START:
             while at_region_id < len(region_id_event) and region_id_event[at_region_id] < i:
@@ -290,5 +295,5 @@ def walk_pool(
     while depth > 0:
         depth -= 1
         if stack[depth] <= -2:
-            regions[2, -2 - stack[depth]] = start[-1]
-    return n_records, n_regions
+            regions[2, -2 - stack[depth]] = last
+    return n_records

@@ -6,12 +6,13 @@ a whole trace: nine events in ten are the pool's, and here none is copied, sorte
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tftrace.attribution.intervals import (
+    Int32Array,
     Int64Array,
     match_ids,
     pair_regions,
@@ -63,22 +64,58 @@ def follow_pool(
 
     kind = np.require(kind, np.int8, ["C", "W"])
     line = np.require(line, np.int32, ["C", "W"])
-    start, duration = (np.require(x, np.int64, ["C", "W"]) for x in (start, duration))
-    columns = [*_sparse(record_ids), *_sparse(region_ids)]
+    start, duration = _int64(start), _int64(duration)
+    by_record, by_region = _sparse(record_ids), _sparse(region_ids)
     if len({len(kind), len(line), len(start), len(duration)}) > 1:
         raise ValueError("columns of different lengths")
-    records = np.empty((2, np.count_nonzero(kind == RECORD)), np.int64)
+    records = np.empty((3, np.count_nonzero(kind == RECORD)), np.int64)
     regions = np.empty((4, np.count_nonzero(kind == START)), np.int64)
-    n_records, n_regions = interval_kernels.walk_pool(
-        kind, line, start, duration, *columns, records, regions
+    found = interval_kernels.walk_pool(
+        kind, line, start, duration, *by_record, *by_region, records, regions
     )
-    if n_regions < 0:
-        return _follow_unsorted(kind, line, start, duration, *columns)
-    record_id, around = records[:, :n_records]
-    region_line, region_start, region_end, region_id = regions
-    # Records without a time of their own: `match_ids` needs it only where ids are used twice.
-    record = match_ids(record_id, _record_times(kind, start, columns), region_id, region_start)
+    if found < 0:
+        return _follow_unsorted(kind, line, start, duration, by_record, by_region)
+    identity, around, time = records[:, :found]
+    record = match_ids(identity, time, regions[3], regions[1])
     around = np.append(around, -1)[record]
     root = np.where(around >= 0, around, -1)
     interval_kernels.follow(np.where(around < -1, -2 - around, -1), root)
-    return PoolWork(region_line, region_start, region_end, root)
+    return PoolWork(regions[0], regions[1], regions[2], root)
+
+
+def _follow_unsorted(
+    kind: npt.NDArray[np.int8],
+    line: Int32Array,
+    start: Int64Array,
+    duration: Int64Array,
+    record_ids: _Sparse,
+    region_ids: _Sparse,
+) -> PoolWork:
+    """`follow_pool` where events are not in order of time: by sorting and searching."""
+    ops = np.flatnonzero(kind == OP)
+    edges = np.flatnonzero((kind == START) | (kind == STOP))
+    regions = pair_regions(line[edges], start[edges], kind[edges] == START)
+    region_id = np.full(len(kind), np.iinfo(np.int64).min)
+    region_id[region_ids[0]] = region_ids[1]
+    is_record = kind[record_ids[0]] == RECORD
+    records, record_id = record_ids[0][is_record], record_ids[1][is_record]
+    root = thread_pool_roots(
+        (line[records], start[records], record_id),
+        (regions.line, regions.start, regions.end, region_id[edges[regions.opening]]),
+        (line[ops], start[ops], start[ops] + duration[ops]),
+    )
+    return PoolWork(
+        regions.line.astype(np.int64), regions.start, regions.end, np.append(ops, -1)[root]
+    )
+
+
+_Sparse = tuple[Int32Array, Int64Array]
+
+
+def _sparse(column: SparseColumn) -> _Sparse:
+    events, values = column
+    return np.require(events, np.int32, ["C", "W"]), _int64(values)
+
+
+def _int64(values: npt.ArrayLike) -> Int64Array:
+    return np.require(values, np.int64, ["C", "W"])
