@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tftrace.errors import TftraceError
+
 if TYPE_CHECKING:
     from tftrace.counts import Counts
 
@@ -25,11 +27,43 @@ def count(
     Returns: tables per sample (the batch's total divided by the batch), coverage and rule.
 
     Raises:
-        ValueError: a shape is missing or does not fit the model.
+        TftraceError: a shape is missing or does not fit the model.
     """
     from tftrace.counts import Counts
     from tftrace.tracer.programs import trace_model
 
-    program, sites = trace_model(model, input_shapes)
+    try:
+        program, sites = trace_model(model, input_shapes)
+    except ValueError as error:
+        raise TftraceError(str(error)) from error
     batch = 1 if input_shapes is None else int(input_shapes[0][0])
     return Counts.from_program(program, sites, batch, flops_per_mac=flops_per_mac)
+
+
+def full_shapes(model: Any, texts: Sequence[str] | None, batch: int) -> list[tuple[int, ...]]:
+    """Shapes with the batch, from texts like ``224,224,3``, or from the model's own.
+
+    Raises:
+        TftraceError: a text is no shape, or the model leaves a size open and none is given.
+    """
+    if texts:
+        return [(batch, *_sizes(text)) for text in texts]
+    declared = list(getattr(model, "inputs", None) or [])
+    if not declared:
+        raise TftraceError("the model declares no inputs; give --input-shape")
+    for tensor in declared:
+        if any(size is None for size in tensor.shape[1:]):
+            shape = ", ".join("?" if s is None else str(s) for s in tensor.shape[1:])
+            raise TftraceError(
+                f"the model leaves its input size open ({shape}); give --input-shape"
+            )
+    return [(batch, *tensor.shape[1:]) for tensor in declared]
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [
+            int(part) for part in text.replace("x", ",").strip("() ").split(",") if part.strip()
+        ]
+    except ValueError:
+        raise TftraceError(f"{text!r} is not a shape; write it as 224,224,3") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import pandas as pd
 from tftrace.errors import TftraceError
 
 if TYPE_CHECKING:
+    from tftrace.counts import Counts
     from tftrace.profiling import Profile
 
 Writer = Callable[[pd.DataFrame, Path], None]
@@ -78,9 +80,44 @@ def write_json(profile: Profile, path: Path, events: bool = False) -> None:
     data = profile.to_dict()
     if events:
         data["events"] = records(profile.events)
+    _write_text(path, json.dumps(data, allow_nan=False) + "\n")
+
+
+def export_counts(counts: Counts, folder: Path) -> None:
+    """Write ``layers.csv`` and ``ops.csv`` of a count.
+
+    Raises:
+        TftraceError: ``folder`` cannot be written.
+    """
+    _make(folder)
+    _csv(counts.layers, folder / "layers.csv")
+    _csv(counts.ops, folder / "ops.csv")
+
+
+def write_counts_json(counts: Counts, path: Path) -> None:
+    """Write a count as JSON: rule, coverage, totals, layers and ops; unknown is null.
+
+    Raises:
+        TftraceError: ``path`` cannot be written.
+    """
+    from tftrace.profiling import records
+
+    data = {
+        "schema": 1,
+        "batch": counts.batch,
+        "rule": counts.rule,
+        "coverage": asdict(counts.coverage),
+        "totals": counts.totals,
+        "layers": records(counts.layers),
+        "ops": records(counts.ops),
+    }
+    _write_text(path, json.dumps(data, allow_nan=False) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
     _make(path.parent)
     try:
-        path.write_text(json.dumps(data, allow_nan=False) + "\n")
+        path.write_text(text)
     except OSError as error:
         raise TftraceError(f"cannot write {path}: {error.strerror}") from error
 
