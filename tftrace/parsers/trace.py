@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,6 @@ class StatNames:
     def __contains__(self, name: object) -> bool:
         return name in self.ints or name in self.strings
 
-
-_MAX_TABLE = 1 << 20  # metadata ids below it are looked up in a table
 
 DEFAULT_STATS = StatNames()
 NO_STATS = StatNames((), ())
@@ -243,36 +242,56 @@ class Trace:
         return result
 
     def where(self, wanted: Callable[[Plane, str], bool]) -> Int64Array:
-        """Indices, ascending, of the events for which `wanted(plane, event name)` holds."""
-        return np.flatnonzero(self.classify(wanted))
+        """Indices, ascending, of the events for which `wanted(plane, event name)` holds.
+
+        It is asked once per plane and name, not once per event. The first call sorts the events
+        by name (4 bytes each, kept); every call then costs as much as it finds.
+        """
+        answers: dict[tuple[int, int], bool] = {}
+        found = []
+        for line, groups in zip(self.lines, self._groups, strict=True):
+            names = self.planes[line.plane].event_names
+            of_line = []
+            for key, events in groups.items():
+                if (line.plane, key) not in answers:
+                    answer = wanted(self.planes[line.plane], names.get(key, ""))
+                    answers[line.plane, key] = bool(answer)
+                if answers[line.plane, key]:
+                    of_line.append(events)
+            merged = np.concatenate(of_line) if of_line else np.empty(0, np.int32)
+            found.append(np.sort(merged) if len(of_line) > 1 else merged)
+        return np.concatenate(found).astype(np.int64) if found else np.empty(0, np.int64)
 
     def classify(self, kind_of: Callable[[Plane, str], int]) -> npt.NDArray[np.int8]:
-        """`kind_of(plane, event name)` of every event, as int8.
-
-        It is asked once per plane and name, not once per event; of names that events of the plane
-        do not bear, too.
-        """
+        """`kind_of(plane, event name)` of every event, as int8; asked as `where` does."""
         kinds = np.empty(len(self.events), np.int8)
-        for number, plane in enumerate(self.planes):
-            lines = [line for line in self.lines if line.plane == number and line.count]
-            if not lines:
-                continue
-            unnamed = kind_of(plane, "")
-            answers = {key: kind_of(plane, name) for key, name in plane.event_names.items()}
-            for line in lines:
-                ids = self.events.metadata_id[line.events]
-                if ids.min() >= 0 and ids.max() < _MAX_TABLE:
-                    table = np.full(int(ids.max()) + 1, unnamed, np.int8)
-                    for key, answer in answers.items():
-                        if 0 <= key < len(table):
-                            table[key] = answer
-                    kinds[line.events] = table[ids]
-                else:
-                    unique, inverse = np.unique(ids, return_inverse=True)
-                    known = [answers.get(key, unnamed) for key in unique.tolist()]
-                    kinds[line.events] = np.array(known, np.int8)[inverse]
+        answers: dict[tuple[int, int], int] = {}
+        for line, groups in zip(self.lines, self._groups, strict=True):
+            names = self.planes[line.plane].event_names
+            for key, events in groups.items():
+                if (line.plane, key) not in answers:
+                    answers[line.plane, key] = kind_of(self.planes[line.plane], names.get(key, ""))
+                kinds[events] = answers[line.plane, key]
         return kinds
+
+    @cached_property
+    def _groups(self) -> list[dict[int, Int32Array]]:
+        """Per line, metadata id -> ascending indices of its events."""
+        return [_group(self.events.metadata_id[line.events], line.first) for line in self.lines]
 
     def string(self, code: int) -> str | None:
         """The string behind a code of a string stat; None for -1."""
         return None if code < 0 else self.strings[code]
+
+
+def _group(ids: Int64Array, first: int) -> dict[int, Int32Array]:
+    """Positions, counted from `first`, by id."""
+    if not len(ids):
+        return {}
+    small = ids.min() >= 0 and ids.max() < 1 << 16
+    keys = ids.astype(np.uint16) if small else ids  # numpy sorts 16 bits by radix, in linear time
+    order = np.argsort(keys, kind="stable").astype(np.int32)
+    keys = keys[order]
+    bounds = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+    heads = keys[np.concatenate([[0], bounds])].tolist()
+    return dict(zip(heads, np.split(order + np.int32(first), bounds), strict=True))

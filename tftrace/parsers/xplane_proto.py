@@ -2,22 +2,15 @@
 
 TensorFlow ships the same schema as generated code, but importing it imports TensorFlow (3 s).
 This module serves to *write* planes and to check the fast reader against protobuf's own parser.
-Messages are built in a descriptor pool of their own, so TensorFlow may be imported beside it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from tftrace.parsers.own_proto import Field, message_classes
 
-if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
-_PACKAGE = "tensorflow.profiler"
-
-# message -> (field number, name, type, flags): "*" repeated, "|" member of the message's oneof
-_SCHEMA: dict[str, list[tuple[int, str, str, str]]] = {
+_SCHEMA: dict[str, list[Field]] = {
     "XSpace": [
         (1, "planes", "XPlane", "*"),
         (2, "errors", "string", "*"),
@@ -71,63 +64,12 @@ _SCHEMA: dict[str, list[tuple[int, str, str, str]]] = {
         (3, "description", "string", ""),
     ],
 }
-_MAP_ENTRIES = {"EventMetadataEntry": "XEventMetadata", "StatMetadataEntry": "XStatMetadata"}
 _ONEOFS = {"XEvent": "data", "XStat": "value"}
+_MAPS = {"XPlane": {"EventMetadataEntry": "XEventMetadata", "StatMetadataEntry": "XStatMetadata"}}
 
-_Field = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {
-    "int64": _Field.TYPE_INT64,
-    "uint64": _Field.TYPE_UINT64,
-    "double": _Field.TYPE_DOUBLE,
-    "string": _Field.TYPE_STRING,
-    "bytes": _Field.TYPE_BYTES,
-}
+_CLASSES = message_classes("tensorflow.profiler", _SCHEMA, _ONEOFS, _MAPS)
 
-
-def _add_field(
-    message: descriptor_pb2.DescriptorProto, number: int, name: str, kind: str, flags: str
-) -> None:
-    field = message.field.add(name=name, number=number)
-    field.label = _Field.LABEL_REPEATED if "*" in flags else _Field.LABEL_OPTIONAL
-    if kind in _SCALARS:
-        field.type = _SCALARS[kind]
-    else:
-        field.type = _Field.TYPE_MESSAGE
-        field.type_name = f".{_PACKAGE}.{kind}"
-    if "|" in flags:
-        field.oneof_index = 0
-
-
-def _file_descriptor() -> descriptor_pb2.FileDescriptorProto:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="tftrace/xplane.proto", package=_PACKAGE, syntax="proto3"
-    )
-    for name, fields in _SCHEMA.items():
-        message = file.message_type.add(name=name)
-        for number, field_name, kind, flags in fields:
-            _add_field(message, number, field_name, kind, flags)
-        if name in _ONEOFS:
-            message.oneof_decl.add(name=_ONEOFS[name])
-        if name == "XPlane":
-            for entry_name, value in _MAP_ENTRIES.items():
-                entry = message.nested_type.add(name=entry_name)
-                entry.options.map_entry = True
-                _add_field(entry, 1, "key", "int64", "")
-                _add_field(entry, 2, "value", value, "")
-    return file
-
-
-_POOL = descriptor_pool.DescriptorPool()
-_POOL.Add(_file_descriptor())
-
-
-def _message_class(name: str) -> type[Message]:
-    descriptor = _POOL.FindMessageTypeByName(f"{_PACKAGE}.{name}")
-    return message_factory.GetMessageClass(descriptor)
-
-
-# `Any`: the classes are made at run time, their fields are unknown to a type checker.
-XSpace: Any = _message_class("XSpace")
+XSpace: Any = _CLASSES["XSpace"]
 """The whole trace; `XSpace.FromString(data)`, `space.planes.add(name=...)`."""
-XPlane: Any = _message_class("XPlane")
+XPlane: Any = _CLASSES["XPlane"]
 """One plane: a host, a device, or a set of tracks somebody appended."""
