@@ -1,6 +1,5 @@
 """Whole networks: three counts that know nothing of one another, and the literature."""
 
-import os
 import re
 from functools import cache, partial
 from math import prod
@@ -31,7 +30,11 @@ ALL = sorted(
     for name in dir(keras.applications)
     if name[0].isupper() and callable(getattr(keras.applications, name))
 )
-MODELS = ALL if os.environ.get("TFTRACE_SLOW") else QUICK
+
+
+def slow_unless_quick(name, value):
+    """A parameter that runs by default only for the quick networks."""
+    return pytest.param(value, marks=[] if name in QUICK else pytest.mark.slow)
 
 
 def build(name):
@@ -61,7 +64,7 @@ def test_every_application_is_known():
     assert set(ALL) <= figures | set(EXPLAINED)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [slow_unless_quick(name, name) for name in ALL])
 def test_graph_and_configuration_agree_as_integers(name):
     found = results(name)
     totals = found["totals"]
@@ -75,7 +78,7 @@ def test_graph_and_configuration_agree_as_integers(name):
 
 @pytest.mark.parametrize(
     "figure",
-    [figure for figure in SAME_NETWORK if figure.model in MODELS],
+    [slow_unless_quick(figure.model, figure) for figure in SAME_NETWORK],
     ids=lambda figure: f"{figure.model}, {figure.source.split(',')[0]}",
 )
 def test_within_a_percent_of_the_literature(figure):
@@ -84,7 +87,7 @@ def test_within_a_percent_of_the_literature(figure):
 
 @pytest.mark.parametrize(
     "figure",
-    [figure for figure in OTHER_STRIDE if figure.model in MODELS],
+    [slow_unless_quick(figure.model, figure) for figure in OTHER_STRIDE],
     ids=lambda figure: figure.model,
 )
 def test_the_stride_placement_is_all_that_differs(figure):
@@ -132,15 +135,20 @@ def grouped_model():
     return keras.Model(inputs, keras.layers.Conv1D(4, 3)(keras.layers.Reshape((144, 16))(x)))
 
 
-WITNESSED = ["MobileNetV2"]
-if os.environ.get("TFTRACE_SLOW"):
-    WITNESSED += ["VGG16", "ResNet50", "EfficientNetB0", "ConvNeXtTiny", "NASNetMobile"]
+WITNESSED = {
+    "attention": attention_model,
+    "grouped": grouped_model,
+    "MobileNetV2": partial(build, "MobileNetV2"),
+}
+SLOWLY = ["VGG16", "ResNet50", "EfficientNetB0", "ConvNeXtTiny", "NASNetMobile"]
 
 
 @pytest.mark.parametrize(
     "make",
-    [*(partial(build, name) for name in WITNESSED), attention_model, grouped_model],
-    ids=[*WITNESSED, "attention", "grouped"],
+    [
+        *(pytest.param(make, id=name) for name, make in WITNESSED.items()),
+        *(pytest.param(partial(build, n), id=n, marks=pytest.mark.slow) for n in SLOWLY),
+    ],
 )
 def test_xla_counts_the_same(make):
     model = make()

@@ -17,6 +17,9 @@ def test_counts_equal_the_formula(case):
     counts = count_model(case.model(), *((BATCH, *shape) for shape in case.shapes))
     expected = {"macs": case.macs, "mults": case.mults, **case.more}
     assert {name: counts.totals[name] for name in expected} == expected
+    for name in ("mults", "macs", "bytes"):
+        needed, executed = counts.layers[name], counts.layers[f"{name}_executed"]
+        assert (needed <= executed).fillna(True).all()
     if case.macs is None:
         reasons = counts.layers.note[counts.layers.macs.isna() | counts.layers.flops.isna()]
         assert len(reasons) > 0

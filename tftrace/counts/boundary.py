@@ -36,7 +36,7 @@ def boundary_bytes(flow: Flow) -> dict[Owner, int | None]:
     for op in live:
         for index, size in enumerate(_written(op)):
             made = Edge(op.key, index)
-            if made in ends or readers[made] - {op.owner}:
+            if size != 0 and (made in ends or readers[made] - {op.owner}):
                 totals[op.owner] = _plus(totals[op.owner], _times(size, op.times))
     return totals
 

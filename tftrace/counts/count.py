@@ -9,7 +9,7 @@ from tftrace.counts import formulas as _formulas  # noqa: F401  (registers the b
 from tftrace.counts.dependence import Dependence, dependences
 from tftrace.counts.dilation import kept_shares
 from tftrace.counts.flow import Flow, flow_of
-from tftrace.counts.registry import count_op, record_of, registered
+from tftrace.counts.registry import count_op, needed_of, record_of, registered
 from tftrace.counts.work import Work
 from tftrace.graph import FlatOp, Program
 
@@ -71,7 +71,8 @@ def _count(op: FlatOp, level: Dependence, share: Fraction | None) -> OpCount:
 
 def _work(op: FlatOp, level: Dependence, share: Fraction | None) -> tuple[Work, Work, str | None]:
     """Executed and needed work of a live operation, and what to say about the difference."""
-    work = count_op(record_of(op))
+    record = record_of(op)
+    work = count_op(record)
     if level is Dependence.CONSTANT:
         return Work.nothing(), Work.nothing(), FOLDED_NOTE if work.mults else None
     if _is_neutral(op):
@@ -82,7 +83,7 @@ def _work(op: FlatOp, level: Dependence, share: Fraction | None) -> tuple[Work, 
         return work, Work.nothing(), PARAMETER_NOTE if remark else None
     if share is not None and share != 1:
         return work, _scaled(work, share), DILATED_NOTE
-    return work, work, None
+    return work, needed_of(record, work), None
 
 
 def _is_float(op: FlatOp) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tftrace.counts.traffic import moved_bytes
@@ -57,6 +57,7 @@ class OpRecord:
 Formula = Callable[[OpRecord], Work]
 
 _FORMULAS: dict[str, Formula] = {}
+_NEEDED: dict[str, Formula] = {}
 
 
 def register_count(*op_types: str) -> Callable[[Formula], Formula]:
@@ -81,6 +82,19 @@ def register_count(*op_types: str) -> Callable[[Formula], Formula]:
     return register
 
 
+def register_needed(*op_types: str) -> Callable[[Formula], Formula]:
+    """Decorator: what the mathematics needs of these types, where a kernel does more.
+
+    Rare: most of what is executed and not needed is operations of its own.
+    """
+
+    def register(formula: Formula) -> Formula:
+        _NEEDED.update(dict.fromkeys(" ".join(op_types).split(), formula))
+        return formula
+
+    return register
+
+
 def registered(op_type: str) -> bool:
     """Whether operations of this type have a formula."""
     return op_type in _FORMULAS
@@ -91,13 +105,26 @@ def count_op(record: OpRecord) -> Work:
     formula = _FORMULAS.get(record.type)
     if formula is None:
         return Work.unknown(f"no formula for operation type {record.type}")
+    return _apply(formula, record)
+
+
+def needed_of(record: OpRecord, work: Work) -> Work:
+    """What the mathematics needs of ``work``, that of ``record``: as a rule all of it."""
+    formula = _NEEDED.get(record.type)
+    return work if formula is None else _apply(formula, record)
+
+
+def _apply(formula: Formula, record: OpRecord) -> Work:
     try:
         work = formula(record)
     except Uncountable as error:
         return Work.unknown(str(error))
     if work.bytes is not None or work.reason is not None:
         return work
-    return work.with_bytes(moved_bytes(record.type, record.inputs, record.outputs))
+    moved = moved_bytes(record.type, record.inputs, record.outputs)
+    if moved is None:
+        return replace(work, reason=f"{record.type}: the size of a tensor is not known")
+    return work.with_bytes(moved)
 
 
 def record_of(op: FlatOp) -> OpRecord:

@@ -27,7 +27,7 @@ WORK_COLUMNS = (
     "bytes_executed",
 )
 OP_COLUMNS = ("mults", "macs", "flops", "transcendentals", "bytes")
-OUTSIDE = "(outside the model's layers)"
+OUTSIDE = "(outside the layers)"
 
 
 class CallSite(Protocol):
@@ -142,12 +142,18 @@ def _layer_rows(
         }
         for site in sites
     ]
-    outside = layers.get(None)
-    if outside is not None and any(getattr(outside, name) != 0 for name in WORK_COLUMNS):
-        described = {"path": OUTSIDE, "name": OUTSIDE, "type": None, "call": 1, "depth": 0}
-        described |= {"output_shape": None, "params": 0}
-        rows.append({**described, **_work(outside, batch, flops_per_mac)})
+    # Work of no call site, of the model's surroundings for one, is shown all the same.
+    listed = {site.path for site in sites}
+    for owner, layer in layers.items():
+        if owner not in listed and any(getattr(layer, name) != 0 for name in WORK_COLUMNS):
+            rows.append({**_unlisted(owner or OUTSIDE), **_work(layer, batch, flops_per_mac)})
     return rows
+
+
+def _unlisted(path: str) -> dict[str, Any]:
+    name = path.rpartition("/")[2]
+    described = {"path": path, "name": name, "type": None, "call": 1, "depth": path.count("/")}
+    return {**described, "output_shape": None, "params": 0}
 
 
 def _work(layer: LayerCount, batch: int, flops_per_mac: int) -> dict[str, Any]:

@@ -75,6 +75,9 @@ _PICKS = frozenset(
 _LIST_READS = frozenset(["TensorListStack", "TensorListConcatV2", "TensorListGather"])
 _LIST_WRITES = frozenset(["TensorListFromTensor", "TensorListScatterV2", "TensorListSplit"])
 
+# At inference the further outputs only hand the statistics on.
+_FUSED_NORMS = frozenset(["FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"])
+
 HANDLES = frozenset(["resource", "variant"])
 """Element types that refer to data elsewhere."""
 
@@ -99,6 +102,8 @@ def written_bytes(
         return (0,) * len(outputs)
     if op_type in _LIST_WRITES:
         return (inputs[0].bytes,)
+    if op_type in _FUSED_NORMS:
+        return (outputs[0].bytes, *(0 for _ in outputs[1:]))
     return tuple(0 if spec.dtype in HANDLES else spec.bytes for spec in outputs)
 
 

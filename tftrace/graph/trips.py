@@ -82,6 +82,12 @@ def _value(graph: Graph, name: str) -> float | None:
             return source
         if isinstance(source, list) and source:
             return float(max(source) if node.type == "Max" else min(source))
+    if node.type == "StridedSlice" and node.attrs.get("shrink_axis_mask") == 1:
+        # ``tf.shape(x)[0]``, which TensorFlow leaves as it is even where the shape is known.
+        source, begin = (graph.nodes[edge.name].value for edge in node.inputs[:2])
+        if isinstance(source, list) and isinstance(begin, list) and begin[0] < len(source):
+            picked = source[begin[0]]
+            return picked if isinstance(picked, int | float) else None
     return None
 
 

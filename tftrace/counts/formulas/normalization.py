@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tftrace.counts.registry import OpRecord, register_count
+from tftrace.counts.registry import OpRecord, register_count, register_needed
 from tftrace.counts.work import Work
 
+_FUSED = "FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3"
 
-@register_count("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+
+@register_count(_FUSED)
 def fused_batch_norm(record: OpRecord) -> Work:
     """n elements in C channels; inputs x, scale, offset, mean, variance (C each).
 
@@ -20,6 +22,14 @@ def fused_batch_norm(record: OpRecord) -> Work:
     if record.attrs.get("is_training", True):
         mults, flops = mults + size + 2 * channels, flops + 4 * size
     return Work(mults=mults, flops=flops, transcendentals=channels)
+
+
+@register_needed(_FUSED)
+def fused_batch_norm_needed(record: OpRecord) -> Work:
+    """At inference scale and shift are known once: one multiplication, one addition per element."""
+    if record.attrs.get("is_training", True):
+        return fused_batch_norm(record)
+    return Work.elementwise(record.in_size(), mults=1, ops=2)
 
 
 @register_count("LRN")
