@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tftrace.attribution.provenance import Members
+from tftrace.attribution.provenance import MACHINERY, Members
 from tftrace.attribution.run import Function
-from tftrace.graph.flatten import flat_name
+from tftrace.graph.flatten import LOOPS, flat_name
 
 OUTSIDE = -1
 WORK = ("mults", "macs", "flops", "transcendentals", "bytes")
@@ -99,10 +99,27 @@ def _workless(function: Function, flat: str) -> KernelInfo:
         weights={site: 1.0},
         layer=site,
         members=(),
-        times=None,
+        times=None if op is None else _turns(function, op, function.kernel_type.get(flat)),
         work=dict.fromkeys(WORK, 0),
         batch=function.counted_batch,
     )
+
+
+def _turns(function: Function, op: int, kind: str | None) -> int | None:
+    """Executions of a node of the machinery that ``op``, a loop or branch, was lowered to.
+
+    Condition and body run as often as their operations do: what tests a turn runs once more
+    than what begins the next one.
+    """
+    if kind not in MACHINERY:
+        return None
+    if function.ops.type[op] not in LOOPS or kind in ("Enter", "Exit"):
+        return function.times[op]
+    part = "/body/" if kind == "NextIteration" else "/cond/"
+    prefix = function.ops.key[op] + part
+    inside = (i for key, i in function.index.items() if key.startswith(prefix))
+    first = next(inside, None)
+    return None if first is None else function.times[first]
 
 
 def _work(function: Function, members: Members) -> dict[str, int | None]:

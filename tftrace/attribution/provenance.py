@@ -7,7 +7,8 @@ graph, back to the next fixed points, and is no longer there, was fused into it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,6 +20,11 @@ WORKLESS = frozenset(
     ("Const", "Identity", "IdentityN", "NoOp", "Placeholder", "StopGradient", "Snapshot")
 )
 """Types whose presence in a fused kernel says nothing."""
+
+_STATEFUL = re.compile("Random|Variable|VarHandle|PyFunc|Call|While|If|Case|Print|Assert")
+
+MACHINERY = frozenset(("Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch"))
+"""What a lowered loop or branch runs on: it works for the loop, not for what it hands on."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Members:
 def members_of_kernels(ops: TracedOps, kernels: KernelNodes) -> dict[str, Members]:
     """Members of every kernel, by flat kernel name.
 
-    A kernel without members (a switch of a loop, say) has an empty tuple.
+    A kernel without members (the machinery of a loop) has an empty tuple.
     """
     index = {key: i for i, key in enumerate(ops.key)}
     names = [flat_name(name) for name in kernels.name]
@@ -78,9 +84,29 @@ def members_of_kernels(ops: TracedOps, kernels: KernelNodes) -> dict[str, Member
         result[name] = Members(tuple(i for i in found if ops.type[i] not in WORKLESS))
     consumers = _consumers(inputs)
     for name in new:
-        if name not in result:
+        if types[name] in MACHINERY:
+            result[name] = Members(())
+        elif name not in result:
             result[name] = Members(_downstream(name, consumers, result, set()), counts=False)
     return result
+
+
+def constant_kernels(kernels: KernelNodes) -> frozenset[str]:
+    """Names of the kernels that rest on constants alone.
+
+    TensorFlow's runtime folds them when the function is first called, after the graph that it
+    shows; a loop takes them in without running a kernel.
+    """
+    kind = dict(zip(kernels.name, kernels.type, strict=True))
+    missing = {n: set(i) for n, i in zip(kernels.name, kernels.inputs, strict=True)}
+    consumers = _consumers(dict(zip(kernels.name, kernels.inputs, strict=True)))
+    found = [name for name in kernels.name if kind[name] == "Const"]
+    for name in found:
+        for consumer in consumers.get(name, ()):
+            missing[consumer].discard(name)
+            if not missing[consumer] and not _STATEFUL.search(kind[consumer]):
+                found.append(consumer)
+    return frozenset(found)
 
 
 def _inside_calls(ops: TracedOps, index: dict[str, int], types: dict[str, str]) -> dict[int, int]:
@@ -163,7 +189,7 @@ def _leaf_sets(
     return result
 
 
-def _consumers(inputs: dict[str, list[str]]) -> dict[str, list[str]]:
+def _consumers(inputs: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     consumers: dict[str, list[str]] = {}
     for name, sources in inputs.items():
         for source in sources:

@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tftrace.attribution.events import STATS
-from tftrace.attribution.provenance import KernelNodes, Members, TracedOps, members_of_kernels
+from tftrace.attribution.provenance import (
+    KernelNodes,
+    Members,
+    TracedOps,
+    constant_kernels,
+    members_of_kernels,
+)
 from tftrace.errors import TftraceError
+from tftrace.graph.flatten import flat_name
 from tftrace.parsers import Trace, TraceError, read_trace
 
 SCHEMA = 1
@@ -38,6 +45,19 @@ class Function:
     def index(self) -> dict[str, int]:
         """Position of each operation by its flat key."""
         return {key: i for i, key in enumerate(self.ops.key)}
+
+    @cached_property
+    def kernel_type(self) -> dict[str, str]:
+        """Type of each kernel by its flat name; empty without graphs."""
+        return {
+            flat_name(name): kind
+            for name, kind in zip(self.kernels.name, self.kernels.type, strict=True)
+        }
+
+    @cached_property
+    def constant(self) -> frozenset[str]:
+        """Kernels that rest on constants alone."""
+        return constant_kernels(self.kernels)
 
     @cached_property
     def members(self) -> dict[str, Members]:

@@ -143,6 +143,7 @@ class Join:
                 if name in seen or name in rows:
                     continue
                 info = self._info(name)
+                # The runtime merges like nodes of a loop's machinery before it runs them.
                 if info is None or not info.members:
                     continue
                 empty = np.empty(0, np.int64)
@@ -151,11 +152,12 @@ class Join:
 
 
 def _runnable(function: Function) -> Iterable[tuple[str, str]]:
+    """Name and type of what runs on every call; constants are folded before the first."""
     if function.kernels.name:
         return (
             (n, t)
             for n, t in zip(function.kernels.name, function.kernels.type, strict=True)
-            if t not in WORKLESS
+            if t not in WORKLESS and n not in function.constant
         )
     return (
         (k, t)

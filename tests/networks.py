@@ -1,0 +1,120 @@
+"""Networks for the tests, each with data: what they prove is said where they are used."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+Built = tuple["keras.Model", object]  # noqa: F821
+
+BUILDERS: dict[str, Callable[[], Built]] = {}
+
+
+def network(build: Callable[[], Built]) -> Callable[[], Built]:
+    """Register a builder under its function's name."""
+    BUILDERS[build.__name__] = build
+    return build
+
+
+def normal(*shape: int, dtype: str = "float32") -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype(dtype)
+
+
+@network
+def mission() -> Built:
+    """The network of the question: convolution, batch norm, dense."""
+    from tftrace.demo import build
+
+    return build(batch_norm=True), normal(70, 32, 32, 3)
+
+
+@network
+def misleading_names() -> Built:
+    """A cheap `conv2d`, an expensive `conv2d_1`, and a separate ReLU that it is fused with."""
+    import keras
+
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((48, 48, 4)),
+            layers.Conv2D(4, 1, name="conv2d"),
+            layers.MaxPooling2D(1, name="between"),
+            layers.Conv2D(160, 5, padding="same", name="conv2d_1"),
+            layers.ReLU(name="re_lu"),
+        ],
+        name="misleading",
+    ), normal(40, 48, 48, 4)
+
+
+@network
+def shared_dense() -> Built:
+    """One Dense called twice: on 8 and, after a reshape, on 16 times as many rows."""
+    import keras
+
+    layers = keras.layers
+    one = keras.Input((8, 64), name="few")
+    many = keras.Input((128, 64), name="many")
+    dense = layers.Dense(256, name="shared")
+    outputs = [layers.Softmax(name="a")(dense(one)), layers.Softmax(name="b")(dense(many))]
+    model = keras.Model([one, many], outputs, name="sharing")
+    return model, {"few": normal(40, 8, 64), "many": normal(40, 128, 64)}
+
+
+@network
+def branches() -> Built:
+    """Four like branches that run at the same time."""
+    import keras
+
+    layers = keras.layers
+    x = keras.Input((48, 48, 8))
+    parts = [layers.Conv2D(24, 3, name=f"branch_{i}")(x) for i in range(4)]
+    return keras.Model(x, layers.Add(name="joined")(parts), name="branching"), normal(64, 48, 48, 8)
+
+
+@network
+def small() -> Built:
+    """Three layers, quick to run; the last batch is smaller."""
+    import keras
+
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((8,), name="features"),
+            layers.Dense(16, activation="relu", name="hidden"),
+            layers.Dense(4, name="logits"),
+        ],
+        name="small",
+    ), normal(70, 8)
+
+
+@network
+def recurrent() -> Built:
+    """An LSTM, whose body runs 12 times per batch."""
+    import keras
+
+    layers = keras.layers
+    return keras.Sequential(
+        [keras.Input((12, 8)), layers.LSTM(16, name="lstm"), layers.Dense(2, name="head")],
+        name="recurrent",
+    ), normal(70, 12, 8)
+
+
+def _application(name: str, size: int, samples: int) -> Built:
+    import keras
+
+    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3))
+    return model, normal(samples, size, size, 3)
+
+
+@network
+def inception_v3() -> Built:
+    return _application("InceptionV3", 75, 10)
+
+
+@network
+def mobilenet_v2() -> Built:
+    return _application("MobileNetV2", 96, 10)
+
+
+@network
+def resnet50() -> Built:
+    return _application("ResNet50", 75, 10)

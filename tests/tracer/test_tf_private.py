@@ -1,0 +1,171 @@
+"""The canary: fails when a TensorFlow release shuts a private door; and what happens then."""
+
+import ctypes
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from networks import BUILDERS
+
+import tftrace
+from tftrace.tracer import tf_private
+from tftrace.tracer.tf_private import (
+    collect_graphs,
+    concrete_functions,
+    function_graph,
+    record_every_op,
+)
+
+
+def conv_relu():
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((12, 12, 3)),
+            layers.Conv2D(8, 3, name="conv"),
+            layers.ReLU(name="act"),
+        ],
+        name="m",
+    )
+
+
+def test_the_doors_are_open():
+    from tensorflow.python.eager import context
+
+    for name in ("enable_graph_collection", "export_run_metadata", "disable_graph_collection"):
+        assert hasattr(context.context(), name)
+    function = tf.function(lambda x: x + 1)
+    function(tf.zeros(2))
+    assert hasattr(function, "_list_all_concrete_functions")
+    with tf.Graph().as_default() as graph:
+        assert hasattr(graph, "_get_function")
+    assert tf_private._framework_library() is not None
+    ctypes.c_int.in_dll(tf_private._framework_library(), tf_private._LEVEL_SYMBOL)
+
+
+def test_graphs_before_and_after_optimisation_are_collected():
+    with collect_graphs() as collection:
+        tf.function(lambda x: tf.nn.relu(tf.nn.bias_add(x @ x, tf.ones(4))))(tf.ones((4, 4)))
+    (found,) = [f for f in collection.functions if any(n.op == "Relu" for n in f[0].node)]
+    before, after = ({n.op for n in graph.node} for graph in found)
+    assert {"MatMul", "BiasAdd", "Relu"} <= before
+    assert "_FusedMatMul" in after
+
+
+def test_collection_ends_also_after_an_exception():
+    with pytest.raises(RuntimeError), collect_graphs():
+        raise RuntimeError
+    from tensorflow.python.eager import context
+
+    # A later collection is possible and holds only what ran inside it.
+    with collect_graphs() as collection:
+        pass
+    assert collection.functions == []
+    assert context.context() is not None
+
+
+def test_concrete_functions_are_named_as_in_the_trace():
+    function = tf.function(lambda x: x * 2)
+    function(tf.zeros(3))
+    ((name, graph),) = concrete_functions(function)
+    assert name.startswith("__inference_")
+    assert any(op.type == "Mul" for op in graph.get_operations())
+
+
+def test_a_nested_functions_graph_is_found_and_rebuilt_from_its_definition():
+    inner = tf.function(lambda x: tf.math.erf(x))
+    outer = tf.function(lambda x: inner(x)).get_concrete_function(tf.TensorSpec((2,)))
+    (call,) = (op for op in outer.graph.get_operations() if op.type.endswith("PartitionedCall"))
+    name = call.get_attr("f").name
+    for graph in (function_graph(outer.graph, name), _rebuilt(outer.graph, name)):
+        assert "Erf" in {op.type for op in graph.get_operations()}
+    assert function_graph(outer.graph, "no_such_function") is None
+
+
+def _rebuilt(graph, name):
+    """As if TensorFlow hid the function's graph."""
+
+    class Hidden:
+        as_graph_def = staticmethod(graph.as_graph_def)
+
+    return function_graph(Hidden(), name)
+
+
+def trace_level():
+    return ctypes.c_int.in_dll(tf_private._framework_library(), tf_private._LEVEL_SYMBOL).value
+
+
+def test_the_level_is_left_alone_unless_a_session_runs(tmp_path):
+    assert trace_level() == -1
+    assert "no profiler session" in record_every_op()
+    assert trace_level() == -1
+    tf.profiler.experimental.start(str(tmp_path))
+    try:
+        assert record_every_op() is None
+        assert trace_level() == 3
+    finally:
+        tf.profiler.experimental.stop()
+    assert trace_level() == -1
+
+
+def test_every_op_says_why_it_cannot(monkeypatch):
+    monkeypatch.setattr(tf_private, "_LEVEL_SYMBOL", "no_such_symbol")
+    assert "does not export" in record_every_op()
+    monkeypatch.setattr(tf_private, "_framework_library", lambda: None)
+    assert "not found" in record_every_op()
+
+
+def test_all_ops_records_every_expected_execution():
+    model, data = BUILDERS["recurrent"]()
+    profile = tftrace.profile(model, data, repeats=0, all_ops=True)
+    assert profile.run["trace"]["level"] == 3
+    loop = profile.ops[profile.ops["op_type"] == "MatMul"]
+    # 12 turns per batch, 3 batches; the cell has two matrix products.
+    body = loop[loop["layer"].str.contains("lstm")]
+    assert body["calls"].tolist() == body["expected_calls"].tolist()
+    assert body["calls"].sum() >= 12 * 3
+    assert profile.recording["recorded"] == profile.recording["expected"]
+
+
+def test_without_the_level_the_run_says_so(monkeypatch):
+    monkeypatch.setattr(tf_private, "_LEVEL_SYMBOL", "no_such_symbol")
+    model, data = BUILDERS["small"]()
+    profile = tftrace.profile(model, data, repeats=0, all_ops=True)
+    assert profile.run["trace"]["level"] == 2
+    assert "does not export" in profile.run["trace"]["note"]
+    assert "not every kernel could be recorded" in str(profile)
+
+
+def test_without_optimised_graphs_kernels_are_matched_by_their_own_name(monkeypatch):
+    monkeypatch.setattr(tf_private, "_eager_context", lambda: None)
+    data = np.zeros((64, 12, 12, 3), "float32")
+    profile = tftrace.profile(conv_relu(), data, repeats=0)
+    ops = profile.ops.set_index("op_type")
+    assert ops.loc["_FusedConv2D", "layer"] == "m/act"  # the best that a name can say
+    assert profile.wall["wall_ms"].sum() > 0
+
+
+def test_a_context_without_graph_collection_is_noticed(monkeypatch, caplog):
+    from tensorflow.python.eager import context
+
+    class Bare:
+        def ensure_initialized(self):
+            pass
+
+    monkeypatch.setattr(context, "context", Bare)
+    with collect_graphs() as collection:
+        pass
+    assert collection.functions == []
+    assert "hides its optimised graphs" in caplog.text
+
+
+def test_without_the_functions_names_the_run_is_still_attributed(monkeypatch):
+    from tftrace.tracer import functions
+
+    monkeypatch.setattr(functions, "concrete_functions", lambda _: [])
+    data = np.zeros((64, 12, 12, 3), "float32")
+    profile = tftrace.profile(conv_relu(), data, repeats=0)
+    ops = profile.ops.set_index("op_type")
+    assert ops.loc["_FusedConv2D", "layer"] == "m/conv"
+    assert ops.loc["_FusedConv2D", "component"] == "layers"
