@@ -1,0 +1,238 @@
+"""The machine model's arithmetic on numbers made by hand, and one real, small calibration."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tftrace.machine.calibrate import cache_folder, cache_path, calibrate, warnings_about
+from tftrace.machine.fits import KernelFit, fit_kernels, fit_key
+from tftrace.machine.grid import sample_kernels, windowed
+from tftrace.machine.kernels import KernelWork
+from tftrace.machine.model import MachineModel
+from tftrace.machine.timing import Measured, measure_seconds, rate, summarize
+
+
+def steady(value: float) -> Measured:
+    return Measured(best=value, median=value, iqr=0.0, n=5)
+
+
+def machine(**changes: Any) -> MachineModel:
+    """50 GMAC/s; 100 GB/s up to 1 KB, falling to 10 GB/s at 1 MB; 2 us per operation."""
+    values: dict[str, Any] = {
+        "machine": "made by hand",
+        "tensorflow": "0",
+        "threads": (0, 0),
+        "matmul_gmacs": {"float32": steady(40.0), "float64": steady(20.0)},
+        "conv_gmacs": steady(50.0),
+        "bandwidth_gb": ((1_000, steady(100.0)), (1_000_000, steady(10.0))),
+        "dispatch_us": steady(2.0),
+        "predict_batch_ms": steady(1.0),
+        "predict_call_ms": steady(30.0),
+    }
+    return MachineModel(**(values | changes))
+
+
+def test_peak_is_the_better_of_matmul_and_convolution() -> None:
+    assert machine().peak_gmacs("float32") == 50.0
+    assert machine(conv_gmacs=steady(5.0)).peak_gmacs() == 40.0
+    assert machine().peak_gmacs("float64") == 20.0
+
+
+def test_unmeasured_dtype_is_refused() -> None:
+    with pytest.raises(ValueError, match="int8; measured: float32, float64"):
+        machine().peak_gmacs("int8")
+
+
+@pytest.mark.parametrize(
+    ("size", "gigabytes"),
+    [
+        (1, 100.0),
+        (1_000, 100.0),
+        # 1e3 to 1e6 spans three decades: one decade up is a third of the way down from 100 to 10
+        (10_000, 70.0),
+        (100_000, 40.0),
+        (1_000_000, 10.0),
+        (1e12, 10.0),
+    ],
+)
+def test_bandwidth_is_linear_in_the_logarithm_of_the_size(size: float, gigabytes: float) -> None:
+    assert machine().bandwidth(size) == pytest.approx(gigabytes * 1e9)
+
+
+def test_roofline_is_the_longer_of_the_two_plus_dispatch() -> None:
+    # 5e9 macs at 50e9/s: 100 ms. 1e6 bytes at 10e9/s: 0.1 ms. 3 operations: 6 us.
+    assert machine().roofline_seconds(5e9, 1e6, 3) == pytest.approx(0.100006)
+    # No macs: 0.1 ms of traffic.
+    assert machine().roofline_seconds(0, 1e6, 0) == pytest.approx(1e-4)
+    # float64 at 20e9/s
+    assert machine().roofline_seconds(2e9, 0, 0, "float64") == pytest.approx(0.1)
+
+
+def test_bound_names_what_takes_longest() -> None:
+    assert machine().bound(5e9, 1e6, 1) == "compute"
+    assert machine().bound(1e6, 1e6, 1) == "memory"  # 20 us against 100 us
+    assert machine().bound(1e4, 1e3, 1) == "overhead"  # 0.2 us, 10 ns, 2 us
+    assert machine().bound(1e6, 1e6, 60) == "overhead"
+
+
+def test_model_survives_json() -> None:
+    fit = KernelFit(prices={"macs": 1e-11, "calls": 2e-6}, threshold=0.0, spread=0.2, n=9)
+    model = machine(kernels={"Conv2D": fit}, warnings=("busy",))
+    assert MachineModel.from_dict(json.loads(json.dumps(model.to_dict()))) == model
+
+
+def test_model_of_another_schema_is_refused() -> None:
+    with pytest.raises(ValueError, match="schema 99"):
+        MachineModel.from_dict(machine().to_dict() | {"schema": 99})
+
+
+def test_reading_a_model_needs_no_tensorflow() -> None:
+    code = (
+        "import sys, tftrace.machine.model, tftrace.machine.calibrate, tftrace.advice.estimate;"
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_summary_has_quartiles_and_the_best() -> None:
+    # sorted 1 2 3 4 5: quartiles at 2 and 4
+    summary = summarize([5.0, 1.0, 4.0, 2.0, 3.0], best=min)
+    assert summary == Measured(best=1.0, median=3.0, iqr=2.0, n=5)
+    assert summary.noisy
+    assert not steady(3.0).noisy
+
+
+def test_summary_of_one_value_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least two"):
+        summarize([1.0], best=min)
+
+
+def test_rate_turns_the_shortest_time_into_the_highest_rate() -> None:
+    times = Measured(best=0.5, median=1.0, iqr=0.2, n=7)
+    assert rate(10.0, times) == Measured(best=20.0, median=10.0, iqr=2.0, n=7)
+
+
+def test_measuring_calls_often_enough_for_the_clock() -> None:
+    calls = []
+    measured = measure_seconds(lambda: calls.append(None), repeats=3, at_least=1e-4)
+    assert measured.n == 3
+    assert len(calls) > 3 * 10
+    assert 0 < measured.best <= measured.median
+
+
+def test_a_noisy_measurement_is_named() -> None:
+    noisy = Measured(best=1.0, median=2.0, iqr=1.0, n=7)
+    (warning,) = warnings_about({"steady one": steady(1.0), "shaky one": noisy})
+    assert "shaky one" in warning
+    assert "50 %" in warning
+
+
+def test_work_of_a_convolution_window() -> None:
+    work = windowed("Conv2D", 2, 4, 3, 5, (3, 1), 2)
+    assert work.macs == 2 * 4 * 4 * 5 * (3 * 1 * 3)
+    # input: 2 x (2*3+3) x (2*3+1) x 3, kernel 3 x 1 x 3 x 5
+    assert work.bytes_in == 4 * (2 * 9 * 7 * 3 + 3 * 1 * 3 * 5)
+    assert work.bytes_out == 4 * 2 * 4 * 4 * 5
+    assert (work.rows, work.window, work.stride) == (32, 3, 4)
+
+
+def test_work_of_a_depthwise_window() -> None:
+    work = windowed("DepthwiseConv2dNative", 1, 4, 6, 6, (3, 3), 1)
+    assert work.macs == 4 * 4 * 6 * 9
+    assert work.bytes_in == 4 * (6 * 6 * 6 + 9 * 6)
+
+
+def test_fit_recovers_known_prices() -> None:
+    samples = []
+    for rows in (1, 3, 10, 40, 100):
+        for inner, outer in ((16, 512), (512, 16), (300, 300)):
+            macs = rows * inner * outer
+            work = KernelWork("MatMul", macs=macs, batch=rows, cin=inner, cout=outer)
+            samples.append((work, 2e-11 * macs + 3e-10 * inner * outer + 1e-5))
+    fit = fit_kernels(samples)["MatMul"]
+    assert fit.prices["macs"] == pytest.approx(2e-11, rel=0.02)
+    assert fit.prices["right"] == pytest.approx(3e-10, rel=0.02)
+    assert fit.prices["calls"] == pytest.approx(1e-5, rel=0.02)
+    assert fit.spread < 0.01
+    assert fit.n == 15
+    unseen = KernelWork("MatMul", macs=7 * 64 * 64, batch=7, cin=64, cout=64)
+    expected = 2e-11 * 7 * 64 * 64 + 3e-10 * 64 * 64 + 1e-5
+    assert fit.seconds(unseen) == pytest.approx(expected, rel=0.02)
+
+
+def test_fit_finds_where_threads_begin() -> None:
+    def seconds(size: int) -> float:
+        return 1e-11 * size if size < 8e5 else 6e-5 + 1e-11 * size
+
+    sizes = [100_000 * step for step in range(1, 31)]
+    works = [KernelWork("Relu", bytes_in=size // 2, bytes_out=size // 2) for size in sizes]
+    fit = fit_kernels((work, seconds(work.bytes)) for work in works)["Relu"]
+    assert fit.threshold == 8e5
+    assert fit.prices["threaded_calls"] == pytest.approx(6e-5, rel=0.05)
+
+
+def test_prices_are_never_negative() -> None:
+    # Time falls with size, which no sum of costs can say.
+    works = [KernelWork("Relu", bytes_in=1000 * step) for step in range(1, 20)]
+    fit = fit_kernels((work, 1.0 / work.bytes) for work in works)["Relu"]
+    assert min(fit.prices.values()) >= 0
+
+
+def test_too_few_samples_make_no_fit() -> None:
+    works = [KernelWork("Relu", bytes_in=1000 * step) for step in range(1, 8)]
+    assert fit_kernels((work, 1e-5) for work in works) == {}
+
+
+def test_broadcasting_has_a_fit_of_its_own() -> None:
+    assert fit_key(KernelWork("Mul", broadcast=True)) != fit_key(KernelWork("Mul"))
+
+
+def test_cache_folder_follows_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("TFTRACE_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "tftrace"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert cache_folder() == tmp_path / "x" / "tftrace"
+    monkeypatch.setenv("TFTRACE_CACHE_DIR", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+
+
+def test_cache_tells_machines_versions_and_threads_apart() -> None:
+    paths = {
+        cache_path(name, version, threads)
+        for name in ("a", "b")
+        for version in ("1", "2")
+        for threads in ((0, 0), (1, 0))
+    }
+    assert len(paths) == 8
+
+
+def test_real_calibration_is_plausible_and_cached(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TFTRACE_CACHE_DIR", str(tmp_path))
+    model = calibrate()
+    assert model.peak_gmacs() > 0.1
+    assert model.dispatch_us.best > 0
+    assert model.predict_call_ms.best > model.predict_batch_ms.best > 0
+    sizes = [size for size, _ in model.bandwidth_gb]
+    assert (sizes[0], sizes[-1]) == (16 * 1024, 256 * 1024 * 1024)
+    assert all(measured.best > 0.01 for _, measured in model.bandwidth_gb)
+    assert len(list(tmp_path.iterdir())) == 1
+    assert calibrate() == model
+
+
+def test_every_family_can_be_sampled() -> None:
+    samples = list(sample_kernels(scale=0.01))
+    types = {sample.work.op_type for sample in samples}
+    assert {"Conv2D", "DepthwiseConv2dNative", "MatMul", "MaxPool", "AvgPool", "Pad"} <= types
+    assert {"ConcatV2", "Transpose", "Mean", "Softmax", "Mul", "AddV2", "Relu", "Tanh"} <= types
+    assert all(sample.work.bytes > 0 for sample in samples)
+    assert sum(sample.seconds > 0 for sample in samples) > len(samples) / 2

@@ -1,0 +1,156 @@
+"""What this machine can do at best: peaks, bandwidth by size, cost of an operation.
+
+Plain data: reading, interpolating and writing it needs no TensorFlow. `tftrace.machine.calibrate`
+measures it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from tftrace.machine.fits import KernelFit
+from tftrace.machine.timing import Measured
+
+Bound: TypeAlias = Literal["compute", "memory", "overhead"]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class MachineModel:
+    """Measured capabilities of one machine under one TensorFlow and one thread setting.
+
+    Roofs use the best repetition of each measurement (a roof is what can be reached undisturbed);
+    median, interquartile range and count stand beside it.
+
+    Attributes:
+        machine: name of the processor and number of logical cores.
+        tensorflow: version.
+        threads: intra-op and inter-op setting, 0 for TensorFlow's default.
+        matmul_gmacs: multiply-accumulates of a large MatMul, 1e9 per second, by element type.
+        conv_gmacs: the same of a large float32 Conv2D.
+        bandwidth_gb: bytes read and written by an element-wise operation, 1e9 per second, by
+            working set in bytes, ascending.
+        dispatch_us: microseconds the executor needs per operation, apart from its work.
+        predict_batch_ms: milliseconds `model.predict` spends per batch beside the network.
+        predict_call_ms: milliseconds `model.predict` spends per call beside its batches.
+        kernels: what single kernels cost, by `tftrace.machine.fits.fit_key`; empty unless the
+            calibration was a full one.
+        warnings: why the numbers should not be trusted, in sentences; empty if all was steady.
+    """
+
+    machine: str
+    tensorflow: str
+    threads: tuple[int, int]
+    matmul_gmacs: Mapping[str, Measured]
+    conv_gmacs: Measured
+    bandwidth_gb: tuple[tuple[int, Measured], ...]
+    dispatch_us: Measured
+    predict_batch_ms: Measured
+    predict_call_ms: Measured
+    kernels: Mapping[str, KernelFit] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def peak_gmacs(self, dtype: str = "float32") -> float:
+        """Highest multiply-accumulate rate seen, in 1e9 per second.
+
+        Raises:
+            ValueError: if `dtype` was not measured.
+        """
+        if dtype not in self.matmul_gmacs:
+            known = ", ".join(self.matmul_gmacs)
+            raise ValueError(f"no peak was measured for {dtype}; measured: {known}")
+        peak = self.matmul_gmacs[dtype].best
+        return max(peak, self.conv_gmacs.best) if dtype == "float32" else peak
+
+    def bandwidth(self, working_set_bytes: float) -> float:
+        """Bytes per second, for data of that size in use.
+
+        Linear in the logarithm of the size between measured sizes, constant beyond them.
+        """
+        sizes = [size for size, _ in self.bandwidth_gb]
+        rates = [1e9 * measured.best for _, measured in self.bandwidth_gb]
+        if working_set_bytes <= sizes[0]:
+            return rates[0]
+        for index in range(1, len(sizes)):
+            if working_set_bytes <= sizes[index]:
+                low, high = math.log(sizes[index - 1]), math.log(sizes[index])
+                part = (math.log(working_set_bytes) - low) / (high - low)
+                return rates[index - 1] + part * (rates[index] - rates[index - 1])
+        return rates[-1]
+
+    def roofline_seconds(
+        self, macs: float, bytes: float, n_ops: float = 1, dtype: str = "float32"
+    ) -> float:
+        """The least time for that work: `max(macs / peak, bytes / bandwidth) + n_ops * dispatch`.
+
+        Roofline after Williams, Waterman, Patterson 2009 (https://doi.org/10.1145/1498765.1498785),
+        with the executor's cost per operation added, which nothing hides in a chain of operations.
+
+        Args:
+            macs: multiply-accumulates.
+            bytes: bytes read and written; also taken as the size of the working set.
+            n_ops: operations that the executor runs for it.
+
+        Raises:
+            ValueError: if macs > 0 and no peak was measured for `dtype`.
+        """
+        compute, memory, overhead = self._seconds(macs, bytes, n_ops, dtype)
+        return max(compute, memory) + overhead
+
+    def bound(self, macs: float, bytes: float, ops: float = 1, dtype: str = "float32") -> Bound:
+        """Which of arithmetic, memory traffic and dispatch takes longest; arguments as above."""
+        compute, memory, overhead = self._seconds(macs, bytes, ops, dtype)
+        if overhead > max(compute, memory):
+            return "overhead"
+        return "compute" if compute >= memory else "memory"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types, with a schema version."""
+        return {
+            "schema": SCHEMA,
+            "machine": self.machine,
+            "tensorflow": self.tensorflow,
+            "threads": list(self.threads),
+            "matmul_gmacs": {name: m.to_dict() for name, m in self.matmul_gmacs.items()},
+            "conv_gmacs": self.conv_gmacs.to_dict(),
+            "bandwidth_gb": [[size, m.to_dict()] for size, m in self.bandwidth_gb],
+            "dispatch_us": self.dispatch_us.to_dict(),
+            "predict_batch_ms": self.predict_batch_ms.to_dict(),
+            "predict_call_ms": self.predict_call_ms.to_dict(),
+            "kernels": {name: fit.to_dict() for name, fit in self.kernels.items()},
+            "warnings": list(self.warnings),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> MachineModel:
+        """The model written by `to_dict`.
+
+        Raises:
+            ValueError: if it was written by another schema version.
+        """
+        if data.get("schema") != SCHEMA:
+            raise ValueError(f"machine model of schema {data.get('schema')}, not {SCHEMA}")
+        return cls(
+            machine=data["machine"],
+            tensorflow=data["tensorflow"],
+            threads=(data["threads"][0], data["threads"][1]),
+            matmul_gmacs={name: Measured(**m) for name, m in data["matmul_gmacs"].items()},
+            conv_gmacs=Measured(**data["conv_gmacs"]),
+            bandwidth_gb=tuple((size, Measured(**m)) for size, m in data["bandwidth_gb"]),
+            dispatch_us=Measured(**data["dispatch_us"]),
+            predict_batch_ms=Measured(**data["predict_batch_ms"]),
+            predict_call_ms=Measured(**data["predict_call_ms"]),
+            kernels={name: KernelFit(**fit) for name, fit in data["kernels"].items()},
+            warnings=tuple(data["warnings"]),
+        )
+
+    def _seconds(
+        self, macs: float, bytes: float, n_ops: float, dtype: str
+    ) -> tuple[float, float, float]:
+        compute = macs / (1e9 * self.peak_gmacs(dtype)) if macs > 0 else 0.0
+        memory = bytes / self.bandwidth(bytes) if bytes > 0 else 0.0
+        return compute, memory, n_ops * self.dispatch_us.best * 1e-6
