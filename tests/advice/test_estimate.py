@@ -1,0 +1,169 @@
+"""Estimates from prices made by hand."""
+
+import math
+
+import pytest
+
+from tftrace.advice.estimate import (
+    Estimate,
+    KernelWork,
+    estimate_kernels,
+    estimate_predict,
+    fuse_kernels,
+)
+from tftrace.machine.fits import KernelFit
+from tftrace.machine.model import MachineModel
+from tftrace.machine.timing import Measured
+
+
+def steady(value: float) -> Measured:
+    return Measured(best=value, median=value, iqr=0.0, n=5)
+
+
+def machine(**kernels: KernelFit) -> MachineModel:
+    """50 GMAC/s, 10 GB/s, 2 us per operation, 1 ms per batch, 30 ms per call of predict."""
+    return MachineModel(
+        machine="made by hand",
+        tensorflow="0",
+        threads=(0, 0),
+        matmul_gmacs={"float32": steady(40.0), "float64": steady(20.0)},
+        conv_gmacs=steady(50.0),
+        bandwidth_gb=((1_000, steady(10.0)),),
+        dispatch_us=steady(2.0),
+        predict_batch_ms=steady(1.0),
+        predict_call_ms=steady(30.0),
+        kernels=kernels,
+    )
+
+
+def fit(spread: float = 0.0, **prices: float) -> KernelFit:
+    return KernelFit(prices=prices, threshold=0.0, spread=spread, n=20)
+
+
+def priced(spread: float = 0.0) -> MachineModel:
+    kernels = {
+        "MatMul": fit(spread, macs=4e-11, calls=1e-5),
+        "Relu": fit(spread, bytes=1e-10),
+        "AddV2": fit(spread, bytes=2e-10),
+        "AddV2, broadcast": fit(spread, bytes=3e-10),
+    }
+    return machine(**kernels)
+
+
+def product(name: str = "m") -> KernelWork:
+    return KernelWork("MatMul", macs=10_000_000, batch=10, cin=1000, cout=1000, name=name)
+
+
+def streaming(op_type: str, name: str = "s", **features: bool) -> KernelWork:
+    return KernelWork(op_type, bytes_in=500_000, bytes_out=500_000, name=name, **features)
+
+
+def test_a_kernel_costs_its_prices_and_dispatch() -> None:
+    (row,) = estimate_kernels([product()], priced()).itertuples()
+    # 1e7 macs x 4e-11 s + 1e-5 s = 0.41 ms; dispatch 2 us
+    assert row.ms == pytest.approx(0.412)
+    assert (row.name, row.op_type, row.basis) == ("m", "MatMul", "fit")
+    # 1e7 macs at 50e9 per second
+    assert row.mac_only_ms == pytest.approx(0.2)
+
+
+def test_interval_is_ninety_percent_of_a_log_normal() -> None:
+    (row,) = estimate_kernels([product()], priced(spread=0.3)).itertuples()
+    assert row.high_ms / row.ms == pytest.approx(math.exp(1.645 * 0.3))
+    assert row.ms / row.low_ms == pytest.approx(math.exp(1.645 * 0.3))
+
+
+def test_basis_says_what_a_number_rests_on() -> None:
+    kernels = [
+        streaming("Relu"),
+        streaming("Sub"),
+        streaming("Sub", broadcast=True),
+        streaming("Reshape"),
+        streaming("SomethingNew"),
+        KernelWork("Relu", bytes_in=500_000, bytes_out=500_000, dtype="float64"),
+    ]
+    frame = estimate_kernels(kernels, priced())
+    assert list(frame["basis"]) == [
+        "fit",
+        "fit of AddV2",
+        "fit of AddV2, broadcast",
+        "dispatch",
+        "roofline",
+        "roofline",
+    ]
+    # 1e6 bytes at 1e-10, 2e-10, 3e-10 s; nothing; at 10e9 per second; all with 2 us of dispatch
+    assert list(frame["ms"]) == pytest.approx([0.102, 0.202, 0.302, 0.002, 0.102, 0.102])
+
+
+def test_estimating_without_kernels_is_refused() -> None:
+    with pytest.raises(ValueError, match="full calibration"):
+        estimate_kernels([product()], machine())
+
+
+def test_predict_adds_batches_and_keras() -> None:
+    frame = estimate_kernels([product("a"), product("b")], priced())
+    # 30 ms per call, per batch 1 ms and two kernels of 0.412 ms
+    expected = 30 + 3 * (1 + 2 * 0.412)
+    estimate = estimate_predict(frame, priced(), batches=3)
+    assert estimate == Estimate(
+        ms=pytest.approx(expected),
+        low_ms=pytest.approx(expected),
+        high_ms=pytest.approx(expected),
+        mac_only_ms=pytest.approx(3 * 0.4),
+    )
+
+
+def test_errors_add_within_a_type_and_in_quadrature_between_types() -> None:
+    model = priced(spread=0.3)
+    frame = estimate_kernels([product("a"), product("b"), streaming("Relu")], model)
+    up = math.exp(1.645 * 0.3) - 1
+    above = math.hypot(2 * 0.412 * up, 0.102 * up)
+    estimate = estimate_predict(frame, model)
+    assert estimate.high_ms - estimate.ms == pytest.approx(above)
+
+
+def test_no_kernels_cost_what_keras_does() -> None:
+    assert estimate_predict(estimate_kernels([], priced()), priced()).ms == pytest.approx(31.0)
+
+
+def test_bias_and_activation_run_with_the_product() -> None:
+    kernels = [product("m"), streaming("BiasAdd", "b"), streaming("Relu", "r")]
+    (fused,) = fuse_kernels(kernels, {"b": ["m", "bias"], "r": ["b"]})
+    assert (fused.op_type, fused.name, fused.macs) == ("MatMul", "r", 10_000_000)
+
+
+@pytest.mark.parametrize(
+    ("reads", "types"),
+    [
+        # someone else reads the product
+        ({"b": ["m"], "r": ["b"], "x": ["m"]}, ["MatMul", "BiasAdd", "Relu"]),
+        # someone else reads the biased product
+        ({"b": ["m"], "r": ["b"], "x": ["b"]}, ["MatMul", "Relu"]),
+    ],
+)
+def test_what_others_read_is_not_fused_away(reads: dict[str, list[str]], types: list[str]) -> None:
+    kernels = [product("m"), streaming("BiasAdd", "b"), streaming("Relu", "r")]
+    assert [work.op_type for work in fuse_kernels(kernels, reads)] == types
+
+
+def test_activation_without_bias_stays_a_kernel_of_its_own() -> None:
+    kernels = [product("m"), streaming("Relu", "r")]
+    assert fuse_kernels(kernels, {"r": ["m"]}) == kernels
+
+
+def test_second_bias_and_second_activation_stay() -> None:
+    kernels = [
+        product("m"),
+        streaming("BiasAdd", "b"),
+        streaming("BiasAdd", "c"),
+        streaming("Relu", "r"),
+        streaming("Relu", "q"),
+    ]
+    fused = fuse_kernels(kernels, {"b": ["m"], "c": ["b"], "r": ["c"], "q": ["r"]})
+    assert [work.name for work in fused] == ["b", "c", "r", "q"]
+
+
+def test_sigmoid_is_not_fused() -> None:
+    kernels = [product("m"), streaming("BiasAdd", "b"), streaming("Sigmoid", "s")]
+    fused = fuse_kernels(kernels, {"b": ["m"], "s": ["b"]})
+    assert [work.name for work in fused] == ["b", "s"]
