@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.profiling import Profile, profile
+from tftrace.advice.compare import Comparison, Side, compare_models
+from tftrace.advice.fold import FoldResult, fold
 
 SHAPE = (32, 32, 3)
 CLASSES = 43
@@ -17,10 +18,15 @@ CLASSES = 43
 
 @dataclass(frozen=True)
 class Demo:
-    """The profiles of both networks."""
+    """The experiment and its remedy.
 
-    plain: Profile
-    normalised: Profile
+    ``question``: without batch norm (A) against with (B). ``fold``: the second network with its
+    batch norm folded away; ``answer``: with batch norm (A) against folded (B).
+    """
+
+    question: Comparison
+    fold: FoldResult
+    answer: Comparison
 
 
 def build(batch_norm: bool) -> Any:
@@ -39,15 +45,23 @@ def build(batch_norm: bool) -> Any:
 
 
 def run_demo(out: Path, samples: int, progress: Callable[[str], None]) -> Demo:
-    """Measure both networks on random images; the runs go to ``out``."""
+    """Measure both networks and the folded one on random images; the runs go to ``out``."""
     data = np.random.default_rng(0).random((samples, *SHAPE), dtype=np.float32)
-    found = []
-    for batch_norm in (False, True):
-        model = build(batch_norm)
-        name = "with" if batch_norm else "without"
+    plain, normalised = build(False), build(True)
+    _train_statistics(normalised)
+    with_bn = Side("with batch norm", normalised)
+    question = compare_models(
+        Side("without batch norm", plain), with_bn, data, out=out, progress=progress
+    )
+    folded = fold(normalised, data)
+    answer = compare_models(
+        with_bn, Side("batch norm folded", folded.model), data, out=out, progress=progress
+    )
+    return Demo(question, folded, answer)
 
-        def say(stage: str, name: str = name) -> None:
-            progress(f"{name} batch norm: {stage}")
 
-        found.append(profile(model, data, out=out, progress=say))
-    return Demo(*found)
+def _train_statistics(model: Any) -> None:
+    """Give batch norm statistics as after training; fresh ones would normalise nothing."""
+    random = np.random.default_rng(1)
+    layer = model.get_layer("batch_normalization")
+    layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])

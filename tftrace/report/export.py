@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -80,7 +80,7 @@ def write_json(profile: Profile, path: Path, events: bool = False) -> None:
     data = profile.to_dict()
     if events:
         data["events"] = records(profile.events)
-    _write_text(path, json.dumps(data, allow_nan=False) + "\n")
+    write_plain_json(data, path)
 
 
 def export_counts(counts: Counts, folder: Path) -> None:
@@ -111,6 +111,15 @@ def write_counts_json(counts: Counts, path: Path) -> None:
         "layers": records(counts.layers),
         "ops": records(counts.ops),
     }
+    write_plain_json(data, path)
+
+
+def write_plain_json(data: dict[str, Any], path: Path) -> None:
+    """Write plain data as JSON.
+
+    Raises:
+        TftraceError: ``path`` cannot be written.
+    """
     _write_text(path, json.dumps(data, allow_nan=False) + "\n")
 
 

@@ -1,0 +1,228 @@
+"""Two models, two settings or two runs side by side: which layers and kernels differ."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tftrace.advice.ratio import Ratio, interleave, ratio_of
+from tftrace.errors import TftraceError
+from tftrace.profiling import Profile, profile
+
+SETTINGS = ("jit", "batch-size")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: a model and how to run it."""
+
+    name: str
+    model: Any
+    batch_size: int = 32
+    jit: str = "auto"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two runs show against each other.
+
+    ``ratio`` is B's median latency over A's; None when the runs have too few passes.
+    ``interleaved`` says whether both were measured in turn in one process: two runs of their
+    own may differ because the machine did. ``layers`` matches rows by path below the model:
+    ``path, type, a_ms, b_ms, difference_ms, a_mults, b_mults, side``. ``kernels`` lists op types
+    whose number of kernels differs: ``op_type, a, b``.
+    """
+
+    names: tuple[str, str]
+    medians: tuple[float | None, float | None]
+    ratio: Ratio | None
+    interleaved: bool
+    profiles: tuple[Profile, Profile]
+    layers: pd.DataFrame
+    kernels: pd.DataFrame
+
+    @property
+    def verdict(self) -> str:
+        """The result in one sentence."""
+        first, second = self.names
+        if self.ratio is None:
+            return "latency was not measured often enough to compare"
+        r = self.ratio
+        interval = f"{r.confidence:.0%} interval {r.low:.3f} to {r.high:.3f}, {r.pairs} pairs"
+        if not r.resolvable:
+            return f"no difference resolvable: {second} / {first} = {r.ratio:.3f} ({interval})"
+        word = "slower" if r.ratio > 1 else "faster"
+        return f"{second} is {word} than {first}: ratio {r.ratio:.3f} ({interval})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        from tftrace.profiling import records
+
+        return {
+            "schema": 1,
+            "names": list(self.names),
+            "medians_ms": list(self.medians),
+            "ratio": None if self.ratio is None else self.ratio.to_dict(),
+            "interleaved": self.interleaved,
+            "verdict": self.verdict,
+            "layers": records(self.layers),
+            "kernels": records(self.kernels),
+        }
+
+
+def compare_models(
+    a: Side,
+    b: Side,
+    x: Any,
+    pairs: int = 11,
+    out: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Comparison:
+    """Profile both sides on ``x``, then time them in turn.
+
+    Args:
+        pairs: timed passes of each.
+        out: folder for the two runs; temporary by default.
+
+    Raises:
+        TftraceError: both sides are the same model object, or one does not fit the data.
+    """
+    from tftrace.tracer.inputs import fit_inputs
+    from tftrace.tracer.keras_model import borrowed
+
+    if a.model is b.model:
+        raise TftraceError("load the model twice to compare it under two settings")
+    profiles = []
+    for side in (a, b):
+        progress(f"profiling {side.name}")
+        profiles.append(
+            profile(
+                side.model,
+                x,
+                batch_size=side.batch_size,
+                jit=side.jit,
+                repeats=0,
+                out=out,
+                source=side.name,
+            )
+        )
+    progress(f"measuring both in turn, {pairs} times each")
+    with ExitStack() as stack:
+        runs = []
+        for side in (a, b):
+            stack.enter_context(borrowed(side.model, {"on": True, "off": False}.get(side.jit)))
+            runs.append(_predict(side, fit_inputs(side.model, x)))
+        # The first pass traces the graph, the second lets TensorFlow settle.
+        times = interleave(runs[0], runs[1], pairs, warmup=2)
+    return _comparison((a.name, b.name), (profiles[0], profiles[1]), times, interleaved=True)
+
+
+def compare_runs(a: Profile, b: Profile) -> Comparison:
+    """Two runs that were measured apart, from their stored latencies."""
+    times = (a.latency["all_ms"], b.latency["all_ms"])
+    names = tuple(p.model["source"] or p.folder.name for p in (a, b))
+    return _comparison((names[0], names[1]), (a, b), times, interleaved=False)
+
+
+def parse_settings(texts: list[str]) -> dict[str, str]:
+    """``["jit=on", "batch-size=128"]`` as a mapping.
+
+    Raises:
+        TftraceError: an unknown setting or a value that it cannot have.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or name not in SETTINGS:
+            raise TftraceError(f"--set {text}: write name=value with {' or '.join(SETTINGS)}")
+        if name == "batch-size" and not (value.isdigit() and int(value) > 0):
+            raise TftraceError(f"--set {text}: a batch size is a whole number above 0")
+        if name == "jit" and value not in ("on", "off", "auto"):
+            raise TftraceError(f"--set {text}: jit is on, off or auto")
+        found[name] = value
+    return found
+
+
+def sides(
+    load: Callable[[Path], Any],
+    a: Path,
+    b: Path,
+    batch_size: int,
+    jit: str,
+    changed: dict[str, str],
+) -> tuple[Side, Side]:
+    """The two sides that the command line means: two files, or one under two settings."""
+    label = ", ".join(f"{name}={value}" for name, value in changed.items())
+    first = Side(a.name, load(a), batch_size, jit)
+    second = Side(
+        name=f"{b.name} with {label}" if label else b.name,
+        model=load(b),
+        batch_size=int(changed.get("batch-size", batch_size)),
+        jit=changed.get("jit", jit),
+    )
+    return first, second
+
+
+def _predict(side: Side, x: Any) -> Callable[[], Any]:
+    return lambda: side.model.predict(x, batch_size=side.batch_size, verbose=0)
+
+
+def _comparison(
+    names: tuple[str, str],
+    profiles: tuple[Profile, Profile],
+    times: tuple[list[float], list[float]],
+    interleaved: bool,
+) -> Comparison:
+    count = min(len(times[0]), len(times[1]))
+    medians = tuple(float(pd.Series(t).median()) if t else None for t in times)
+    return Comparison(
+        names=names,
+        medians=(medians[0], medians[1]),
+        ratio=ratio_of(times[0][:count], times[1][:count]) if count >= 3 else None,
+        interleaved=interleaved,
+        profiles=profiles,
+        layers=_layers(*profiles),
+        kernels=_kernels(*profiles),
+    )
+
+
+def _layers(a: Profile, b: Profile) -> pd.DataFrame:
+    sides = []
+    for letter, found in (("a", a), ("b", b)):
+        layers = found.layers
+        root = layers["path"].iloc[0]
+        scale = found.run["trace"]["samples"]
+        sides.append(
+            pd.DataFrame(
+                {
+                    "path": layers["path"].str.removeprefix(root + "/").replace(root, ""),
+                    f"{letter}_type": layers["type"],
+                    # Per sample, so that runs over different amounts of data compare.
+                    f"{letter}_ms": layers["wall_ms"] / scale,
+                    f"{letter}_mults": layers["mults"],
+                }
+            )
+        )
+    table = sides[0].merge(sides[1], on="path", how="outer", sort=False, indicator=True)
+    paths = dict.fromkeys([*sides[1]["path"], *sides[0]["path"]])
+    order = {path: place for place, path in enumerate(paths)}
+    table = table.sort_values("path", key=lambda s: s.map(order), kind="stable")
+    table["type"] = table["a_type"].fillna(table["b_type"])
+    table["difference_ms"] = table["b_ms"].fillna(0) - table["a_ms"].fillna(0)
+    table["side"] = table["_merge"].map({"both": "both", "left_only": "A", "right_only": "B"})
+    columns = ["path", "type", "a_ms", "b_ms", "difference_ms", "a_mults", "b_mults", "side"]
+    table["side"] = table["side"].astype(str)
+    return table[columns].reset_index(drop=True)
+
+
+def _kernels(a: Profile, b: Profile) -> pd.DataFrame:
+    counts = [Counter(p.ops.loc[p.ops["layer"].notna(), "op_type"]) for p in (a, b)]
+    kinds = sorted(set(counts[0]) | set(counts[1]))
+    rows = [(k, counts[0][k], counts[1][k]) for k in kinds if counts[0][k] != counts[1][k]]
+    return pd.DataFrame(rows, columns=["op_type", "a", "b"])

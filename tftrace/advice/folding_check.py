@@ -1,0 +1,71 @@
+"""Fold a saved model and check the result: same outputs, and what it saves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tftrace.advice.compare import Comparison, Side, compare_models
+from tftrace.advice.fold import FoldResult, fold
+from tftrace.errors import TftraceError
+
+
+@dataclass(frozen=True)
+class FoldOutcome:
+    """A fold, where it was saved, and (with data) both models measured in turn."""
+
+    result: FoldResult
+    saved: Path
+    comparison: Comparison | None
+
+
+def fold_file(
+    model: Path,
+    output: Path,
+    data: Path | None,
+    *,
+    unsafe: bool = False,
+    custom: Sequence[str] = (),
+    batch_size: int = 32,
+    pairs: int = 11,
+    progress: Callable[[str], None] = lambda _: None,
+) -> FoldOutcome:
+    """Fold the model saved at ``model`` and save it at ``output``.
+
+    Raises:
+        TftraceError: a file does not load, ``output`` is no ``.keras`` path or cannot be written,
+            nothing can be folded, or the outputs differ by more than float rounding explains.
+    """
+    from tftrace.tracer.inputs import fit_inputs, load_data
+    from tftrace.tracer.models import load_model
+
+    if output.suffix != ".keras":
+        raise TftraceError(f"{output}: the folded model is saved as .keras")
+    progress("loading the model")
+    loaded = load_model(model, unsafe, custom)
+    arrays = None if data is None else fit_inputs(loaded, load_data(data))
+    progress("folding")
+    result = fold(loaded, arrays)
+    if not result.folded:
+        reasons = "; ".join(f"{k.layer}: {k.reason}" for k in result.kept[:3])
+        raise TftraceError(f"nothing to fold in {model}: {reasons or 'it has no batch norm'}")
+    if result.max_rel_error is not None and result.max_rel_error > FLOAT_ROUNDING:
+        raise TftraceError(
+            f"the folded model differs by {result.max_rel_error:.1e} of its output's scale, more "
+            "than float rounding explains; it was not saved"
+        )
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        result.model.save(output)
+    except OSError as error:
+        raise TftraceError(f"cannot write {output}: {error.strerror}") from error
+    comparison = None
+    if arrays is not None:
+        sides = (Side(model.name, loaded, batch_size), Side(output.name, result.model, batch_size))
+        comparison = compare_models(*sides, arrays, pairs=pairs, progress=progress)
+    return FoldOutcome(result, output, comparison)
+
+
+FLOAT_ROUNDING = 1e-3
+"""Relative error above which a fold is refused: float32 networks of 100 layers stay below 1e-4."""
