@@ -212,6 +212,15 @@ case(
 )
 case("average pool 1d", lambda: layers.AveragePooling1D(2), (8, 4), mults=16, flops=32)
 case("average pool 3d", lambda: layers.AveragePooling3D(2), (4, 4, 4, 2), mults=16, flops=128)
+case(
+    "adaptive average",
+    # 8 to 3: windows of 3, 4, 3. Keras averages at every place with both sizes, 6 + 5 places,
+    # and picks three: first along 8 columns, then along the 3 rows that are left.
+    lambda: layers.AdaptiveAveragePooling2D(3),
+    (8, 8, 4),
+    mults=(6 + 5) * 8 * 4 + 3 * (6 + 5) * 4,
+)
+case("adaptive max", lambda: layers.AdaptiveMaxPooling2D(4), (8, 8, 4))
 case("global average", lambda: layers.GlobalAveragePooling2D(), (8, 8, 4), mults=4, flops=256)
 case("global average 1d", lambda: layers.GlobalAveragePooling1D(), (8, 4), mults=4, flops=32)
 case("global average 3d", lambda: layers.GlobalAveragePooling3D(), (4, 4, 4, 2), mults=2)
@@ -509,6 +518,16 @@ case(
 )
 case("center crop", lambda: layers.CenterCrop(4, 4), (8, 8, 3), flops=0)
 case("discretization", lambda: layers.Discretization([0.0, 1.0]), (5,), flops=5)
+case(
+    "spectrogram",
+    # 7 frames of 64 every 32, by convolution with 33 cosines and 33 sines; squares of both.
+    lambda: layers.STFTSpectrogram(
+        "psd", frame_length=64, frame_step=32, fft_length=64, window=None
+    ),
+    (256, 1),
+    macs=2 * 7 * 33 * 64,
+    mults=2 * 7 * 33 * 64 + 2 * 7 * 33,
+)
 case("dropout", lambda: layers.Dropout(0.5), (5, 8), flops=0)
 case("gaussian noise", lambda: layers.GaussianNoise(0.5), (5, 8), flops=0)
 case("spatial dropout", lambda: layers.SpatialDropout1D(0.5), (5, 8), flops=0)
@@ -524,6 +543,17 @@ def _int8_dense():
 
 # Scale 127 / max, input * scale, kernel scale * input scale, output / both.
 case("dense int8", _int8_dense, (16,), macs=128, mults=128 + 1 + 16 + 8 + 8)
+
+
+def _int8_einsum():
+    layer = layers.EinsumDense("abc,cd->abd", (5, 8))
+    layer.build((None, 5, 16))
+    layer.quantize("int8")
+    return layer
+
+
+# As the dense layer, for 5 rows with a scale each.
+case("einsum dense int8", _int8_einsum, (5, 16), macs=640, mults=5 * (128 + 1 + 16 + 8 + 8))
 
 
 def _lora_dense():
@@ -617,6 +647,13 @@ case(
     macs=64,
     macs_executed=64 + 512 / BATCH,
     mults_executed=64 + 512 / BATCH,
+)
+
+case(
+    "top k",  # nothing is multiplied, and comparisons depend on the data
+    on(lambda x: ops.top_k(x, 3)[0]),
+    (5, 8),
+    flops=None,
 )
 
 # --- what cannot be known is null, never 0 -------------------------------------------------------

@@ -48,10 +48,15 @@ def layer_counts(flow: Flow, counts: Sequence[OpCount]) -> dict[str | None, Laye
             mults_executed=total((c.times, c.work.mults) for c in group),
             macs_executed=total((c.times, c.work.macs) for c in group),
             bytes_executed=total((c.times, c.work.bytes) for c in group),
-            notes=tuple(dict.fromkeys(c.note for c in group if c.note)),
+            notes=tuple(dict.fromkeys(c.note for c in group if c.note and _telling(c))),
         )
         for owner, group in groups.items()
     }
+
+
+def _telling(count: OpCount) -> bool:
+    """Whether the operation's note explains a number of its layer."""
+    return count.times is None or count.work.reason is not None or count.work != count.needed
 
 
 def total(parts: Iterable[tuple[int | None, int | None]]) -> int | None:
