@@ -48,7 +48,7 @@ def model():
             keras.layers.Conv2D(32, 3, padding="same", name="conv"),
             keras.layers.BatchNormalization(name="bn"),
             keras.layers.Flatten(name="flat"),
-            keras.layers.Dense(16, name="dense"),
+            keras.layers.Dense(43, name="dense"),
         ]
     )
 
@@ -68,12 +68,15 @@ def test_the_table_of_the_question(model):
     layers = rows(counts)
     assert layers.loc["conv", "macs"] == 32 * 32 * 32 * 3 * 3 * 3 == 884_736
     assert layers.loc["bn", "mults"] == 32 * 32 * 32 == 32_768
-    assert layers.loc["dense", "macs"] == 32_768 * 16 == 524_288
-    assert counts.totals["macs"] == 1_409_024
-    # 0.92 counts one per MAC and the bias, 0.07 two per element, 2.82 two per MAC.
+    assert layers.loc["dense", "macs"] == 32_768 * 43 == 1_409_024
+    # 0.92 counts one per MAC and the bias, 0.07 two per element, 2.82 two per MAC and no bias.
     assert layers.loc["conv", "macs"] + 32_768 == 917_504
     assert layers.loc["bn", "flops"] == 65_536
-    assert 2 * counts.totals["macs"] == 2_818_048
+    assert 2 * layers.loc["dense", "macs"] == 2_818_048
+    assert layers.loc["conv", "flops"] == 1_802_240
+    assert layers.loc["dense", "flops"] == 2_818_091
+    assert counts.totals["mults"] == 2_326_528
+    assert round(100 * 32_768 / counts.totals["mults"], 1) == 1.4
 
 
 def test_bytes_of_the_unfused_batch_norm(model):
