@@ -18,6 +18,7 @@ from tftrace.version import __version__
 if TYPE_CHECKING:
     from tftrace.counting import count
     from tftrace.counts import OpRecord, Work, register_count
+    from tftrace.estimating import estimate
     from tftrace.profiling import Profile, load, profile
     from tftrace.tracing import trace
 
@@ -26,6 +27,7 @@ _HOMES = {
     "Profile": "tftrace.profiling",
     "Work": "tftrace.counts",
     "count": "tftrace.counting",
+    "estimate": "tftrace.estimating",
     "load": "tftrace.profiling",
     "profile": "tftrace.profiling",
     "register_count": "tftrace.counts",
@@ -39,6 +41,7 @@ __all__ = [
     "Work",
     "__version__",
     "count",
+    "estimate",
     "load",
     "profile",
     "register_count",

@@ -94,6 +94,10 @@ Custom = Annotated[
     typer.Option(help="Module (or module:name) that registers custom layers; repeatable."),
 ]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Allow Python code inside the model file.")]
+InputShape = Annotated[
+    list[str] | None,
+    typer.Option(help="Shape of one input without the batch, as 224,224,3; repeatable."),
+]
 Top = Annotated[int, typer.Option(min=0, help="Rows of the layer table; 0 for all.")]
 Depth = Annotated[
     int | None, typer.Option(min=0, help="Add deeper layers to their containers; 1 is the top.")
@@ -201,10 +205,7 @@ def export(
 @app.command()
 def count(
     model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
-    input_shape: Annotated[
-        list[str] | None,
-        typer.Option(help="Shape of one input without the batch, as 224,224,3; repeatable."),
-    ] = None,
+    input_shape: InputShape = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples per batch.")] = 1,
     rule: Annotated[Rule, typer.Option(help="The work that is shown.")] = Rule.mults,
     flops_per_mac: Annotated[
@@ -339,6 +340,93 @@ def fold(
         from tftrace.report.fold import print_fold
 
         print_fold(outcome, _console())
+
+
+@app.command()
+def calibrate(
+    force: Annotated[bool, typer.Option("--force", help="Measure again.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Single kernels too (90 s more), for `estimate`.")
+    ] = False,
+) -> None:
+    """Measure this machine's peaks: arithmetic, memory bandwidth, dispatch. Kept for later runs."""
+    from tftrace.report.progress import stages
+
+    with stages(False) as say:
+        say("starting TensorFlow")
+        _start_tensorflow()
+        from tftrace.machine.calibrate import calibrate as measure
+
+        say("measuring; the machine should be idle")
+        machine = measure(force, full)
+    from tftrace.report.machine import print_machine
+
+    print_machine(machine, _console())
+
+
+@app.command()
+def estimate(
+    model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
+    input_shape: InputShape = None,
+    batch_size: BatchSize = 32,
+    batches: Annotated[int, typer.Option(min=1, help="Batches of the predict call.")] = 1,
+    check: Annotated[
+        bool, typer.Option("--check", help="Measure it too, on made-up data, and show the error.")
+    ] = False,
+    custom: Custom = None,
+    unsafe: Unsafe = False,
+    top: Annotated[int, typer.Option(min=0, help="Rows of the layer table; 0 for all.")] = 15,
+    json: JsonFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Predict how long a network takes here that never ran here, layer by layer."""
+    from tftrace.report.export import write_plain_json
+    from tftrace.report.progress import stages
+
+    _check_model_path(model)
+    with stages(quiet) as say:
+        say("starting TensorFlow")
+        _start_tensorflow()
+        from tftrace.counting import full_shapes
+        from tftrace.estimating import estimate as estimate_model
+        from tftrace.estimating import measure
+        from tftrace.tracer.models import load_model
+
+        say("loading the model")
+        loaded = load_model(model, unsafe, custom or [])
+        shapes = full_shapes(loaded, input_shape, batch_size)
+        found = estimate_model(loaded, shapes, batches=batches, progress=say)
+        measured = measure(loaded, shapes, batches, say) if check else None
+    if not quiet:
+        from tftrace.report.estimate import print_estimate
+
+        print_estimate(found, _console(), model.name, measured, top or None)
+    if json is not None:
+        write_plain_json({**found.to_dict(), "measured_ms": measured}, json)
+
+
+@app.command()
+def check(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a folder of runs (the newest).")],
+    budget: Annotated[Path, typer.Option(help="Limits, in TOML.")],
+    baseline: Annotated[
+        Path | None, typer.Option(help="Run that relative limits refer to.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Hold a run to a budget: exit code 1 and the rows that break it."""
+    from tftrace.advice.budget import check as check_run
+    from tftrace.advice.budget import read_budget
+    from tftrace.profiling import load
+
+    limits = read_budget(budget)
+    breaches = check_run(load(run), limits, None if baseline is None else load(baseline))
+    if not quiet:
+        from tftrace.report.budget import print_breaches
+
+        print_breaches(breaches, _console())
+    if breaches:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from tftrace.attribution.join import Join
 from tftrace.attribution.run import Run, open_run
 from tftrace.attribution.tables import (
-    Join,
     events_table,
     layers_table,
     ops_table,
@@ -176,6 +176,7 @@ def profile(
     out: str | Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
     source: str | None = None,
+    calibrate: bool = True,
 ) -> Profile:
     """Measure ``model.predict(x)`` and say where its time goes.
 
@@ -192,6 +193,8 @@ def profile(
         out: folder for the run; by default it is temporary, until ``save``.
         progress: called with a word on each stage.
         source: where the model came from, for the record.
+        calibrate: measure this machine's peaks if that was not done before (15 s, once);
+            without, ``bound`` and ``roof_share`` are null unless they are known already.
 
     Raises:
         TftraceError: the data does not fit the model, the model cannot be traced, a profiler
@@ -205,8 +208,28 @@ def profile(
     fitted = fit_inputs(model, x)
     keep = tempfile.TemporaryDirectory(prefix="tftrace-") if out is None else None
     target = Path(keep.name) if keep is not None else Path(out or "")
-    folder = capture(model, fitted, options, target, append_layers_track, progress, source)
+    folder = capture(
+        model,
+        fitted,
+        options,
+        target,
+        append_layers_track,
+        progress,
+        source,
+        roofs=machine_roofs(calibrate, progress),
+    )
     return Profile(open_run(folder), keep)
+
+
+def machine_roofs(measure: bool, progress: Callable[[str], None]) -> dict[str, Any] | None:
+    """This machine's model as JSON types: from the cache, else measured, else None."""
+    from tftrace.machine.calibrate import cached, calibrate
+
+    known = cached()
+    if known is None and measure:
+        progress("measuring this machine's peaks, once")
+        known = calibrate()
+    return None if known is None else known.to_dict()
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -31,15 +31,21 @@ def calibrate(force: bool = False, full: bool = False) -> MachineModel:
     Raises:
         OSError: if the cache folder cannot be written.
     """
+    known = None if force else cached()
+    if known is not None and (known.kernels or not full):
+        return known
     machine, version, threads = _machine(), _tensorflow_version(), _threads()
-    path = cache_path(machine, version, threads)
-    if path.exists() and not force:
-        cached = MachineModel.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        if cached.kernels or not full:
-            return cached
     model = _measure(machine, version, threads, full)
-    _write(path, model)
+    _write(cache_path(machine, version, threads), model)
     return model
+
+
+def cached() -> MachineModel | None:
+    """The model of this machine if it was measured before (imports TensorFlow)."""
+    path = cache_path(_machine(), _tensorflow_version(), _threads())
+    if not path.exists():
+        return None
+    return MachineModel.from_dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def cache_folder() -> Path:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tftrace.attribution.join import Join
 from tftrace.attribution.kernels import OUTSIDE
 from tftrace.attribution.run import open_run
-from tftrace.attribution.tables import Join
 from tftrace.parsers.xplane_proto import XSpace
 
 PLANE = "/device:CUSTOM:Keras layers"

@@ -68,6 +68,7 @@ def capture(
     progress: Progress = lambda _: None,
     source: str | None = None,
     predict: Predict | None = None,
+    roofs: dict[str, Any] | None = None,
 ) -> Path:
     """Measure and trace ``model.predict(x)``.
 
@@ -77,6 +78,7 @@ def capture(
         finish: called with the folder before it gets its final name.
         source: where the model came from, for the record.
         predict: how to call predict, if not plainly.
+        roofs: the machine model to keep with the run.
 
     Returns: the run folder, whole.
 
@@ -106,6 +108,7 @@ def capture(
         session, traced_ms = _trace(run, traced_x, scratch, options.all_ops)
         progress("writing the run")
         facts = _facts(model, x, traced_x, options, session, latency, traced_ms, source)
+        facts["roofs"] = roofs
         manifest = build_manifest(model, recording, reference, functions, facts)
         folder = _write(scratch, session, manifest)
         finish(folder)

@@ -34,7 +34,8 @@ def build_manifest(
     functions: list[Captured],
     facts: dict[str, Any],
 ) -> dict[str, Any]:
-    """The manifest as plain data; ``facts`` has the keys source, run and latency."""
+    """The manifest as plain data; ``facts`` has the keys source, run, latency and
+    roofs (the machine model as JSON types, or None)."""
     paths = list(recording.sites)
     return {
         "schema": SCHEMA,
@@ -44,6 +45,7 @@ def build_manifest(
         "model": _model(model, facts["source"]),
         "run": facts["run"],
         "latency": facts["latency"],
+        "roofs": facts["roofs"],
         "counting": _counting(reference),
         "sites": [asdict(site) for site in recording.sites.values()],
         "functions": [_function(f, {p: i for i, p in enumerate(paths)}) for f in functions],

@@ -1,0 +1,192 @@
+"""Limits on a run, read from TOML, and the rows that break them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tftrace.errors import TftraceError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from tftrace.profiling import Profile
+
+LATENCY = ("median_ms", "min_ms", "traced_ms")
+COUNTS = ("mults", "macs", "flops", "params")
+RELATIVE = "relative"
+_LAYER_MAX = {"max_ms": "wall_ms", "max_share": "share", "max_mults": "mults", "max_macs": "macs"}
+_LAYER_MIN = {"min_roof_share": "roof_share"}
+_SELECT = ("path", "type")
+
+
+@dataclass(frozen=True)
+class Breach:
+    """One broken limit: what it is on, the rule, the limit, and what was found instead.
+
+    ``actual`` is None when the run does not know the figure: an unknown is no pass.
+    """
+
+    subject: str
+    rule: str
+    limit: float
+    actual: float | None
+
+
+def read_budget(path: Path) -> dict[str, Any]:
+    """The budget in the TOML file at ``path``.
+
+    Raises:
+        TftraceError: missing, not TOML, or with a key that means nothing.
+    """
+    try:
+        data = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise TftraceError(f"no budget file {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TftraceError(f"{path} is not TOML: {error}") from error
+    check_budget(data)
+    return data
+
+
+def check_budget(data: dict[str, Any]) -> None:
+    """Refuse keys that no rule reads: a mistyped limit would pass for ever.
+
+    Raises:
+        TftraceError: unknown table, key, or a limit that is no number.
+    """
+    layer_keys = (*_SELECT, *_LAYER_MAX, *_LAYER_MIN, RELATIVE)
+    allowed = {"latency": (*LATENCY, RELATIVE), "counts": COUNTS, "layer": layer_keys}
+    for table, content in data.items():
+        if table not in (*allowed, "wall"):
+            raise TftraceError(f"the budget has an unknown table [{table}]")
+        for rule in content if isinstance(content, list) else [content]:
+            for key, value in rule.items():
+                if table != "wall" and key not in allowed[table]:
+                    known = ", ".join(allowed[table])
+                    raise TftraceError(f"[{table}] has an unknown key {key!r}; known: {known}")
+                number = isinstance(value, int | float) and not isinstance(value, bool)
+                if key not in _SELECT and not number:
+                    raise TftraceError(f"[{table}] {key} must be a number, not {value!r}")
+
+
+def check(
+    profile: Profile, budget: dict[str, Any], baseline: Profile | None = None
+) -> list[Breach]:
+    """Every limit of ``budget`` that ``profile`` breaks.
+
+    Args:
+        budget: as :func:`read_budget` gives.
+        baseline: the run that ``relative`` limits refer to.
+
+    Raises:
+        TftraceError: a relative limit without a baseline, a rule that matches no layer, or an
+            unknown component of wall.
+    """
+    rules: tuple[Callable[..., Iterator[Breach]], ...] = (_latency, _counts, _wall, _layers)
+    return [breach for rule in rules for breach in rule(profile, budget, baseline)]
+
+
+def _latency(
+    profile: Profile, budget: dict[str, Any], baseline: Profile | None
+) -> Iterator[Breach]:
+    limits = budget.get("latency", {})
+    for key in LATENCY:
+        if key in limits:
+            yield from _at_most("latency", key, limits[key], profile.latency[key])
+    if RELATIVE in limits:
+        before = _need(baseline).latency["median_ms"]
+        now = profile.latency["median_ms"]
+        ratio = None if now is None or not before else now / before
+        yield from _at_most(
+            "latency", "median_ms relative to the baseline", limits[RELATIVE], ratio
+        )
+
+
+def _counts(profile: Profile, budget: dict[str, Any], _: Profile | None) -> Iterator[Breach]:
+    for key, limit in budget.get("counts", {}).items():
+        column = profile.layers[key]
+        total = None if column.isna().any() else float(column.sum())
+        yield from _at_most("the model", f"{key} per sample", limit, total)
+
+
+def _wall(profile: Profile, budget: dict[str, Any], _: Profile | None) -> Iterator[Breach]:
+    shares = dict(zip(profile.wall["component"], profile.wall["wall_share"], strict=True))
+    for component, limit in budget.get("wall", {}).items():
+        if component not in shares:
+            raise TftraceError(f"[wall] {component!r} is none of {', '.join(shares)}")
+        yield from _at_most(component, "share of the wall", limit, float(shares[component]))
+
+
+def _layers(profile: Profile, budget: dict[str, Any], baseline: Profile | None) -> Iterator[Breach]:
+    layers = _with_share(profile)
+    for rule in budget.get("layer", []):
+        mine = _select(layers, rule)
+        if mine.empty:
+            wanted = ", ".join(f"{k}={rule[k]}" for k in _SELECT if k in rule)
+            raise TftraceError(f"a [[layer]] rule matches no layer: {wanted or rule}")
+        # A rule with a path speaks of each layer, one with a type alone of all of them together.
+        groups = [(path, mine[mine["path"] == path]) for path in mine["path"]]
+        if "path" not in rule:
+            groups = [(f"all {rule.get('type', 'layers')}", mine)]
+        for subject, group in groups:
+            yield from _layer(subject, group, rule, baseline)
+
+
+def _layer(
+    subject: str, group: pd.DataFrame, rule: dict[str, Any], baseline: Profile | None
+) -> Iterator[Breach]:
+    for key, column in _LAYER_MAX.items():
+        if key in rule:
+            known = not group[column].isna().any()
+            actual = float(group[column].sum()) if known else None
+            yield from _at_most(subject, key, rule[key], actual)
+    for key, column in _LAYER_MIN.items():
+        if key in rule:
+            lowest = group[column].min()
+            actual = None if pd.isna(lowest) else float(lowest)
+            if actual is None or actual < rule[key]:
+                yield Breach(subject, key, rule[key], actual)
+    if RELATIVE in rule:
+        before = _with_share(_need(baseline))
+        same = before[before["path"].isin(group["path"])]
+        now, then = group["sample_ms"].sum(), same["sample_ms"].sum()
+        ratio = float(now / then) if then else None
+        yield from _at_most(subject, "time relative to the baseline", rule[RELATIVE], ratio)
+
+
+def _with_share(profile: Profile) -> pd.DataFrame:
+    layers = profile.layers
+    return layers.assign(
+        share=layers["wall_ms"] / layers["wall_ms"].sum(),
+        sample_ms=layers["wall_ms"] / profile.run["trace"]["samples"],
+    )
+
+
+def _select(layers: pd.DataFrame, rule: dict[str, Any]) -> pd.DataFrame:
+    keep = pd.Series(True, index=layers.index)
+    if "path" in rule:
+        keep &= layers["path"].map(lambda path: fnmatchcase(path, rule["path"]))
+    if "type" in rule:
+        keep &= layers["type"] == rule["type"]
+    return layers[keep]
+
+
+def _at_most(subject: str, rule: str, limit: float, actual: float | None) -> Iterator[Breach]:
+    if actual is None or actual > limit:
+        yield Breach(subject, rule, float(limit), actual)
+
+
+def _need(baseline: Profile | None) -> Profile:
+    if baseline is None:
+        raise TftraceError("the budget has relative limits; give --baseline RUN")
+    return baseline

@@ -1,0 +1,224 @@
+"""Predict a whole network that never ran here: from its traced graph to layers and a total."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import prod
+from typing import Any
+
+import pandas as pd
+
+from tftrace.advice.estimate import Estimate, estimate_kernels, estimate_predict, fuse_kernels
+from tftrace.counts.count import OpCount, count_flow
+from tftrace.counts.dependence import Dependence
+from tftrace.counts.flow import Flow, flow_of
+from tftrace.graph import FlatOp, Program, TensorSpec
+from tftrace.machine.kernels import KernelWork
+from tftrace.machine.model import MachineModel
+
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile", "If", "Case")
+_NEVER_RUN = ("Const", "Placeholder", "NoOp", "Identity", "IdentityN")
+_BINARY = ("Mul", "AddV2", "Add", "Sub", "RealDiv", "Maximum", "Minimum", "BiasAdd")
+
+
+@dataclass(frozen=True)
+class NetworkEstimate:
+    """Predicted time of one ``model.predict``.
+
+    ``total`` is the whole call, ``batch`` samples per batch, ``batches`` batches. ``layers``, one
+    row per call site for one batch: ``path, type, macs, ms, low_ms, high_ms, mac_only_ms``.
+    ``unknown`` lists operation types whose time or number of runs could not be predicted; they
+    are not in the sums.
+    """
+
+    total: Estimate
+    layers: pd.DataFrame
+    batch: int
+    batches: int
+    unknown: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+
+        from tftrace.profiling import records
+
+        return {
+            "schema": 1,
+            "total": asdict(self.total),
+            "batch": self.batch,
+            "batches": self.batches,
+            "unknown": list(self.unknown),
+            "layers": records(self.layers),
+        }
+
+
+def estimate_program(
+    program: Program, sites: Sequence[Any], machine: MachineModel, batch: int, batches: int = 1
+) -> NetworkEstimate:
+    """Predict ``batches`` calls of a program that was traced on ``batch`` samples.
+
+    Args:
+        sites: the program's call sites, in execution order (``path`` and ``type`` are read).
+        machine: from a full calibration.
+
+    Raises:
+        ValueError: the calibration was not a full one.
+    """
+    flow = flow_of(program)
+    counts = count_flow(flow)
+    works, reads, unknown = _kernels(flow, counts)
+    running = fuse_kernels(works, reads)
+    table = estimate_kernels(running, machine)
+    times = {c.key: c.times or 1 for c in counts}
+    table["times"] = [times[name] for name in table["name"]]
+    for column in ("ms", "low_ms", "high_ms", "mac_only_ms"):
+        table[column] *= table["times"]
+    survivors = {work.name for work in running}
+    macs = {work.name: work.macs for work in works}
+    owners = {c.key: c.owner for c in counts}
+    table["owner"] = [owners[_product(name, reads, survivors, macs)] for name in table["name"]]
+    return NetworkEstimate(
+        total=estimate_predict(table, machine, batches),
+        layers=_layers(table, sites, counts),
+        batch=batch,
+        batches=batches,
+        unknown=tuple(sorted(unknown)),
+    )
+
+
+def _kernels(
+    flow: Flow, counts: Sequence[OpCount]
+) -> tuple[list[KernelWork], dict[str, list[str]], set[str]]:
+    works: list[KernelWork] = []
+    reads: dict[str, list[str]] = {}
+    unknown: set[str] = set()
+    for count in counts:
+        op = flow.ops[count.key]
+        folded = count.depends_on is Dependence.CONSTANT
+        if not count.live or folded or count.type in (*_CALLS, *_NEVER_RUN):
+            continue
+        work = kernel_work(op, count)
+        if work is None or count.times is None:
+            unknown.add(count.type)
+            continue
+        works.append(work)
+        reads[count.key] = [flow.resolve(edge).name for edge in op.inputs]
+    return works, reads, unknown
+
+
+def kernel_work(op: FlatOp, count: OpCount) -> KernelWork | None:
+    """The quantities that the time of ``op`` depends on, or None when a shape is unknown."""
+    output = op.node.outputs[0] if op.node.outputs else TensorSpec("float32", ())
+    inputs = [spec for spec in op.sources if spec.dtype not in ("resource", "variant")]
+    sizes = [spec.bytes for spec in inputs]
+    work = count.work
+    if output.bytes is None or None in sizes or work.macs is None or work.flops is None:
+        return None
+    batch, height, width, channels = _extents(output)
+    general = KernelWork(
+        op_type=op.node.type,
+        macs=work.macs,
+        flops=work.flops,
+        transcendental=work.transcendentals or 0,
+        bytes_in=sum(size for size in sizes if size is not None),
+        bytes_out=output.bytes,
+        dtype=output.dtype,
+        batch=batch,
+        out_h=height,
+        out_w=width,
+        cin=_extents(inputs[0])[3] if inputs else channels,
+        cout=channels,
+        broadcast=op.node.type in _BINARY and any(s.size != output.size for s in inputs),
+        name=op.key,
+    )
+    shaped = _SHAPED.get(op.node.type)
+    return general if shaped is None else shaped(general, op)
+
+
+def _convolution(work: KernelWork, op: FlatOp) -> KernelWork:
+    kernel = op.sources[1].shape
+    if kernel is None or len(kernel) != 4 or None in kernel:
+        return work
+    height, width, inner, outer = (int(d) for d in kernel if d is not None)
+    depthwise = op.node.type == "DepthwiseConv2dNative"
+    return replace(
+        work,
+        kernel_h=height,
+        kernel_w=width,
+        stride=_stride(op),
+        groups=inner if depthwise else max(1, work.cin // inner),
+        cout=inner * outer if depthwise else outer,
+    )
+
+
+def _pooling(work: KernelWork, op: FlatOp) -> KernelWork:
+    window = op.node.attrs.get("ksize") or [1, 1, 1, 1]
+    return replace(work, kernel_h=window[1], kernel_w=window[2], stride=_stride(op))
+
+
+def _matrix_product(work: KernelWork, op: FlatOp) -> KernelWork:
+    left, right = op.sources[0].shape, op.sources[1].shape
+    if left is None or right is None or len(left) != 2:
+        return work
+    inner = left[0] if op.node.attrs.get("transpose_a") else left[1]
+    return replace(work, batch=work.batch, cin=int(inner or 1))
+
+
+_SHAPED: Mapping[str, Callable[[KernelWork, FlatOp], KernelWork]] = {
+    "Conv2D": _convolution,
+    "DepthwiseConv2dNative": _convolution,
+    "MaxPool": _pooling,
+    "AvgPool": _pooling,
+    "MatMul": _matrix_product,
+}
+
+
+def _stride(op: FlatOp) -> int:
+    return prod(op.node.attrs.get("strides") or [1])
+
+
+def _extents(spec: TensorSpec) -> tuple[int, int, int, int]:
+    """Batch, height, width and channels; axes between the first and the last are one height."""
+    shape = [int(d or 1) for d in spec.shape or ()]
+    if len(shape) == 4:
+        return shape[0], shape[1], shape[2], shape[3]
+    if len(shape) < 2:
+        return 1, 1, 1, prod(shape)
+    return shape[0], prod(shape[1:-1]), 1, shape[-1]
+
+
+def _product(
+    name: str, reads: Mapping[str, Sequence[str]], running: set[str], macs: Mapping[str, int]
+) -> str:
+    """The member of a fused kernel that multiplies: its layer owns the kernel's time."""
+    at = name
+    while not macs.get(at):
+        inside = [source for source in reads[at] if source in macs and source not in running]
+        if not inside:
+            return name
+        at = inside[0]
+    return at
+
+
+def _layers(table: pd.DataFrame, sites: Sequence[Any], counts: Sequence[OpCount]) -> pd.DataFrame:
+    columns = ["ms", "low_ms", "high_ms", "mac_only_ms"]
+    sums = table.groupby("owner")[columns].sum()
+    macs: dict[str | None, int] = {}
+    for count in counts:
+        if count.live:
+            macs[count.owner] = macs.get(count.owner, 0) + (count.times or 0) * (
+                count.needed.macs or 0
+            )
+    rows = []
+    for site in sites:
+        found = sums.loc[site.path] if site.path in sums.index else dict.fromkeys(columns, 0.0)
+        rows.append(
+            {
+                "path": site.path,
+                "type": site.type,
+                "macs": macs.get(site.path, 0),
+                **{column: float(found[column]) for column in columns},
+            }
+        )
+    return pd.DataFrame(rows)

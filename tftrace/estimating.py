@@ -1,0 +1,69 @@
+"""Predict the time of a model that was never run here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from tftrace.advice.network import NetworkEstimate, estimate_program
+from tftrace.errors import TftraceError
+from tftrace.tracer.programs import trace_model
+
+
+def estimate(
+    model: Any,
+    input_shapes: Sequence[Sequence[int]] | None = None,
+    *,
+    batches: int = 1,
+    progress: Callable[[str], None] = lambda _: None,
+) -> NetworkEstimate:
+    """Predict ``model.predict`` on ``batches`` batches from this machine's calibration.
+
+    Args:
+        model: a Keras model; it is traced, not run.
+        input_shapes: one shape per input, batch first; by default the model's own, batch 1.
+        progress: called with a word on each stage; a full calibration takes about two minutes,
+            once per machine.
+
+    Raises:
+        TftraceError: a shape is missing or does not fit the model.
+    """
+    from tftrace.machine.calibrate import cached, calibrate
+
+    known = cached()
+    if known is None or not known.kernels:
+        progress("measuring this machine, once; about two minutes")
+        known = calibrate(full=True)
+    try:
+        program, sites = trace_model(model, input_shapes)
+    except ValueError as error:
+        raise TftraceError(str(error)) from error
+    batch = 1 if input_shapes is None else int(input_shapes[0][0])
+    return estimate_program(program, sites, known, batch, batches)
+
+
+def measure(
+    model: Any,
+    shapes: Sequence[Sequence[int]],
+    batches: int,
+    progress: Callable[[str], None] = lambda _: None,
+    repeats: int = 7,
+) -> float:
+    """Median of ``repeats`` predict calls on made-up data of those shapes, in ms."""
+    from tftrace.tracer.latency import measure as time_passes
+
+    progress("measuring")
+    random = np.random.default_rng(0)
+    batch = int(shapes[0][0])
+    arrays = [
+        random.random((batch * batches, *shape[1:])).astype(tensor.dtype)
+        for shape, tensor in zip(shapes, model.inputs, strict=True)
+    ]
+    x = arrays[0] if len(arrays) == 1 else arrays
+    for _ in range(2):
+        model.predict(x, batch_size=batch, verbose=0)
+    timed = time_passes(lambda: model.predict(x, batch_size=batch, verbose=0), repeats)
+    return median(timed.all_ms)

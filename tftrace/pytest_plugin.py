@@ -1,0 +1,84 @@
+"""Budgets as pytest marks: ``@pytest.mark.tftrace(max_ms=50)``.
+
+Every ``model.predict`` inside a marked test is measured and traced; the test fails when a limit
+is broken. Loading this plugin imports neither TensorFlow nor pandas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tftrace.profiling import Profile
+
+_KEYWORDS = {"max_ms", "budget", "repeats"}
+_LINES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Announce the mark."""
+    config.addinivalue_line(
+        "markers",
+        "tftrace(max_ms=None, budget=None, repeats=5): fail when a model.predict inside the test "
+        "takes longer than max_ms (median of repeats passes) or breaks the budget (TOML file)",
+    )
+    config.stash[_LINES] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    """Trace a marked test and check what it ran."""
+    mark = pyfuncitem.get_closest_marker("tftrace")
+    if mark is None:
+        return (yield)
+    unknown = set(mark.kwargs) - _KEYWORDS
+    if mark.args or unknown:
+        raise pytest.UsageError(f"tftrace mark: unknown arguments {[*mark.args, *sorted(unknown)]}")
+    import tempfile
+
+    import tftrace
+
+    with tempfile.TemporaryDirectory(prefix="tftrace-") as folder:
+        with tftrace.trace(folder, repeats=mark.kwargs.get("repeats", 5)) as tracing:
+            outcome = yield
+        if not tracing.profiles:
+            pytest.fail("the test is marked with tftrace but called no model.predict")
+        for profile in tracing.profiles:
+            _check(pyfuncitem, mark.kwargs, profile)
+    return outcome
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """List what the marked tests took."""
+    lines = config.stash[_LINES]
+    if lines:
+        terminalreporter.section("tftrace")
+        for line in lines:
+            terminalreporter.line(line)
+
+
+def _check(item: pytest.Function, limits: Mapping[str, Any], profile: Profile) -> None:
+    from tftrace.advice.budget import check, check_budget, read_budget
+
+    budget: dict[str, Any] = {}
+    if "budget" in limits:
+        budget = read_budget(Path(item.path).parent / limits["budget"])
+    if "max_ms" in limits:
+        budget = {**budget, "latency": {**budget.get("latency", {}), "median_ms": limits["max_ms"]}}
+    check_budget(budget)
+    median = profile.latency["median_ms"]
+    item.config.stash[_LINES].append(
+        f"{item.nodeid}: {profile.model['name']} {median:.2f} ms, {profile.run['samples']} samples"
+    )
+    breaches = check(profile, budget)
+    if breaches:
+        rows = (f"{b.subject}: {b.rule} {_number(b.actual)}, limit {b.limit:g}" for b in breaches)
+        pytest.fail("tftrace budget broken\n  " + "\n  ".join(rows), pytrace=False)
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:g}"
