@@ -48,7 +48,8 @@ class Executions:
 
     ``event`` is the index in the trace; ``run`` the index of the run of the predict function
     that it belongs to, -1 outside the model; ``op`` and ``type`` are codes into ``ops`` and
-    ``types``; ``hlo`` is the XLA module, -1 (into ``modules``) for TensorFlow's own kernels.
+    ``types``; ``hlo`` is the XLA module (into ``modules``: name and program id, as the trace
+    names its proto), -1 for TensorFlow's own kernels.
     """
 
     event: Int
@@ -143,7 +144,7 @@ def find_executions(trace: Trace, window: Window, runs: Runs) -> Executions:
     within = _enclosing_event(trace, found, process)
     ids = np.where(within >= 0, events.stats["id"].at(np.maximum(within, 0)), 0)
     run = _lookup(ids, runs.id)
-    hlo = events.stats["hlo_module"].at(found).astype(np.int64)
+    hlo, modules = _modules(trace, found)
     # XLA's kernels also run on worker threads, outside any executor: they belong to the run
     # during which they started.
     late = (hlo >= 0) & (run < 0) & (len(runs.id) > 0)
@@ -164,7 +165,7 @@ def find_executions(trace: Trace, window: Window, runs: Runs) -> Executions:
         hlo=hlo,
         ops=[str(o) for o in ops],
         types=[str(k) for k in kinds],
-        modules=trace.strings,
+        modules=modules,
     )
 
 
@@ -224,6 +225,16 @@ def _lookup(ids: Int, known: Int) -> Int:
     order = np.argsort(known, kind="stable")
     place = np.minimum(np.searchsorted(known[order], ids), len(known) - 1)
     return np.where(known[order][place] == ids, order[place], -1)
+
+
+def _modules(trace: Trace, found: Int) -> tuple[Int, list[str]]:
+    """XLA module of each execution: its place among the modules that ran, -1 without."""
+    name = trace.events.stats["hlo_module"].at(found)
+    program = trace.events.stats["program_id"].at(found)
+    kinds, place = np.unique(np.stack([name, program]), axis=1, return_inverse=True)
+    modules = [f"{trace.strings[n]}({p})" for n, p in kinds.T.tolist() if n >= 0]
+    missing = kinds.shape[1] - len(modules)
+    return np.maximum(place.ravel() - missing, -1).astype(np.int64), modules
 
 
 def _op_names(trace: Trace, found: Int) -> tuple[list[str], list[str]]:

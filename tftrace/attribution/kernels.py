@@ -14,8 +14,8 @@ from tftrace.graph.flatten import LOOPS, flat_name
 OUTSIDE = -1
 WORK = ("mults", "macs", "flops", "transcendentals", "bytes")
 
-_TRANSCENDENTAL_FLOPS = 10
-_FLOPS_PER_BYTE = 0.01
+TRANSCENDENTAL_FLOPS = 10
+FLOPS_PER_BYTE = 0.01
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def info_of(function: Function, members: Members) -> KernelInfo:
         layer=function.owner[costliest],
         members=tuple(function.ops.key[op] for op in members.ops),
         times=function.times[members.ops[0]],
-        work=_work(function, members) if members.counts else dict.fromkeys(WORK, 0),
+        work=work_of(function, members) if members.counts else dict.fromkeys(WORK, 0),
         batch=function.counted_batch,
     )
 
@@ -78,10 +78,10 @@ def modelled_cost(work: dict[str, Any]) -> float:
     traffic only breaks ties (a Pad or a Transpose has no arithmetic). An evaluation of exp or
     tanh counts as 10 operations, about what a vectorised polynomial takes.
     """
-    arithmetic = (work.get("flops") or 0) + _TRANSCENDENTAL_FLOPS * (
+    arithmetic = (work.get("flops") or 0) + TRANSCENDENTAL_FLOPS * (
         work.get("transcendentals") or 0
     )
-    return float(arithmetic + _FLOPS_PER_BYTE * (work.get("bytes") or 0))
+    return float(arithmetic + FLOPS_PER_BYTE * (work.get("bytes") or 0))
 
 
 def _workless(function: Function, flat: str) -> KernelInfo:
@@ -122,7 +122,7 @@ def _turns(function: Function, op: int, kind: str | None) -> int | None:
     return None if first is None else function.times[first]
 
 
-def _work(function: Function, members: Members) -> dict[str, int | None]:
+def work_of(function: Function, members: Members) -> dict[str, int | None]:
     """Sum over the members; what passes between them inside the kernel moves no bytes."""
     result: dict[str, int | None] = {}
     for column in WORK:

@@ -18,7 +18,7 @@ from tftrace.attribution.provenance import (
 )
 from tftrace.errors import TftraceError
 from tftrace.graph.flatten import flat_name
-from tftrace.parsers import Trace, TraceError, read_trace
+from tftrace.parsers import Trace, TraceError, read_hlo_protos, read_trace
 
 SCHEMA = 1
 
@@ -93,6 +93,11 @@ class Run:
             return read_trace(self.trace_path, STATS)
         except TraceError as error:
             raise TftraceError(f"{self.trace_path}: {error}") from error
+
+    @cached_property
+    def hlo_protos(self) -> dict[str, bytes]:
+        """Serialized modules of XLA by name and program id, as the trace carries them."""
+        return read_hlo_protos(self.trace_path)
 
 
 def open_run(path: Path) -> Run:

@@ -23,9 +23,32 @@ def spans(start: npt.ArrayLike, end: npt.ArrayLike) -> Spans:
     return np.stack([begin[first], stop[last]], axis=1)
 
 
+def grouped_spans(
+    group: npt.ArrayLike, start: npt.ArrayLike, end: npt.ArrayLike
+) -> tuple[npt.NDArray[np.int64], Spans]:
+    """The union of the intervals of each group: group of every span, and the spans."""
+    owner, begin, stop = (np.asarray(a, np.int64) for a in (group, start, end))
+    if not len(owner):
+        return owner, np.empty((0, 2), np.int64)
+    order = np.lexsort((begin, owner))
+    owner, begin, stop = owner[order], begin[order], stop[order]
+    # Ranks instead of times keep group and time together within one integer.
+    times, rank = np.unique(np.r_[begin, stop], return_inverse=True)
+    low = owner * len(times) + rank[: len(begin)]
+    high = np.maximum.accumulate(owner * len(times) + rank[len(begin) :])
+    first = np.r_[True, low[1:] > high[:-1]]
+    last = np.r_[np.flatnonzero(first)[1:] - 1, len(begin) - 1]
+    return owner[first], np.stack([begin[first], times[high[last] % len(times)]], axis=1)
+
+
 def length(a: Spans) -> int:
     """Total length in ps."""
     return int((a[:, 1] - a[:, 0]).sum())
+
+
+def union(a: Spans, b: Spans) -> Spans:
+    """What is in either."""
+    return spans(np.r_[a[:, 0], b[:, 0]], np.r_[a[:, 1], b[:, 1]])
 
 
 def subtract(a: Spans, b: Spans) -> Spans:

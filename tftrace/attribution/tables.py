@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from fractions import Fraction
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tftrace.attribution.events import (
-    STEP,
-    Executions,
-    Runs,
-    Window,
-    find_executions,
-    find_runs,
-    find_window,
-    named,
-    whole_window,
-)
-from tftrace.attribution.kernels import OUTSIDE, WORK, KernelInfo, kernel_info
-from tftrace.attribution.provenance import WORKLESS
-from tftrace.attribution.run import Function, Run
-from tftrace.attribution.timeline import (
-    COMPILATION,
-    DISPATCH,
-    EXECUTOR,
-    LOOP,
-    PIPELINE,
-    Timeline,
-    build_timeline,
-)
+from tftrace.attribution.events import STEP, named
+from tftrace.attribution.join import Join
+from tftrace.attribution.kernels import OUTSIDE, WORK, KernelInfo
+from tftrace.attribution.roofline import Roof, roof_of
+from tftrace.attribution.rows import LAYERS, OUTSIDE_LAYERS, Row
+from tftrace.attribution.timeline import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE
 
-LAYERS = "layers"
-OUTSIDE_LAYERS = "model ops outside layers"
 COMPONENTS = (LAYERS, OUTSIDE_LAYERS, EXECUTOR, PIPELINE, DISPATCH, LOOP, COMPILATION)
 
 _PS_PER_MS = 1e9
@@ -45,137 +23,12 @@ _PS_PER_NS = 1000
 _NEEDED = ("mults", "macs", "flops", "bytes")
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row of **ops** before it becomes a table: a kernel over all functions and steps."""
-
-    name: str
-    type: str
-    component: str
-    info: KernelInfo | None
-    executions: np.ndarray
-    expected: int | None
-
-
-class Join:
-    """A run's trace joined to its graphs. Everything is computed when first asked for."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    @cached_property
-    def window(self) -> Window:
-        """The measured stretch of the trace."""
-        return find_window(self.run.trace) or whole_window(self.run.trace)
-
-    @cached_property
-    def runs(self) -> Runs:
-        """Executions of the predict function."""
-        names = {f.name for f in self.run.functions if f.name}
-        hidden = any(f.name is None for f in self.run.functions)
-        return find_runs(self.run.trace, self.window, None if hidden or not names else names)
-
-    @cached_property
-    def executions(self) -> Executions:
-        """Executions of operations."""
-        return find_executions(self.run.trace, self.window, self.runs)
-
-    @cached_property
-    def timeline(self) -> Timeline:
-        """The window shared out."""
-        return build_timeline(self.run.trace, self.window, self.runs, self.executions)
-
-    @cached_property
-    def calls(self) -> Counter[int]:
-        """How often each function (by index) ran in the window."""
-        return Counter(self._function_of(name) for name in self.runs.function)
-
-    @cached_property
-    def rows(self) -> list[Row]:
-        """Rows of **ops**: what was recorded, then what was not but must have run."""
-        e = self.executions
-        groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
-        for i, (op, kind, run) in enumerate(
-            zip(e.op.tolist(), e.type.tolist(), e.run.tolist(), strict=True)
-        ):
-            groups[op, kind, run >= 0].append(i)
-        rows = [
-            self._recorded(e.ops[op], e.types[kind], inside, np.array(found))
-            for (op, kind, inside), found in groups.items()
-        ]
-        return rows + self._unrecorded({row.name for row in rows if row.info is not None})
-
-    def _function_of(self, name: str) -> int:
-        names = [f.name for f in self.run.functions]
-        return names.index(name) if name in names else 0
-
-    def _recorded(self, name: str, kind: str, inside: bool, found: np.ndarray) -> Row:
-        if not inside:
-            return Row(name, kind, PIPELINE, None, found, None)
-        info = self._info(name)
-        expected = self._expected(name) if info is not None else None
-        return Row(name, kind, _component(info), info, found, expected)
-
-    def _info(self, name: str) -> KernelInfo | None:
-        """From the function that ran most: its work is that of a full batch."""
-        for index, _ in self.calls.most_common():
-            info = kernel_info(self.run.functions[index], name)
-            if info is not None:
-                return info
-        return None
-
-    def _expected(self, name: str) -> int | None:
-        total = 0
-        for index, calls in self.calls.items():
-            info = kernel_info(self.run.functions[index], name)
-            if info is None:
-                continue
-            if info.times is None:
-                return None
-            total += calls * info.times
-        return total
-
-    def _unrecorded(self, seen: set[str]) -> list[Row]:
-        rows = {}
-        for index in self.calls:
-            function = self.run.functions[index]
-            for name, kind in _runnable(function):
-                if name in seen or name in rows:
-                    continue
-                info = self._info(name)
-                # The runtime merges like nodes of a loop's machinery before it runs them.
-                if info is None or not info.members:
-                    continue
-                empty = np.empty(0, np.int64)
-                rows[name] = Row(name, kind, _component(info), info, empty, self._expected(name))
-        return list(rows.values())
-
-
-def _runnable(function: Function) -> Iterable[tuple[str, str]]:
-    """Name and type of what runs on every call; constants are folded before the first."""
-    if function.kernels.name:
-        return (
-            (n, t)
-            for n, t in zip(function.kernels.name, function.kernels.type, strict=True)
-            if t not in WORKLESS and n not in function.constant
-        )
-    return (
-        (k, t)
-        for k, t, live in zip(function.ops.key, function.ops.type, function.ops.live, strict=True)
-        if live and t not in WORKLESS
-    )
-
-
-def _component(info: KernelInfo | None) -> str:
-    return OUTSIDE_LAYERS if info is None or info.layer == OUTSIDE else LAYERS
-
-
 def ops_table(join: Join) -> pd.DataFrame:
     """**ops**: one row per executed graph operation or kernel, longest first."""
-    sites, timeline, e = join.run.sites, join.timeline, join.executions
+    sites, timeline = join.run.sites, join.timeline
     rows = []
     for row in join.rows:
-        busy = (e.end - e.start)[row.executions]
+        busy = timeline.busy[row.executions]
         count = len(busy)
         work = _per_sample(row.info, join)
         rows.append(
@@ -208,13 +61,12 @@ def ops_table(join: Join) -> pd.DataFrame:
 def layers_table(join: Join) -> pd.DataFrame:
     """**layers**: one row per call site, in execution order; rows are exclusive."""
     sums = [_LayerSum() for _ in join.run.sites]
-    e, timeline = join.executions, join.timeline
-    busy = e.end - e.start
+    timeline = join.timeline
     for row in join.rows:
         if row.info is None:
             continue
         wall = timeline.wall[row.executions].sum()
-        busy_ps = busy[row.executions].sum()
+        busy_ps = timeline.busy[row.executions].sum()
         thread = timeline.thread[row.executions].sum()
         traffic = _per_sample(row.info, join)["bytes"]
         for site, weight in row.info.weights.items():
@@ -279,6 +131,7 @@ def _layer_row(
     }
     samples = join.run.manifest["run"]["trace"]["samples"]
     seconds = found.wall / 1e12
+    roof = _roof(join, work, found, samples)
     return {
         **{k: site[k] for k in ("path", "name", "type", "call", "depth")},
         "output_shape": site["output_shape"],
@@ -296,11 +149,24 @@ def _layer_row(
         "gmacs_per_s": _rate(work["macs"], samples, seconds),
         "gb_per_s": _rate(found.bytes, samples, seconds),
         "intensity": work["flops"] / work["bytes"] if work["flops"] and work["bytes"] else None,
-        "bound": None,
-        "roof_share": None,
+        "bound": roof.bound,
+        "roof_share": roof.share,
         "fused_with": [join.run.sites[s]["path"] for s in sorted(found.others)],
         "note": _note(needed, found),
     }
+
+
+def _roof(join: Join, work: Mapping[str, Any], found: _LayerSum, samples: int) -> Roof:
+    """Against the roofs on an average batch: a working set is that of a batch, not of the run."""
+    batches = max(1, len(join.runs.id))
+    per_batch = samples / batches
+    return roof_of(
+        join.machine,
+        None if work["macs"] is None else work["macs"] * per_batch,
+        None if work["bytes"] is None else work["bytes"] * per_batch,
+        found.ops,
+        found.wall / 1e12 / batches,
+    )
 
 
 def _note(needed: Mapping[str, Any] | None, found: _LayerSum) -> str | None:
@@ -338,21 +204,22 @@ def wall_table(join: Join) -> pd.DataFrame:
 def events_table(join: Join) -> pd.DataFrame:
     """**events**: one row per recorded execution, in time order."""
     e, trace = join.executions, join.run.trace
-    layer = np.full(len(e), None, object)
+    name, kind, layer = (np.full(len(e), None, object) for _ in range(3))
     for row in join.rows:
+        name[row.executions], kind[row.executions] = row.name, row.type
         layer[row.executions] = _path(row.info, join.run.sites)
     lines = np.array([line.name or str(line.id) for line in trace.lines], object)
     planes = np.array([trace.planes[line.plane].name for line in trace.lines], object)
     table = pd.DataFrame(
         {
-            "op": np.array(e.ops, object)[e.op],
-            "op_type": np.array(e.types, object)[e.type],
+            "op": name,
+            "op_type": kind,
             "layer": layer,
             "device": planes[e.line],
             "line": lines[e.line],
             "step": pd.array([None if r < 0 else r for r in e.run.tolist()], "Int64"),
             "start_ns": trace.base_ns + e.start / _PS_PER_NS,
-            "duration_ns": (e.end - e.start) / _PS_PER_NS,
+            "duration_ns": join.timeline.busy / _PS_PER_NS,
             "self_ns": join.timeline.self / _PS_PER_NS,
         }
     )

@@ -17,15 +17,17 @@ from tftrace.attribution.events import (
     executor_spans,
     named,
 )
-from tftrace.attribution.intervals import (
-    concurrent_shares,
-    pair_regions,
-    self_segments,
-    self_time,
-    thread_pool_roots,
+from tftrace.attribution.intervals import concurrent_shares, enclosing, self_segments, self_time
+from tftrace.attribution.spans import (
+    Spans,
+    grouped_spans,
+    intersect,
+    length,
+    spans,
+    subtract,
+    union,
 )
-from tftrace.attribution.spans import Spans, intersect, length, spans, subtract
-from tftrace.graph.flatten import CALLS
+from tftrace.attribution.workers import Workers, is_call
 from tftrace.parsers import Trace
 
 Int = npt.NDArray[np.int64]
@@ -38,22 +40,24 @@ LOOP = "Keras loop and callbacks"
 COMPILATION = "compilation"
 
 _PIPELINE_EVENTS = ("Iterator", "Dataset", "tf.function-graph_building", "DeleteTensorHandle")
-_OPENS = "ThreadpoolListener::StartRegion"
-_CLOSES = "ThreadpoolListener::StopRegion"
-_COMPILE_EVENTS = ("XlaCompile", "CpuCompiler", "HloPassPipeline", "BuildExecutable", "XlaBuild")
+_COMPILERS = ("CpuCompiler::", "GpuCompiler::")
+_EXECUTES = ("CpuExecutable::Execute", "GpuExecutable::Execute")
+_WAIT = "BlockUntilReady"
 
 
 @dataclass(frozen=True)
 class Timeline:
     """The window shared out, in ps.
 
-    ``wall``, ``self`` and ``thread`` have one entry per execution: its share of the wall time,
-    its duration without what ran inside it, and its thread time with its workers'. ``gaps``
-    name what the rest of the window was. The wall shares of the executions and the gaps sum to
-    ``length``. ``lost_worker_ps`` is worker time that could not be followed to an operation.
+    ``wall``, ``busy``, ``self`` and ``thread`` have one entry per execution: its share of the
+    wall time; the time until its last worker was done; its duration without what ran inside it;
+    and its thread time with its workers'. ``gaps`` name what the rest of the window was. The wall
+    shares of the executions and the gaps sum to ``length``. ``lost_worker_ps`` is worker time
+    that could not be followed to an operation.
     """
 
     wall: Float
+    busy: Int
     self: Int
     thread: Int
     gaps: dict[str, int]
@@ -62,96 +66,81 @@ class Timeline:
     lost_worker_ps: int
 
 
-def build_timeline(trace: Trace, window: Window, runs: Runs, executions: Executions) -> Timeline:
+def build_timeline(
+    trace: Trace, window: Window, runs: Runs, executions: Executions, workers: Workers
+) -> Timeline:
     """Share each instant of the window equally among the operations active in it.
 
-    An operation that waits for others to run inside it is not active: first come kernels, then
-    the worker threads that a kernel left running, then calls that run as one kernel. What no
+    A kernel is active while it runs itself or, as XLA's do, has left workers running. A call is
+    active when nothing that it waits for is, and it does not wait for a compiler. What no
     operation covers is named by what the driving thread was doing.
     """
     start = np.clip(executions.start, window.start, window.end)
     end = np.clip(executions.end, window.start, window.end)
-    call_types = [i for i, t in enumerate(executions.types) if t in CALLS]
-    is_call = np.isin(executions.type, call_types)
-    pool = _workers(trace, window, executions)
+    inside = (workers.start < window.end) & (workers.closed > window.start)
+    root = workers.root[inside]
+    working = np.clip(workers.start[inside], window.start, window.end)
+    done = np.clip(workers.end[inside], window.start, window.end)
+    called = is_call(executions)
+    calls = np.flatnonzero(called)
 
-    wall = np.zeros(len(executions), np.float64)
-    covered = np.empty((0, 2), np.int64)
-    kernels = np.flatnonzero(~is_call)
-    owner, low, high = self_segments(executions.line[kernels], start[kernels], end[kernels])
-    tiers = (
-        (kernels[owner], low, high),
-        (pool.root, pool.start, pool.end),
-        (np.flatnonzero(is_call), start[is_call], end[is_call]),
-    )
-    for who, begin, stop in tiers:
-        known = who >= 0
-        who, begin, stop = who[known], begin[known], stop[known]
-        clock = _uncovered_clock(covered, window)
-        shares = concurrent_shares(clock(begin), clock(stop))
-        wall += np.bincount(who, weights=shares, minlength=len(wall))
-        covered = spans(np.r_[covered[:, 0], begin], np.r_[covered[:, 1], stop])
+    who, active = _activity(executions, start, end, root, working, done)
+    covered = spans(active[:, 0], active[:, 1])
+    shares = concurrent_shares(active[:, 0], active[:, 1])
+    wall: Float = np.bincount(who, weights=shares, minlength=len(executions)).astype(np.float64)
+    compiling = subtract(_compilation(trace, window, executions, calls), covered)
+    covered = union(covered, compiling)
+    clock = _uncovered_clock(covered, window)
+    wall[calls] += concurrent_shares(clock(start[calls]), clock(end[calls]))
+    covered = union(covered, spans(start[calls], end[calls]))
+    gaps = _gaps(trace, window, runs, executions, covered)
+    gaps[COMPILATION] += length(compiling)
 
     own = self_time(executions.line, start, end)
-    resolved = pool.root >= 0
-    worker = pool.end - pool.start
-    thread = own + np.bincount(
-        pool.root[resolved], weights=worker[resolved], minlength=len(own)
-    ).astype(np.int64)
+    worker = done - working
+    known = root >= 0
+    thread = own - _blocked(trace, executions, calls)
+    np.add.at(thread, root[known], worker[known])
     return Timeline(
         wall=wall,
+        busy=_until_done(executions, workers) - executions.start,
         self=own,
         thread=thread,
-        gaps=_gaps(trace, window, runs, executions, covered),
+        gaps=gaps,
         length=window.end - window.start,
         worker_ps=int(worker.sum()),
-        lost_worker_ps=int(worker[~resolved].sum()),
+        lost_worker_ps=int(worker[~known].sum()),
     )
 
 
-@dataclass(frozen=True)
-class _Workers:
-    root: Int
-    start: Int
-    end: Int
-
-
-def _workers(trace: Trace, window: Window, executions: Executions) -> _Workers:
-    """Worker regions and the execution (index, -1 unresolved) that each works for."""
-    events = trace.events
-    record = named(trace, lambda name: name == "ThreadpoolListener::Record")
-    edges = named(trace, lambda name: name in (_OPENS, _CLOSES))
-    opens = np.isin(edges, named(trace, lambda name: name == _OPENS), assume_unique=True)
-    regions = pair_regions(events.line[edges], events.start_ps[edges], opens)
-    line, start, end = regions.line, regions.start, regions.end
-    root = thread_pool_roots(
-        (events.line[record], events.start_ps[record], events.stats["_p"].at(record)),
-        (line, start, end, events.stats["_c"].at(edges[regions.opening])),
-        (executions.line, executions.start, executions.end),
-    )
-    # The executor's own closures run on the inter-op pool, as regions too; operations inside
-    # them are counted already.
-    compute = np.unique(executions.line)
-    if len(executions):
-        end = _without_waiting(end, root, executions)
-    inside = (start < window.end) & (end > window.start) & ~np.isin(line, compute)
-    return _Workers(
-        root[inside],
-        np.clip(start[inside], window.start, window.end),
-        np.clip(end[inside], window.start, window.end),
+def _activity(
+    executions: Executions, start: Int, end: Int, root: Int, working: Int, done: Int
+) -> tuple[Int, Spans]:
+    """When each kernel was active: the kernel (an execution) of every span, and the spans."""
+    kernels = np.flatnonzero(~is_call(executions))
+    owner, low, high = self_segments(executions.line[kernels], start[kernels], end[kernels])
+    # The workers of TensorFlow's own kernels are done when the kernel is.
+    left = np.append(executions.hlo, -1)[root] >= 0
+    return grouped_spans(
+        np.r_[kernels[owner], root[left]], np.r_[low, working[left]], np.r_[high, done[left]]
     )
 
 
-def _without_waiting(end: Int, root: Int, executions: Executions) -> Int:
-    """Ends of regions, not beyond their operation's.
+def _until_done(executions: Executions, workers: Workers) -> Int:
+    """End of each execution, its workers' included."""
+    end = executions.end.copy()
+    left = np.append(executions.hlo, -1)[workers.root] >= 0
+    left &= workers.end > workers.start
+    np.maximum.at(end, workers.root[left], workers.end[left])
+    return end
 
-    A kernel of TensorFlow returns when its work is done; a region that ends later shows a
-    worker that waited for a processor. XLA's thunks do go on after their event.
-    """
-    op = np.maximum(root, 0)
-    bounded = (root >= 0) & (executions.hlo[op] < 0)
-    result: Int = np.where(bounded, np.minimum(end, executions.end[op]), end)
-    return result
+
+def _blocked(trace: Trace, executions: Executions, calls: Int) -> Int:
+    """Time that each call's thread slept until XLA's kernels were done."""
+    waits, at = _in_calls(trace, (_WAIT,), executions, calls)
+    slept = np.zeros(len(executions), np.int64)
+    np.add.at(slept, calls[at], trace.events.duration_ps[waits])
+    return slept
 
 
 def _uncovered_clock(covered: Spans, window: Window) -> Callable[[Int], Int]:
@@ -178,27 +167,54 @@ def _gaps(
     """Name what no operation covers, by the first cause that applies."""
     rest = subtract(spans([window.start], [window.end]), covered)
     causes = (
-        (COMPILATION, _compilation(trace, window)),
+        (COMPILATION, _tracing(trace)),
         (EXECUTOR, executor_spans(trace, runs, executions)),
         (DISPATCH, spans(runs.start, runs.end)),
         (DISPATCH, _calls(trace, window)),
         (PIPELINE, _pipeline(trace, window)),
     )
-    gaps: dict[str, int] = {}
+    gaps: dict[str, int] = dict.fromkeys((name for name, _ in causes), 0)
     for name, cause in causes:
-        gaps[name] = gaps.get(name, 0) + length(intersect(rest, cause))
+        gaps[name] += length(intersect(rest, cause))
         rest = subtract(rest, cause)
     gaps[LOOP] = length(rest)
     return gaps
 
 
-def _compilation(trace: Trace, window: Window) -> Spans:
-    """Tracing of the predict function, or XLA at work, inside the window."""
+def _compilation(trace: Trace, window: Window, executions: Executions, calls: Int) -> Spans:
+    """XLA at work: a call that compiles does so, from the graph on, before it executes."""
+    events = trace.events
+    compiled = _in_calls(trace, _COMPILERS, executions, calls)
+    executed = _in_calls(trace, _EXECUTES, executions, calls)
+    until = executions.end[calls].copy()
+    for event, call in zip(*executed, strict=True):
+        until[call] = min(until[call], events.start_ps[event])
+    which = np.unique(compiled[1])
+    return intersect(
+        spans(executions.start[calls][which], until[which]), spans([window.start], [window.end])
+    )
+
+
+def _in_calls(
+    trace: Trace, names: tuple[str, ...], executions: Executions, calls: Int
+) -> tuple[Int, Int]:
+    """Events of these names within calls, and the place in ``calls`` of the one around each."""
+    found = named(trace, lambda name: name.startswith(names))
+    at = enclosing(
+        trace.events.line[found],
+        trace.events.start_ps[found],
+        executions.line[calls],
+        executions.start[calls],
+        executions.end[calls],
+    )
+    return found[at >= 0], at[at >= 0]
+
+
+def _tracing(trace: Trace) -> Spans:
+    """TensorFlow tracing the predict function anew."""
     traced = trace.events.stats["tf_function_call"]
     codes = [i for i, s in enumerate(trace.strings) if s.startswith("traced-")]
-    calls = traced.events[np.isin(traced.values, codes)]
-    xla = named(trace, lambda name: name.startswith(_COMPILE_EVENTS))
-    return event_spans(trace, np.r_[calls, xla])
+    return event_spans(trace, traced.events[np.isin(traced.values, codes)].astype(np.int64))
 
 
 def _calls(trace: Trace, window: Window) -> Spans:

@@ -14,7 +14,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from tftrace.parsers.errors import MalformedTrace
+from tftrace.parsers.errors import TraceError
 from tftrace.parsers.own_proto import Field, message_classes
 
 _SCHEMA: dict[str, list[Field]] = {
@@ -128,12 +128,12 @@ def parse_hlo(data: bytes) -> HloModule:
     """The module of a serialized ``HloProto``.
 
     Raises:
-        MalformedTrace: the bytes are not one.
+        TraceError: the bytes are not one.
     """
     try:
         module = _CLASSES["HloProto"].FromString(data).hlo_module
     except DecodeError as error:
-        raise MalformedTrace(f"an HLO module in the trace is damaged: {error}") from error
+        raise TraceError(f"an HLO module in the trace is damaged: {error}") from error
     return HloModule(
         name=module.name,
         id=module.id,

@@ -1,0 +1,163 @@
+"""A run's trace joined to its graphs: executions, the time they take, and what they stand for."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tftrace.attribution.events import (
+    Executions,
+    Runs,
+    Window,
+    find_executions,
+    find_runs,
+    find_window,
+    whole_window,
+)
+from tftrace.attribution.kernels import KernelInfo, kernel_info
+from tftrace.attribution.provenance import WORKLESS
+from tftrace.attribution.roofline import machine_of
+from tftrace.attribution.rows import Row, component_of
+from tftrace.attribution.run import Function, Run
+from tftrace.attribution.timeline import PIPELINE, Timeline, build_timeline
+from tftrace.attribution.workers import Workers, calls_of, find_workers
+from tftrace.attribution.xla_rows import calling_info, xla_rows
+from tftrace.machine.model import MachineModel
+
+Int = npt.NDArray[np.int64]
+
+
+class Join:
+    """A run's trace joined to its graphs. Everything is computed when first asked for."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @cached_property
+    def machine(self) -> MachineModel | None:
+        """The roofs, when the machine was calibrated."""
+        return machine_of(self.run.manifest)
+
+    @cached_property
+    def window(self) -> Window:
+        """The measured stretch of the trace."""
+        return find_window(self.run.trace) or whole_window(self.run.trace)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Executions of the predict function."""
+        names = {f.name for f in self.run.functions if f.name}
+        hidden = any(f.name is None for f in self.run.functions)
+        return find_runs(self.run.trace, self.window, None if hidden or not names else names)
+
+    @cached_property
+    def executions(self) -> Executions:
+        """Executions of operations."""
+        return find_executions(self.run.trace, self.window, self.runs)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """What the pool's threads did for the executions."""
+        return find_workers(self.run.trace, self.executions)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The window shared out."""
+        return build_timeline(self.run.trace, self.window, self.runs, self.executions, self.workers)
+
+    @cached_property
+    def xla_calls(self) -> Int:
+        """Per execution, the one that called XLA for it; -1 for what is not XLA's."""
+        return calls_of(self.executions, self.workers)
+
+    @cached_property
+    def calls(self) -> Counter[int]:
+        """How often each function (by index) ran in the window."""
+        return Counter(self._function_of(name) for name in self.runs.function)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Rows of **ops**: what was recorded, then what was not but must have run."""
+        e = self.executions
+        groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
+        for i, (op, kind, run, hlo) in enumerate(
+            zip(e.op.tolist(), e.type.tolist(), e.run.tolist(), e.hlo.tolist(), strict=True)
+        ):
+            if hlo < 0 or run < 0:
+                groups[op, kind, run >= 0].append(i)
+        rows = [
+            self._recorded(e.ops[op], e.types[kind], inside, np.array(found))
+            for (op, kind, inside), found in groups.items()
+        ]
+        rows += xla_rows(
+            self.run, e, self.xla_calls, lambda run: self._function_of(self.runs.function[run])
+        )
+        return rows + self._unrecorded({row.name for row in rows if row.component != PIPELINE})
+
+    def _function_of(self, name: str) -> int:
+        names = [f.name for f in self.run.functions]
+        return names.index(name) if name in names else 0
+
+    def _recorded(self, name: str, kind: str, inside: bool, found: np.ndarray) -> Row:
+        if not inside:
+            return Row(name, kind, PIPELINE, None, found, None)
+        info = self._info(name)
+        expected = self._expected(name) if info is not None else None
+        if np.isin(found, self.xla_calls).any():
+            function = self.run.functions[self.calls.most_common(1)[0][0]]
+            info, component = calling_info(function, name)
+            return Row(name, kind, component, info, found, expected)
+        return Row(name, kind, component_of(info), info, found, expected)
+
+    def _info(self, name: str) -> KernelInfo | None:
+        """From the function that ran most: its work is that of a full batch."""
+        for index, _ in self.calls.most_common():
+            info = kernel_info(self.run.functions[index], name)
+            if info is not None:
+                return info
+        return None
+
+    def _expected(self, name: str) -> int | None:
+        total = 0
+        for index, calls in self.calls.items():
+            info = kernel_info(self.run.functions[index], name)
+            if info is None:
+                continue
+            if info.times is None:
+                return None
+            total += calls * info.times
+        return total
+
+    def _unrecorded(self, seen: set[str]) -> list[Row]:
+        rows = {}
+        for index in self.calls:
+            function = self.run.functions[index]
+            for name, kind in _runnable(function):
+                if name in seen or name in rows:
+                    continue
+                info = self._info(name)
+                # The runtime merges like nodes of a loop's machinery before it runs them.
+                if info is None or not info.members:
+                    continue
+                empty = np.empty(0, np.int64)
+                rows[name] = Row(name, kind, component_of(info), info, empty, self._expected(name))
+        return list(rows.values())
+
+
+def _runnable(function: Function) -> Iterable[tuple[str, str]]:
+    """Name and type of what runs on every call; constants are folded before the first."""
+    if function.kernels.name:
+        return (
+            (n, t)
+            for n, t in zip(function.kernels.name, function.kernels.type, strict=True)
+            if t not in WORKLESS and n not in function.constant
+        )
+    return (
+        (k, t)
+        for k, t, live in zip(function.ops.key, function.ops.type, function.ops.live, strict=True)
+        if live and t not in WORKLESS
+    )
