@@ -516,6 +516,16 @@ case(
     mults=192,
     flops=384,
 )
+case(
+    "normalization of many",
+    # 300 features: mean and variance are tensors that the trace captures, no longer constants in
+    # the graph. The square root and its floor run on every batch.
+    lambda: layers.Normalization(mean=[1.0] * 300, variance=[2.0] * 300),
+    (300,),
+    mults=300,
+    flops=600,
+    transcendentals=0,
+)
 case("center crop", lambda: layers.CenterCrop(4, 4), (8, 8, 3), flops=0)
 case("discretization", lambda: layers.Discretization([0.0, 1.0]), (5,), flops=5)
 case(

@@ -13,9 +13,7 @@ from second_count import batch_norm_parameter_mults, second_count
 
 QUICK = [
     "ConvNeXtTiny",
-    "DenseNet121",
     "EfficientNetB0",
-    "EfficientNetV2B0",
     "InceptionV3",
     "MobileNet",
     "MobileNetV2",

@@ -112,12 +112,12 @@ def test_the_shape_of_data_is_no_data():
     ("source", "level"),
     [
         (node("z", "Placeholder", owner=None), Dependence.DATA),
-        (node("z", "Placeholder", owner=None, captured=True), Dependence.PARAMETER),
+        (node("z", "Placeholder", owner="m/a"), Dependence.PARAMETER),
         (node("z", "RandomUniform", "one"), Dependence.DATA),
         (node("z", "IteratorGetNext", "w"), Dependence.DATA),
         (node("z", "VarHandleOp", out=HANDLE), Dependence.PARAMETER),
     ],
-    ids=lambda value: getattr(value, "type", ""),
+    ids=["argument", "captured tensor", "random", "iterator", "variable"],
 )
 def test_where_data_comes_from(source, level):
     assert dependences(flow_of(simple(source, outputs=["z"])))["z"] is level

@@ -1,6 +1,5 @@
 """Every Keras layer, counted on its own, against a formula derived by hand."""
 
-import keras
 import pandas as pd
 import pytest
 from cases import CASES
@@ -26,7 +25,6 @@ def test_counts_equal_the_formula(case):
         assert reasons.notna().all()
     else:
         assert not counts.coverage.unknown
-    keras.backend.clear_session()
 
 
 def test_a_null_is_null_in_the_table_and_said_in_the_coverage():

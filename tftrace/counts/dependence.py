@@ -36,10 +36,9 @@ _FRESH = ("IteratorGetNext", "OptionalGetValue", "Random", "StatelessRandom", "T
 def dependences(flow: Flow) -> dict[str, Dependence]:
     """Dependence of every operation of the program, by key.
 
-    Data are the root's placeholders, except handles and tensors that the trace captured
-    (attribute ``captured``), what an iterator gives, and random numbers. A loop variable
-    changes from turn to turn, so it is at least a parameter. A variable that the program
-    assigns from data is data.
+    Data are the root's placeholders that no layer owns, except handles; what an iterator
+    gives; and random numbers. A loop variable changes from turn to turn, so it is at least a
+    parameter. A variable that the program assigns from data is data.
     """
     levels: dict[Point, Dependence] = dict.fromkeys(flow.carried, Dependence.PARAMETER)
     levels.update((key, _origin(op)) for key, op in flow.ops.items())
@@ -60,7 +59,9 @@ def _origin(op: FlatOp) -> Dependence:
         handle = not node.outputs or node.outputs[0].dtype in HANDLES
         if op.key != node.name:
             return Dependence.CONSTANT  # an argument: what it stands for decides
-        return Dependence.PARAMETER if handle or node.attrs.get("captured") else Dependence.DATA
+        # The function's own arguments stand before the model is called; what appears during
+        # a layer's call is a tensor that the trace captured.
+        return Dependence.PARAMETER if handle or node.owner else Dependence.DATA
     return Dependence.DATA if node.type.startswith(_FRESH) else Dependence.CONSTANT
 
 
