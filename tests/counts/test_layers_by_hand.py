@@ -1,5 +1,9 @@
 """Every Keras layer, counted on its own, against a formula derived by hand."""
 
+import cases_elementwise  # noqa: F401  (each adds its cases)
+import cases_products  # noqa: F401
+import cases_programs  # noqa: F401
+import cases_sequences  # noqa: F401
 import pandas as pd
 import pytest
 from cases import CASES
