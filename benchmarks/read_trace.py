@@ -48,7 +48,9 @@ def main() -> None:
         run_self("totals", source)  # compiles, where that has not been done yet
         run_self("columns", source)
         for size in options.sizes:
-            file = Path(folder) / f"{size}.xplane.pb"
+            alone = Path(folder) / str(size)  # xprof leaves caches for the whole folder
+            alone.mkdir()
+            file = alone / "host.xplane.pb"
             run_self("enlarge", source, file, size)
             report(file, measure(file, options.ways))
             file.unlink()

@@ -1,17 +1,15 @@
-"""The compiled loops of `intervals`: one pass each over intervals in `order`.
+"""The compiled loops of `intervals`: one pass each over `n` intervals in `order`.
 
 `order` sorts intervals by line, start, longest first, index: an enclosing interval comes before
 what it encloses. Every loop keeps the intervals that are open on the line on a stack; the one on
-top, the latest to start, is the innermost.
+top, the latest to start, is the innermost. `stack` is room for it, as long as there are intervals.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from tftrace.parsers.jit import inlined, kernel
+from tftrace.parsers.jit import Int, Int8s, Int32s, Int64s, inlined, kernel
 
 # What an event is to `walk_pool`.
 OP, RECORD, START, STOP = 1, 2, 3, 4
@@ -19,31 +17,40 @@ NO_ID = np.iinfo(np.int64).min
 
 
 @kernel
-def is_ordered(line: Any, start: Any, end: Any) -> Any:
+def is_ordered(n: Int, line: Int32s, start: Int64s, end: Int64s) -> Int:
     """Whether intervals are in order as they are."""
-    for i in range(1, len(line)):
+    for i in range(1, n):
         if line[i] < line[i - 1]:
-            return False
+            return 0
         if line[i] == line[i - 1]:
             if start[i] < start[i - 1]:
-                return False
+                return 0
             if start[i] == start[i - 1] and end[i] > end[i - 1]:
-                return False
-    return True
+                return 0
+    return 1
 
 
 @kernel
-def segments(order: Any, line: Any, start: Any, end: Any, owner: Any, first: Any, last: Any) -> Any:
+def segments(
+    n: Int,
+    order: Int64s,
+    line: Int32s,
+    start: Int64s,
+    end: Int64s,
+    stack: Int64s,
+    owner: Int64s,
+    first: Int64s,
+    last: Int64s,
+) -> Int:
     """Fill `owner`, `first`, `last` with the segments in which each interval is innermost.
 
     Returns how many there are, at most 2 n.
     """
-    stack = np.empty(len(order), np.int64)
     depth = 0
     count = 0
     now = np.int64(0)
-    for place in range(len(order) + 1):
-        following = order[place] if place < len(order) else -1
+    for place in range(n + 1):
+        following = order[place] if place < n else -1
         ends_line = following < 0 or (depth > 0 and line[stack[depth - 1]] != line[following])
         while depth > 0 and (ends_line or now < start[following]):
             top = stack[depth - 1]
@@ -68,11 +75,19 @@ def segments(order: Any, line: Any, start: Any, end: Any, owner: Any, first: Any
 
 
 @kernel
-def parents(order: Any, line: Any, start: Any, end: Any, parent: Any) -> None:
+def parents(
+    n: Int,
+    order: Int64s,
+    line: Int32s,
+    start: Int64s,
+    end: Int64s,
+    stack: Int64s,
+    parent: Int64s,
+) -> Int:
     """Fill `parent` with the innermost interval that contains each interval whole, or -1."""
-    stack = np.empty(len(order), np.int64)
     depth = 0
-    for this in order:
+    for at in range(n):
+        this = order[at]
         while depth > 0 and (
             line[stack[depth - 1]] != line[this] or end[stack[depth - 1]] < start[this]
         ):
@@ -84,26 +99,30 @@ def parents(order: Any, line: Any, start: Any, end: Any, parent: Any) -> None:
                 break
         stack[depth] = this
         depth += 1
+    return 0
 
 
 @kernel
 def enclosing(
-    point_order: Any,
-    point_line: Any,
-    point_time: Any,
-    order: Any,
-    line: Any,
-    start: Any,
-    end: Any,
-    found: Any,
-) -> None:
+    n_points: Int,
+    point_order: Int64s,
+    point_line: Int32s,
+    point_time: Int64s,
+    n: Int,
+    order: Int64s,
+    line: Int32s,
+    start: Int64s,
+    end: Int64s,
+    stack: Int64s,
+    found: Int64s,
+) -> Int:
     """Fill `found` with the innermost interval at each point, or -1; points in their order."""
-    stack = np.empty(len(order), np.int64)
     depth = 0
     place = 0
-    for point in point_order:
+    for at in range(n_points):
+        point = point_order[at]
         on, now = point_line[point], point_time[point]
-        while place < len(order):
+        while place < n:
             following = order[place]
             if line[following] > on or (line[following] == on and start[following] > now):
                 break
@@ -118,140 +137,165 @@ def enclosing(
         while depth > 0 and (line[stack[depth - 1]] != on or end[stack[depth - 1]] <= now):
             depth -= 1
         found[point] = stack[depth - 1] if depth > 0 else -1
+    return 0
 
 
 @kernel
-def match_unique_ids(identity: Any, asked: Any, found: Any) -> Any:
-    """Fill `found` with the index of each asked id, or -1; False if an id is there twice."""
-    bits = 1
-    while (1 << bits) < 2 * len(identity):
-        bits += 1
-    mask = (np.int64(1) << bits) - 1
-    table = np.full(mask + 1, -1, np.int32)
-    for i in range(len(identity)):
+def match_unique_ids(
+    n: Int, identity: Int64s, table: Int32s, mask: Int, n_asked: Int, asked: Int64s, found: Int64s
+) -> Int:
+    """Fill `found` with the index of each asked id, or -1. Returns 0 if an id is there twice.
+
+    `table`, a hash table of `mask` + 1 places (a power of 2, at least 2 n), is full of -1.
+    """
+    for i in range(n):
         place = _hash(identity[i]) & mask
         while table[place] >= 0:
             if identity[table[place]] == identity[i]:
-                return False
+                return 0
             place = (place + 1) & mask
         table[place] = i
-    for i in range(len(asked)):
+    for i in range(n_asked):
         place = _hash(asked[i]) & mask
         while table[place] >= 0 and identity[table[place]] != asked[i]:
             place = (place + 1) & mask
         found[i] = table[place]
-    return True
+    return 1
 
 
 @inlined
-def _hash(identity: Any) -> Any:
+def _hash(identity):  # type: ignore[no-untyped-def]
     """Multiplicative hashing, the upper half of the product: ids may be small numbers."""
     return np.int64((np.uint64(identity) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32))
 
 
 @kernel
 def match_ids(
-    by_id: Any, identity: Any, time: Any, asked_by_id: Any, asked: Any, asked_time: Any, found: Any
-) -> None:
+    n: Int,
+    by_id: Int64s,
+    identity: Int64s,
+    time: Int64s,
+    n_asked: Int,
+    asked_by_id: Int64s,
+    asked: Int64s,
+    asked_time: Int64s,
+    found: Int64s,
+) -> Int:
     """Fill `found` with the latest of those with the asked id that is not later, or the earliest.
 
     `by_id`, `asked_by_id` order both sides by id, then time.
     """
     low = 0
-    for ask in asked_by_id:
-        while low < len(by_id) and identity[by_id[low]] < asked[ask]:
+    for at in range(n_asked):
+        ask = asked_by_id[at]
+        while low < n and identity[by_id[low]] < asked[ask]:
             low += 1
         found[ask] = -1
-        if low < len(by_id) and identity[by_id[low]] == asked[ask]:
+        if low < n and identity[by_id[low]] == asked[ask]:
             # Asked in order of time: no earlier match is needed any more.
             while (
-                low + 1 < len(by_id)
+                low + 1 < n
                 and identity[by_id[low + 1]] == asked[ask]
                 and time[by_id[low + 1]] <= asked_time[ask]
             ):
                 low += 1
             found[ask] = by_id[low]
+    return 0
 
 
 @kernel
-def follow(parent: Any, root: Any) -> None:
+def follow(n: Int, parent: Int64s, root: Int64s, settled: Int8s, chain: Int64s) -> Int:
     """Give every entry whose root is -1 the root of the end of its chain of parents.
 
-    `parent`: index of the next entry in the chain, -1 at its end.
+    `parent`: index of the next entry in the chain, -1 at its end; `settled`: zeros; `chain`: room.
     """
-    chain = np.empty(len(parent), np.int64)
-    settled = np.zeros(len(parent), np.bool_)
-    for entry in range(len(parent)):
+    for entry in range(n):
         length = 0
         at = np.int64(entry)
-        while at >= 0 and root[at] < 0 and not settled[at]:
-            settled[at] = True  # also what ends a cycle
+        while at >= 0 and root[at] < 0 and settled[at] == 0:
+            settled[at] = 1  # also what ends a cycle
             chain[length] = at
             length += 1
             at = parent[at]
         answer = root[at] if at >= 0 else -1
         for place in range(length):
             root[chain[place]] = answer
+    return 0
 
 
 @kernel
-def pair(order: Any, line: Any, time: Any, opens: Any, closed_at: Any) -> None:
+def pair(
+    n: Int,
+    order: Int64s,
+    line: Int32s,
+    time: Int64s,
+    opens: Int8s,
+    stack: Int64s,
+    closed_at: Int64s,
+) -> Int:
     """Fill `closed_at[i]` of every opening with the time of its closing on the same line.
 
     An opening that nothing closes ends with its line's last event.
     """
-    stack = np.empty(len(order), np.int64)
     depth = 0
-    for place in range(len(order)):
+    for place in range(n):
         this = order[place]
-        if opens[this]:
+        if opens[this] != 0:
             stack[depth] = this
             depth += 1
         elif depth > 0:
             depth -= 1
             closed_at[stack[depth]] = time[this]
-        if place + 1 == len(order) or line[order[place + 1]] != line[this]:
+        if place + 1 == n or line[order[place + 1]] != line[this]:
             while depth > 0:
                 depth -= 1
                 closed_at[stack[depth]] = time[this]
+    return 0
 
 
 @kernel
 def walk_pool(
-    kind: Any,
-    line: Any,
-    start: Any,
-    duration: Any,
-    record_id_event: Any,
-    record_id_value: Any,
-    region_id_event: Any,
-    region_id_value: Any,
-    records: Any,
-    regions: Any,
-) -> Any:
-    """One walk over all events of a trace for `thread_pool.follow_pool`.
+    n: Int,
+    kind: Int8s,
+    line: Int32s,
+    start: Int64s,
+    duration: Int64s,
+    n_record_ids: Int,
+    record_id_event: Int32s,
+    record_id_value: Int64s,
+    n_region_ids: Int,
+    region_id_event: Int32s,
+    region_id_value: Int64s,
+    stack: Int64s,
+    record_id: Int64s,
+    record_around: Int64s,
+    record_time: Int64s,
+    region_line: Int64s,
+    region_start: Int64s,
+    region_end: Int64s,
+    region_id: Int64s,
+) -> Int:
+    """One walk over all `n` events of a trace for `thread_pool.follow_pool`.
 
     `kind` per event: OP, RECORD, START, STOP, or else. The ids are sparse columns: event, value.
-    Fills `records[0]` with ids, `[1]` with what is around them (event of an op, -1 nothing,
-    -2 - r region r), `[2]` with times; `regions[0]` with lines, `[1]` starts, `[2]` ends, `[3]`
-    ids.
+    Fills the columns of records with ids: id, what is around it (event of an op, -1 nothing,
+    -2 - r region r), time; and those of regions: line, start, end, id.
     Returns how many records have ids; -1 if a line is not in order of time.
     """
-    stack = np.empty(len(kind) + 1, np.int64)  # event of an op, or -2 - region
     depth = 0
     n_records = 0
     n_regions = 0
     last = np.int64(0)  # time of the line's last opening or closing
     at_record_id = 0
     at_region_id = 0
-    for i in range(len(kind)):
+    for i in range(n):
         now = start[i]
         if i > 0:
             if line[i] != line[i - 1]:
                 while depth > 0:  # what never closed ends with its line
                     depth -= 1
                     if stack[depth] <= -2:
-                        regions[2, -2 - stack[depth]] = last
+                        region_end[-2 - stack[depth]] = last
             elif now < start[i - 1]:
                 return -1
         what = kind[i]
@@ -268,20 +312,20 @@ def walk_pool(
             stack[depth] = i
             depth += 1
         elif what == RECORD:
-            while at_record_id < len(record_id_event) and record_id_event[at_record_id] < i:
+            while at_record_id < n_record_ids and record_id_event[at_record_id] < i:
                 at_record_id += 1
-            if at_record_id < len(record_id_event) and record_id_event[at_record_id] == i:
-                records[0, n_records] = record_id_value[at_record_id]
-                records[1, n_records] = stack[depth - 1] if depth > 0 else -1
-                records[2, n_records] = now
+            if at_record_id < n_record_ids and record_id_event[at_record_id] == i:
+                record_id[n_records] = record_id_value[at_record_id]
+                record_around[n_records] = stack[depth - 1] if depth > 0 else -1
+                record_time[n_records] = now
                 n_records += 1
         elif what == START:
-            while at_region_id < len(region_id_event) and region_id_event[at_region_id] < i:
+            while at_region_id < n_region_ids and region_id_event[at_region_id] < i:
                 at_region_id += 1
-            known = at_region_id < len(region_id_event) and region_id_event[at_region_id] == i
-            regions[0, n_regions] = line[i]
-            regions[1, n_regions] = now
-            regions[3, n_regions] = region_id_value[at_region_id] if known else NO_ID
+            known = at_region_id < n_region_ids and region_id_event[at_region_id] == i
+            region_line[n_regions] = line[i]
+            region_start[n_regions] = now
+            region_id[n_regions] = region_id_value[at_region_id] if known else NO_ID
             stack[depth] = -2 - n_regions
             depth += 1
             n_regions += 1
@@ -290,10 +334,10 @@ def walk_pool(
             while place >= 0 and stack[place] >= 0:
                 place -= 1
             if place >= 0:
-                regions[2, -2 - stack[place]] = now
+                region_end[-2 - stack[place]] = now
                 depth = place
     while depth > 0:
         depth -= 1
         if stack[depth] <= -2:
-            regions[2, -2 - stack[depth]] = last
+            region_end[-2 - stack[depth]] = last
     return n_records

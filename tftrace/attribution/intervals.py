@@ -81,7 +81,7 @@ def self_segments(line: npt.ArrayLike, start: npt.ArrayLike, end: npt.ArrayLike)
 
     line, start, end = _int32(line), _int64(start), _int64(end)
     segments = Segments(*(np.empty(2 * len(line), np.int64) for _ in range(3)))
-    count = interval_kernels.segments(_order(line, start, end), line, start, end, *segments)
+    count = interval_kernels.segments(*_sorted(line, start, end), *segments)
     return Segments(*(column[:count].copy() for column in segments))
 
 
@@ -102,7 +102,7 @@ def nesting_parent(line: npt.ArrayLike, start: npt.ArrayLike, end: npt.ArrayLike
 
     line, start, end = _int32(line), _int64(start), _int64(end)
     parent = np.empty(len(line), np.int64)
-    interval_kernels.parents(_order(line, start, end), line, start, end, parent)
+    interval_kernels.parents(*_sorted(line, start, end), parent)
     return parent
 
 
@@ -123,13 +123,11 @@ def enclosing(
     line, start, end = _int32(line), _int64(start), _int64(end)
     found = np.empty(len(point_line), np.int64)
     interval_kernels.enclosing(
+        len(point_line),
         _order(point_line, point_time, point_time),
         point_line,
         point_time,
-        _order(line, start, end),
-        line,
-        start,
-        end,
+        *_sorted(line, start, end),
         found,
     )
     return found
@@ -148,10 +146,11 @@ def pair_regions(line: npt.ArrayLike, time: npt.ArrayLike, opens: npt.ArrayLike)
     from tftrace.attribution import interval_kernels
 
     line, time = _int32(line), _int64(time)
-    opens = np.require(opens, np.bool_, ["C", "W"])
+    opens = np.require(opens, np.bool_, ["C"])
     _check_lengths(line, opens)
     closed_at = np.empty(len(line), np.int64)
-    interval_kernels.pair(_order(line, time, time), line, time, opens, closed_at)
+    order, stack = _order(line, time, time), np.empty(len(line), np.int64)
+    interval_kernels.pair(len(line), order, line, time, opens.view(np.int8), stack, closed_at)
     opening = np.flatnonzero(opens)
     return Regions(opening, line[opening], time[opening], closed_at[opening])
 
@@ -174,7 +173,6 @@ def thread_pool_roots(
             counts.
         ops: (line, start, end) of ops: graph ops, or XLA's thunks.
     """
-    from tftrace.attribution import interval_kernels
 
     record_line, record_time, record_id = _int32(records[0]), *map(_int64, records[1:])
     region_start, region_id = _int64(regions[1]), _int64(regions[3])
@@ -186,8 +184,16 @@ def thread_pool_roots(
     outer_start = np.append(region_start, _NEVER)[outer]
     op[op_start < outer_start] = -1  # the op is around the region
     record = match_ids(record_id, record_time, region_id, region_start)
-    root = np.append(op, -1)[record]
-    interval_kernels.follow(np.append(outer, -1)[record], root)
+    return follow_chains(np.append(outer, -1)[record], np.append(op, -1)[record])
+
+
+def follow_chains(parent: Int64Array, root: Int64Array) -> Int64Array:
+    """`root`, and where it is -1 the root of the end of the chain of `parent` (indices, or -1)."""
+    from tftrace.attribution import interval_kernels
+
+    root = root.copy()
+    settled, chain = np.zeros(len(root), np.int8), np.empty(len(root), np.int64)
+    interval_kernels.follow(len(root), parent, root, settled, chain)
     return root
 
 
@@ -198,10 +204,24 @@ def match_ids(
     from tftrace.attribution import interval_kernels
 
     found = np.empty(len(asked), np.int64)
-    if not interval_kernels.match_unique_ids(identity, asked, found):
+    places = 1 << (2 * len(identity) + 1).bit_length()
+    table = np.full(places, -1, np.int32)
+    if not interval_kernels.match_unique_ids(
+        len(identity), identity, table, places - 1, len(asked), asked, found
+    ):
         by_id = np.lexsort((time, identity))
         asked_by_id = np.lexsort((asked_time, asked))
-        interval_kernels.match_ids(by_id, identity, time, asked_by_id, asked, asked_time, found)
+        interval_kernels.match_ids(
+            len(identity),
+            by_id,
+            identity,
+            time,
+            len(asked),
+            asked_by_id,
+            asked,
+            asked_time,
+            found,
+        )
     return found
 
 
@@ -213,20 +233,25 @@ def _order(line: Int32Array, start: Int64Array, end: Int64Array) -> Int64Array:
     from tftrace.attribution import interval_kernels
 
     _check_lengths(line, start, end)
-    if interval_kernels.is_ordered(line, start, end):
+    if interval_kernels.is_ordered(len(line), line, start, end):
         return np.arange(len(line))
     return np.lexsort((-end, start, line))
 
 
-# Compiled code is specialised on types: everything is brought to one, writable and contiguous.
+def _sorted(line: Int32Array, start: Int64Array, end: Int64Array) -> tuple[Any, ...]:
+    """Intervals as the kernels take them: number, order, columns, room for a stack."""
+    return len(line), _order(line, start, end), line, start, end, np.empty(len(line), np.int64)
+
+
+# Compiled code is made for one type each, contiguous.
 
 
 def _int64(values: npt.ArrayLike) -> Int64Array:
-    return np.require(values, np.int64, ["C", "W"])
+    return np.require(values, np.int64, ["C"])
 
 
 def _int32(values: npt.ArrayLike) -> Int32Array:
-    return np.require(values, np.int32, ["C", "W"])
+    return np.require(values, np.int32, ["C"])
 
 
 def _check_lengths(*arrays: npt.NDArray[Any]) -> None:

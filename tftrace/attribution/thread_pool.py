@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tftrace.attribution.intervals import (
     Int32Array,
     Int64Array,
+    follow_chains,
     match_ids,
     pair_regions,
     thread_pool_roots,
@@ -62,8 +63,8 @@ def follow_pool(
     """
     from tftrace.attribution import interval_kernels
 
-    kind = np.require(kind, np.int8, ["C", "W"])
-    line = np.require(line, np.int32, ["C", "W"])
+    kind = np.require(kind, np.int8, ["C"])
+    line = np.require(line, np.int32, ["C"])
     start, duration = _int64(start), _int64(duration)
     by_record, by_region = _sparse(record_ids), _sparse(region_ids)
     if len({len(kind), len(line), len(start), len(duration)}) > 1:
@@ -71,15 +72,25 @@ def follow_pool(
     records = np.empty((3, np.count_nonzero(kind == RECORD)), np.int64)
     regions = np.empty((4, np.count_nonzero(kind == START)), np.int64)
     found = interval_kernels.walk_pool(
-        kind, line, start, duration, *by_record, *by_region, records, regions
+        len(kind),
+        kind,
+        line,
+        start,
+        duration,
+        len(by_record[0]),
+        *by_record,
+        len(by_region[0]),
+        *by_region,
+        np.empty(len(kind), np.int64),
+        *records,
+        *regions,
     )
     if found < 0:
         return _follow_unsorted(kind, line, start, duration, by_record, by_region)
     identity, around, time = records[:, :found]
     record = match_ids(identity, time, regions[3], regions[1])
     around = np.append(around, -1)[record]
-    root = np.where(around >= 0, around, -1)
-    interval_kernels.follow(np.where(around < -1, -2 - around, -1), root)
+    root = follow_chains(np.where(around < -1, -2 - around, -1), np.where(around >= 0, around, -1))
     return PoolWork(regions[0], regions[1], regions[2], root)
 
 
@@ -114,8 +125,8 @@ _Sparse = tuple[Int32Array, Int64Array]
 
 def _sparse(column: SparseColumn) -> _Sparse:
     events, values = column
-    return np.require(events, np.int32, ["C", "W"]), _int64(values)
+    return np.require(events, np.int32, ["C"]), _int64(values)
 
 
 def _int64(values: npt.ArrayLike) -> Int64Array:
-    return np.require(values, np.int64, ["C", "W"])
+    return np.require(values, np.int64, ["C"])

@@ -20,7 +20,10 @@ _MAX_EVENTS = 1 << 31  # event indices of stat columns are int32
 
 @dataclass
 class _Scratch:
-    """Where the kernel puts the stats of a batch: arrays by slot, the last slot occurrences."""
+    """Where the kernel puts the stats of a batch: arrays by slot, the last slot occurrences.
+
+    `counts` has one entry more: the index of the next event.
+    """
 
     event: npt.NDArray[np.int32]
     value: Int64Array
@@ -34,7 +37,7 @@ class _Scratch:
             np.empty((slots, _BATCH), np.int32),
             np.empty((slots, _BATCH), np.int64),
             np.empty((len(stats.strings), _BATCH), np.int32),
-            np.zeros(slots, np.int64),
+            np.zeros(slots + 1, np.int64),
         )
 
 
@@ -123,25 +126,25 @@ def _read_line(
     from tftrace.parsers import kernels
 
     scratch = _Scratch.of(stats)
-    parts: list[list[_Part]] = [[] for _ in range(len(scratch.counts))]
+    parts: list[list[_Part]] = [[] for _ in scratch.event]
     ids = columns.stat_ids[head.plane]
     origin = _wrap((head.timestamp_ns - base_ns) * 1000)
     index, pos, released = first, head.start, head.start
     while pos < head.end:
-        scratch.counts[:] = 0
-        index, pos = kernels.read_events(
+        pos = kernels.read_events(
             file.data,
+            len(file.data),
             pos,
             head.end,
+            *ids.arguments,
             index,
             origin,
-            ids.table,
-            ids.keys,
-            ids.values,
             columns.metadata_id,
             columns.start_ps,
             columns.duration_ps,
             len(stats.ints),
+            len(parts),
+            _BATCH,
             scratch.event,
             scratch.value,
             scratch.length,
@@ -149,6 +152,7 @@ def _read_line(
         )
         if pos < 0:
             raise MalformedTrace(-1 - pos, "an event that is none")
+        index = int(scratch.counts[-1])
         _keep(scratch, parts, head.plane, len(stats.ints))
         if pos - released > CHUNK:
             file.release(released, pos)
@@ -158,7 +162,7 @@ def _read_line(
 
 
 def _keep(scratch: _Scratch, parts: list[list[_Part]], plane: int, ints: int) -> None:
-    for slot, count in enumerate(scratch.counts.tolist()):
+    for slot, count in enumerate(scratch.counts[:-1].tolist()):
         if count:
             texts = ints <= slot < len(parts) - 1
             parts[slot].append(

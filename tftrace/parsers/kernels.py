@@ -1,7 +1,8 @@
 """The compiled loops over the wire format of lines and events. No Python object per event.
 
-All take the whole file as a read-only uint8 array and absolute positions in it. Positions that are
-negative report failure: `-1 - position` of the field that is wrong or goes beyond its parent.
+All take the whole file (`data`, its length `size`) and absolute positions in it. Returned positions
+that are negative report failure: `-1 - position` of the field that is wrong or goes beyond its
+parent. Metadata ids are looked up in an `IdTable` (`table`, `keys`, `values`, and their lengths).
 
 Wire format in one breath: a message is fields; a field is a tag (number * 8 + wire type) and a
 payload: a varint (type 0), 8 bytes (1), length and bytes (2), or 4 bytes (5). 3 and 4, groups, do
@@ -9,8 +10,8 @@ not occur in XSpace and are an error. In protobuf the last value of a field, and
 a oneof, counts; a field whose wire type is not the expected one is an unknown field.
 """
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
-# numba infers types; annotations on its tuples of scalars would be noise. The callers are typed.
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, no-any-return"
+# numba infers the types of helpers; annotations on their tuples of scalars would be noise.
 
 from __future__ import annotations
 
@@ -18,7 +19,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tftrace.parsers.jit import inlined, kernel, load_word, pointer, trailing_zeros
+from tftrace.parsers.jit import (
+    Bytes,
+    Int,
+    Int32s,
+    Int64s,
+    inlined,
+    kernel,
+    load_word,
+    trailing_zeros,
+)
 
 _TOP_BITS = np.uint64(0x8080808080808080)
 _ID_MASK, _ID_FIRST = np.uint64(0x80FF), np.uint64(0x0008)
@@ -44,10 +54,20 @@ _NOTHING, _INTEGER, _REFERENCE, _TEXT = 0, 1, 2, 3
 
 
 class _Raw(NamedTuple):
-    """The file's bytes: pointer and length."""
+    """The file's bytes."""
 
-    data: object
+    data: Bytes
     size: int
+
+
+class _Ids(NamedTuple):
+    """Metadata ids and their slots: small ids by `table`, others by sorted `keys`."""
+
+    table: Int32s
+    table_size: int
+    keys: Int64s
+    values: Int32s
+    n_keys: int
 
 
 @inlined
@@ -139,53 +159,61 @@ def _skip(buf, tag, pos, end):
 
 
 @inlined
-def _slot(key, table, keys, slots):
-    """The slot of a metadata id, -1 without: small ids by `table`, others by sorted `keys`."""
-    if 0 <= key < len(table):
-        return np.int64(table[key])
-    low, high = 0, len(keys)
+def _slot(key, ids):
+    """The slot of a metadata id, -1 without."""
+    if 0 <= key < ids.table_size:
+        return np.int64(ids.table[key])
+    low, high = 0, ids.n_keys
     while low < high:
-        middle = (low + high) // 2
-        if keys[middle] < key:
+        middle = (low + high) >> 1
+        if ids.keys[middle] < key:
             low = middle + 1
         else:
             high = middle
-    if low < len(keys) and keys[low] == key:
-        return np.int64(slots[low])
+    if low < ids.n_keys and ids.keys[low] == key:
+        return np.int64(ids.values[low])
     return np.int64(-1)
 
 
 @kernel
-def scan_line(data, pos, stop, end, others):
+def scan_line(
+    data: Bytes,
+    size: Int,
+    pos: Int,
+    stop: Int,
+    end: Int,
+    others: Int64s,
+    capacity: Int,
+    counts: Int64s,
+) -> Int:
     """Count a line's events and note where its other fields lie, without looking into events.
 
-    `others`: int64 array to fill with the positions of fields that are not events.
-    Returns (events, number of other fields, position): the position is that of the first field
-    at or behind `stop`, or of the next field when `others` is full, or `-1 - position` of a field
-    that is not whole.
+    `others`, of length `capacity`, is filled with the positions of fields that are not events;
+    `counts` with the numbers of events and of other fields. Returns the position of the first field
+    at or behind `stop`, or of the next field when `others` is full.
     """
-    buf = _Raw(pointer(data), len(data))
-    events = 0
-    found = 0
+    buf = _Raw(data, size)
+    counts[0] = 0
+    counts[1] = 0
     while pos < stop:
         tag, after = _tag(buf, pos, end)
         if after >= 0:
             after = _skip(buf, tag, after, end)
         if after < 0:
-            return events, found, -1 - pos
+            return -1 - pos
         if tag == EVENT_TAG:
-            events += 1
+            counts[0] += 1
         else:
-            if found == len(others):
-                return events, found, pos
-            others[found] = pos
-            found += 1
+            if counts[1] == capacity:
+                return pos
+            others[counts[1]] = pos
+            counts[1] += 1
         pos = after
-    return events, found, pos
+    return pos
 
 
 @inlined
-def _stat(buf, pos, end, table, keys, slots):
+def _stat(buf, pos, end, ids):
     """(slot, kind, value, length, position) of one stat.
 
     The value is the integer, the referenced id, or the position of a text of `length` bytes.
@@ -197,7 +225,7 @@ def _stat(buf, pos, end, table, keys, slots):
             if tag in (_STAT_INT, _STAT_UINT, _STAT_REF):
                 value, after = _varint(buf, pos + 3, end)
                 if after == end:
-                    slot = _slot(np.int64(buf.data[pos + 1]), table, keys, slots)
+                    slot = _slot(np.int64(buf.data[pos + 1]), ids)
                     kind = _REFERENCE if tag == _STAT_REF else _INTEGER
                     return slot, kind, value, np.int64(-1), after
     metadata_id = np.int64(0)
@@ -227,54 +255,60 @@ def _stat(buf, pos, end, table, keys, slots):
             pos = _skip(buf, tag, after, end)
         if pos < 0:
             return np.int64(-1), kind, value, length, pos
-    return _slot(metadata_id, table, keys, slots), kind, value, length, pos
+    return _slot(metadata_id, ids), kind, value, length, pos
 
 
 @kernel
 def read_events(
-    data,
-    pos,
-    end,
-    first,
-    origin,
-    table,
-    keys,
-    slots,
-    metadata_id,
-    start,
-    duration,
-    ints,
-    stat_event,
-    stat_value,
-    stat_length,
-    counts,
-):
-    """Decode the events of a line from `pos` until its end, or until the scratch is full.
+    data: Bytes,
+    size: Int,
+    pos: Int,
+    end: Int,
+    table: Int32s,
+    table_size: Int,
+    keys: Int64s,
+    values: Int32s,
+    n_keys: Int,
+    first: Int,
+    origin: Int,
+    metadata_id: Int64s,
+    start: Int64s,
+    duration: Int64s,
+    ints: Int,
+    slots: Int,
+    batch: Int,
+    stat_event: Int32s,
+    stat_value: Int64s,
+    stat_length: Int32s,
+    counts: Int64s,
+) -> Int:
+    """Decode the events of a line from `pos` until its end, or until a batch is full.
 
     The columns `metadata_id`, `start`, `duration` are filled from index `first`; `start` is
-    `origin` + offset. Stats go to `stat_*[slot, :counts[slot]]`: the event's index, the value
-    (integer, referenced id, or position of a text) and the text's length (-1 for a reference).
-    Slots below `ints` take integers, the others strings, the last one `num_occurrences`;
-    `table`, `keys`, `slots` give the slot of a stat's metadata id.
-    Returns (next index, position), position as in `scan_line`.
+    `origin` + offset. Stats go to `stat_*[slot * batch:][:counts[slot]]`: the event's index, the
+    value (integer, referenced id, or position of a text) and the text's length (-1 for a
+    reference). Slots below `ints` take integers, the others strings (`stat_length` begins with
+    theirs), the last of the `slots` takes `num_occurrences`. `counts[slots]` is the next index.
     """
-    buf = _Raw(pointer(data), len(data))
-    capacity = first + stat_event.shape[1]
-    occurrences_slot = stat_event.shape[0] - 1
+    buf = _Raw(data, size)
+    ids = _Ids(table, table_size, keys, values, n_keys)
+    for slot in range(slots):
+        counts[slot] = 0
+    last = (slots - 1) * batch
     index = first
-    while pos < end and index < capacity:
+    while pos < end and index < first + batch:
         tag, after = _tag(buf, pos, end)
         if after < 0:
-            return index, -1 - pos
+            return -1 - pos
         if tag != EVENT_TAG:
             after = _skip(buf, tag, after, end)
             if after < 0:
-                return index, -1 - pos
+                return -1 - pos
             pos = after
             continue
         at, event_end = _length(buf, after, end)
         if event_end < 0:
-            return index, -1 - pos
+            return -1 - pos
         kind_id = np.int64(0)
         offset = np.int64(0)
         length = np.int64(0)
@@ -283,24 +317,25 @@ def read_events(
         while at < event_end:
             tag, after = _tag(buf, at, event_end)
             if after < 0:
-                return index, -1 - at
+                return -1 - at
             failed = at
             if tag == _EVENT_STATS:
                 stat_start, at = _length(buf, after, event_end)
                 if at < 0:
-                    return index, -1 - failed
-                slot, kind, value, text, done = _stat(buf, stat_start, at, table, keys, slots)
+                    return -1 - failed
+                slot, kind, value, text, done = _stat(buf, stat_start, at, ids)
                 if done < 0:
-                    return index, -1 - failed
+                    return -1 - failed
                 if slot >= 0 and kind != _NOTHING and (kind == _INTEGER) == (slot < ints):
-                    count = counts[slot]
-                    if count and stat_event[slot, count - 1] == index:
-                        count -= 1
-                    stat_event[slot, count] = index
-                    stat_value[slot, count] = value
+                    place = slot * batch + counts[slot]
+                    if counts[slot] and stat_event[place - 1] == index:
+                        place -= 1
+                    else:
+                        counts[slot] += 1
+                    stat_event[place] = index
+                    stat_value[place] = value
                     if slot >= ints:
-                        stat_length[slot - ints, count] = text
-                    counts[slot] = count + 1
+                        stat_length[place - ints * batch] = text
             elif tag == _EVENT_METADATA_ID:
                 kind_id, at = _varint(buf, after, event_end)
             elif tag == _EVENT_OFFSET:
@@ -314,48 +349,52 @@ def read_events(
             else:
                 at = _skip(buf, tag, after, event_end)
             if at < 0:
-                return index, -1 - failed
+                return -1 - failed
         if aggregated:
             offset = np.int64(0)
-            count = counts[occurrences_slot]
-            stat_event[occurrences_slot, count] = index
-            stat_value[occurrences_slot, count] = occurrences
-            counts[occurrences_slot] = count + 1
+            stat_event[last + counts[slots - 1]] = index
+            stat_value[last + counts[slots - 1]] = occurrences
+            counts[slots - 1] += 1
         metadata_id[index] = kind_id
         start[index] = origin + offset
         duration[index] = length
         index += 1
         pos = event_end
-    return index, pos
+    counts[slots] = index
+    return pos
 
 
 @kernel
 def total_events(
-    data,
-    pos,
-    stop,
-    end,
-    table,
-    keys,
-    slots,
-    occurrences,
-    total,
-    nested,
-    open_ends,
-    open_slots,
-    state,
-):
-    """Add up the events of a line that start before `stop`, keeping none of them.
+    data: Bytes,
+    size: Int,
+    pos: Int,
+    stop: Int,
+    end: Int,
+    table: Int32s,
+    table_size: Int,
+    keys: Int64s,
+    values: Int32s,
+    n_keys: Int,
+    occurrences: Int64s,
+    total: Int64s,
+    nested: Int64s,
+    open_ends: Int64s,
+    open_slots: Int64s,
+    max_depth: Int,
+    state: Int64s,
+) -> Int:
+    """Add up the events of a line that begin before `stop`, keeping none of them.
 
-    `table`, `keys`, `slots` give the slot of an event's metadata id, -1 to leave it out. By slot:
-    `occurrences`, `total` (duration), `nested` (the part of it in which another event that counts
-    ran inside, on the same line), all added to.
-    `open_ends`, `open_slots` is the stack of enclosing events, `state` (depth, last start, whether
-    `nested` is not to be trusted: the line is not sorted, or nested too deeply); these carry over
-    from call to call.
-    Returns the position, as in `scan_line`.
+    By the slot of the event's metadata id (without one it is left out): `occurrences`, `total`
+    (duration) and `nested` (the part of it in which another event that counts ran inside, on the
+    same line) are added to. `open_ends`, `open_slots` are the stack of enclosing events, `state` is
+    its depth, the last start, and whether `nested` is not to be trusted (the line is not sorted, or
+    nested deeper than `max_depth`); these carry over from call to call.
+    Returns the position of the first field at or behind `stop`.
     """
-    buf = _Raw(pointer(data), len(data))
+    buf = _Raw(data, size)
+    ids = _Ids(table, table_size, keys, values, n_keys)
     depth = state[0]
     while pos < stop:
         tag, after = _tag(buf, pos, end)
@@ -395,7 +434,7 @@ def total_events(
                 at = _skip(buf, tag, after, event_end)
             if at < 0:
                 return -1 - failed
-        slot = _slot(kind_id, table, keys, slots)
+        slot = _slot(kind_id, ids)
         if slot < 0:
             continue
         total[slot] += length
@@ -410,7 +449,7 @@ def total_events(
         if depth > 0:
             inside = min(start + length, open_ends[depth - 1]) - start
             nested[open_slots[depth - 1]] += inside
-        if depth == len(open_ends):
+        if depth == max_depth:
             state[2] = 1
         else:
             open_ends[depth] = start + length

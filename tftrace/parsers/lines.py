@@ -15,7 +15,7 @@ from tftrace.parsers import wire
 from tftrace.parsers.errors import MalformedTrace, TruncatedTrace
 from tftrace.parsers.trace_file import LineRange, TraceFile
 
-CHUNK = 4 << 20
+CHUNK = 1 << 20
 """Bytes of a line after which the reader lets go of the mapped pages behind it."""
 
 _DIRECT_IDS = 1 << 20
@@ -64,15 +64,16 @@ def scan_line(file: TraceFile, line: LineRange) -> LineHead:
     size = len(file.data)
     end = min(line.end, size)
     fields_at = np.empty(64, np.int64)
+    counts = np.empty(2, np.int64)
     events, pos = 0, line.start
     number, name, display_name, timestamp_ns = 0, "", "", 0
     while pos < end:
         start = pos
-        counted, found, pos = kernels.scan_line(
-            file.data, pos, min(pos + CHUNK, end), end, fields_at
+        pos = kernels.scan_line(
+            file.data, size, pos, min(pos + CHUNK, end), end, fields_at, len(fields_at), counts
         )
-        events += counted
-        for at in fields_at[:found].tolist():
+        events += int(counts[0])
+        for at in fields_at[: counts[1]].tolist():
             tag, first, last = next(wire.fields(file.view, at, end))
             if tag == _ID:
                 number = wire.signed(first)
@@ -102,6 +103,11 @@ class IdTable:
     table: npt.NDArray[np.int32]
     keys: npt.NDArray[np.int64]
     values: npt.NDArray[np.int32]
+
+    @property
+    def arguments(self) -> tuple[object, ...]:
+        """As the kernels take it."""
+        return self.table, len(self.table), self.keys, self.values, len(self.keys)
 
     @classmethod
     def of(cls, numbers: dict[int, int]) -> IdTable:

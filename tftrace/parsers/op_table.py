@@ -146,17 +146,17 @@ def _total_line(file: TraceFile, head: LineHead, ids: IdTable, length: int) -> _
         start = pos
         pos = kernels.total_events(
             file.data,
+            len(file.data),
             pos,
             min(pos + CHUNK, head.end),
             head.end,
-            ids.table,
-            ids.keys,
-            ids.values,
+            *ids.arguments,
             totals.occurrences,
             totals.total,
             totals.nested,
             open_ends,
             open_slots,
+            _MAX_DEPTH,
             state,
         )
         if pos < 0:
