@@ -6,7 +6,7 @@ import signal
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -453,7 +453,6 @@ def main() -> None:
     global _debug
     _debug = _DEBUG in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != _DEBUG]
-    # As an exception it passes the clean-up that takes half-written runs away.
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGINT, _interrupted)
     try:
@@ -464,15 +463,41 @@ def main() -> None:
         # One line, whatever the message quotes.
         print("tftrace: " + " ".join(str(error).split()), file=sys.stderr)
         sys.exit(2)
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _terminated(*_: object) -> None:
-    raise SystemExit(128 + signal.SIGTERM)
+    _leave(128 + signal.SIGTERM)
 
 
 def _interrupted(*_: object) -> None:
     print("tftrace: interrupted; no half-written run is left", file=sys.stderr)
-    raise SystemExit(128 + signal.SIGINT)
+    _leave(128 + signal.SIGINT)
+
+
+def _leave(code: int) -> NoReturn:
+    """Raise SystemExit, which passes the clean-up that takes half-written runs away.
+
+    Native code that calls Python may swallow it; so it is raised again, until something is on
+    its way out.
+    """
+
+    def again(*_: object) -> None:
+        if not _leaving(sys.exc_info()[1]):
+            raise SystemExit(code)
+
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, again)
+        signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
+    raise SystemExit(code)
+
+
+def _leaving(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, SystemExit):
+        error = error.__context__
+    return error is not None
 
 
 def _measure(

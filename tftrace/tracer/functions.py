@@ -35,7 +35,7 @@ class Captured:
     ``name`` is the function's name as it stands in profiler events, None when hidden.
     ``batch`` is the leading dimension of its first input, None for the general trace that
     TensorFlow makes for a second batch size. ``counts`` hold the work of one call on
-    ``counted_batch`` samples.
+    ``counted_batch`` samples, of which there are several batches with ``steps_per_execution``.
     """
 
     name: str | None
@@ -48,9 +48,13 @@ class Captured:
 
 @dataclass(frozen=True)
 class Reference:
-    """A trace with a fixed batch, whose shapes are all known: what is counted."""
+    """A trace with a fixed batch, whose shapes are all known: what is counted.
+
+    ``batch`` samples pass through one call, in ``steps`` batches.
+    """
 
     batch: int
+    steps: int
     flow: Flow
     counts: list[OpCount]
 
@@ -68,7 +72,10 @@ def captured_functions(
     names = {id(graph): name for name, graph in concrete_functions(model.predict_function)}
     roots = [g for g in recording.roots if not names or id(g) in names]
     flows = [(graph, _batch(graph), flow_of(program_of(graph, recording))) for graph in roots]
-    reference = next((_reference(f, b) for _, b, f in flows if b), None)
+    reference = next(
+        (_reference(f, b, recording.model_calls(g)) for g, b, f in flows if b),
+        None,
+    )
     if reference is None:
         reference = _fixed_trace(model, x, batch_size)
     return reference, [
@@ -77,7 +84,8 @@ def captured_functions(
             batch=batch,
             flow=flow,
             counts=_counts(flow, batch, reference.counts),
-            counted_batch=batch or reference.batch,
+            counted_batch=(batch or reference.batch // reference.steps)
+            * recording.model_calls(graph),
             kernels=_kernels(graph, collection),
         )
         for graph, batch, flow in flows
@@ -95,11 +103,11 @@ def _fixed_trace(model: Any, x: Any, batch_size: int) -> Reference:
     """A trace at a fixed batch, only to be counted: the general one leaves shapes open."""
     arrays = tf.nest.flatten(take(x, batch_size))
     program, _ = trace_model(model, [a.shape for a in arrays])
-    return _reference(flow_of(program), len(arrays[0]))
+    return _reference(flow_of(program), len(arrays[0]), 1)
 
 
-def _reference(flow: Flow, batch: int) -> Reference:
-    return Reference(batch, flow, count_flow(flow))
+def _reference(flow: Flow, batch: int, steps: int) -> Reference:
+    return Reference(batch * steps, steps, flow, count_flow(flow))
 
 
 def _batch(graph: Any) -> int | None:
@@ -114,7 +122,8 @@ def _counts(flow: Flow, batch: int | None, reference: list[OpCount]) -> list[OpC
     """Work of the operations of ``flow``.
 
     The general trace has open shapes: its operations take the work of their twins in the
-    reference, which the same Python code made for the same call in the same order.
+    reference, which the same Python code made for the same call in the same order. It may
+    repeat the model more often (``steps_per_execution``).
     """
     own = count_flow(flow)
     if batch is not None:
@@ -123,9 +132,11 @@ def _counts(flow: Flow, batch: int | None, reference: list[OpCount]) -> list[OpC
     for count in reference:
         twins[count.owner, count.type].append(count)
     result = []
+    used: dict[tuple[str | None, str], int] = defaultdict(int)
     for count in own:
-        queue = twins[count.owner, count.type]
-        twin = queue.pop(0) if queue else count
+        alike = twins[count.owner, count.type] or [count]
+        twin = alike[used[count.owner, count.type] % len(alike)]
+        used[count.owner, count.type] += 1
         result.append(replace(count, work=twin.work, needed=twin.needed))
     return result
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from tftrace.errors import TftraceError
 
+_NPY, _ZIP = b"\x93NUMPY", b"PK"
+
 Arrays = Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
 
@@ -26,6 +28,11 @@ def load_data(path: Path) -> np.ndarray | dict[str, np.ndarray]:
         raise TftraceError(f"{path} is a folder; give a .npy or .npz file")
     if path.stat().st_size == 0:
         raise TftraceError(f"{path} is empty (0 bytes)")
+    with path.open("rb") as file:
+        head = file.read(len(_NPY))
+    # NumPy takes anything else for a pickle and complains about that.
+    if head != _NPY and not head.startswith(_ZIP):
+        raise TftraceError(f"{path} is not a .npy or .npz file; write it with np.save")
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(loaded, np.ndarray):
@@ -33,7 +40,7 @@ def load_data(path: Path) -> np.ndarray | dict[str, np.ndarray]:
         with loaded:
             return {name: loaded[name] for name in loaded.files}
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        if "allow_pickle" in str(error) or "Object arrays" in str(error):
+        if "allow_pickle" in str(error) or "Python objects" in str(error):
             raise TftraceError(
                 f"{path} holds Python objects; save plain numbers: np.save(f, a.astype('float32'))"
             ) from error

@@ -42,6 +42,7 @@ class Recording:
     sites: dict[str, CallSite] = field(default_factory=dict)
     roots: list[Any] = field(default_factory=list)
     """Outermost FuncGraph of every trace of the model, oldest first."""
+    _calls: dict[int, int] = field(default_factory=dict)
     _owners: dict[int, dict[str, str]] = field(default_factory=dict)
     _graphs: list[Any] = field(default_factory=list)
     _flushed: dict[int, int] = field(default_factory=dict)
@@ -52,6 +53,10 @@ class Recording:
     def owners(self, graph: Any) -> dict[str, str]:
         """Call-site path by operation name, for the operations of ``graph`` that have one."""
         return self._owners.get(id(graph), {})
+
+    def model_calls(self, root: Any) -> int:
+        """How often the graph ``root`` calls the model: the batches of one execution."""
+        return self._calls.get(id(root), 1)
 
     def finish(self) -> None:
         """Fill in the numbers that need the whole picture: calls and parameters."""
@@ -94,6 +99,7 @@ class Recording:
             root = root.outer_graph
         if not any(known is root for known in self.roots):
             self.roots.append(root)
+        self._calls[id(root)] = self._calls.get(id(root), 0) + 1
         # Several steps in one graph (steps_per_execution) are the same call sites again.
         self._seen.clear()
 
