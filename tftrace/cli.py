@@ -135,6 +135,9 @@ def run(
     all_ops: AllOps = False,
     trace_batches: TraceBatches = None,
     trace_all: TraceAll = False,
+    calibrate: Annotated[
+        bool, typer.Option(help="Measure this machine's peaks, if that was not done yet (15 s).")
+    ] = True,
     custom: Custom = None,
     unsafe: Unsafe = False,
     top: Top = 20,
@@ -165,6 +168,7 @@ def run(
             jit=jit.value,
             all_ops=all_ops,
             trace_batches=0 if trace_all else trace_batches,
+            calibrate=calibrate,
         )
     _show(found, top, depth, sort, order, json, csv, quiet)
     if not quiet:

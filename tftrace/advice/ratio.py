@@ -72,7 +72,7 @@ def ratio_of(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Ratio:
     Raises:
         ValueError: the lists are empty or of different lengths.
     """
-    if not a or len(a) != len(b):
+    if len(a) != len(b) or len(a) == 0:
         raise ValueError("ratio_of needs as many times of a as of b, and at least one")
     left, right = np.asarray(a), np.asarray(b)
     picks = np.random.default_rng(seed).integers(0, len(a), (_RESAMPLES, len(a)))

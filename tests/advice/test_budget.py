@@ -1,0 +1,116 @@
+"""Budgets: limits that hold, limits that break, and limits that mean nothing."""
+
+import types
+
+import pandas as pd
+import pytest
+
+from tftrace.advice.budget import Breach, check, check_budget, read_budget
+from tftrace.errors import TftraceError
+
+
+def profile(scale: float = 1.0, samples: int = 10, median: float | None = 20.0):
+    """Two layers with 6 and 4 ms times ``scale``; conv has 100 of 110 multiplications."""
+    layers = pd.DataFrame(
+        {
+            "path": ["m/conv", "m/bn"],
+            "type": ["Conv2D", "BatchNormalization"],
+            "wall_ms": pd.array([6.0 * scale, 4.0 * scale], "Float64"),
+            "mults": pd.array([100, 10], "Int64"),
+            "macs": pd.array([100, None], "Int64"),
+            "flops": pd.array([200, 20], "Int64"),
+            "params": pd.array([5, 6], "Int64"),
+            "roof_share": pd.array([0.5, None], "Float64"),
+        }
+    )
+    wall = pd.DataFrame({"component": ["layers", "input pipeline"], "wall_share": [0.75, 0.25]})
+    return types.SimpleNamespace(
+        layers=layers,
+        wall=wall,
+        latency={"median_ms": median, "min_ms": 19.0, "traced_ms": 22.0},
+        run={"trace": {"samples": samples}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("budget", "broken"),
+    [
+        ({"latency": {"median_ms": 20}}, []),
+        ({"latency": {"median_ms": 19.5}}, [("latency", 19.5, 20.0)]),
+        ({"counts": {"mults": 110, "params": 11}}, []),
+        ({"counts": {"mults": 109}}, [("the model", 109, 110.0)]),
+        ({"counts": {"macs": 1000}}, [("the model", 1000, None)]),
+        ({"wall": {"input pipeline": 0.2}}, [("input pipeline", 0.2, 0.25)]),
+        ({"layer": [{"path": "m/*", "max_ms": 5}]}, [("m/conv", 5, 6.0)]),
+        ({"layer": [{"type": "BatchNormalization", "max_share": 0.5}]}, []),
+        (
+            {"layer": [{"type": "BatchNormalization", "max_share": 0.1}]},
+            [("all BatchNormalization", 0.1, 0.4)],
+        ),
+        ({"layer": [{"max_ms": 9}]}, [("all layers", 9, 10.0)]),
+        ({"layer": [{"path": "m/conv", "min_roof_share": 0.6}]}, [("m/conv", 0.6, 0.5)]),
+        ({"layer": [{"path": "m/bn", "min_roof_share": 0.1}]}, [("m/bn", 0.1, None)]),
+    ],
+)
+def test_breaches(budget, broken):
+    check_budget(budget)
+    found = check(profile(), budget)
+    assert [(b.subject, b.limit) for b in found] == [(s, lim) for s, lim, _ in broken]
+    for breach, (_, _, actual) in zip(found, broken, strict=True):
+        assert breach.actual == (None if actual is None else pytest.approx(actual))
+
+
+def test_relative_limits_compare_with_the_baseline_per_sample():
+    """Twice the samples in 1.5 times the time is 0.75 of the time per sample."""
+    now, before = profile(scale=1.5, samples=20), profile()
+    budget = {"layer": [{"path": "m/conv", "relative": 0.7}], "latency": {"relative": 1.0}}
+    found = check(now, budget, before)
+    assert found == [
+        Breach("m/conv", "time relative to the baseline", 0.7, pytest.approx(0.75)),
+    ]
+
+
+def test_an_unmeasured_latency_is_no_pass():
+    found = check(profile(median=None), {"latency": {"median_ms": 1e9}})
+    assert [b.actual for b in found] == [None]
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ({"latancy": {}}, r"unknown table \[latancy\]"),
+        ({"latency": {"max": 1}}, "unknown key 'max'"),
+        ({"layer": [{"path": "x", "max_ms": "5"}]}, "must be a number"),
+        ({"counts": {"mults": True}}, "must be a number"),
+    ],
+)
+def test_keys_that_no_rule_reads_are_refused(budget, words):
+    with pytest.raises(TftraceError, match=words):
+        check_budget(budget)
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ({"layer": [{"path": "nobody", "max_ms": 1}]}, "matches no layer: path=nobody"),
+        ({"wall": {"lunch": 0.1}}, "is none of layers, input pipeline"),
+        ({"latency": {"relative": 1.0}}, "give --baseline"),
+    ],
+)
+def test_rules_that_cannot_apply_are_refused(budget, words):
+    with pytest.raises(TftraceError, match=words):
+        check(profile(), budget)
+
+
+def test_reading(tmp_path):
+    path = tmp_path / "budget.toml"
+    path.write_text('[latency]\nmedian_ms = 5\n[[layer]]\npath = "m/*"\nmax_ms = 1.5\n')
+    assert read_budget(path) == {
+        "latency": {"median_ms": 5},
+        "layer": [{"path": "m/*", "max_ms": 1.5}],
+    }
+    path.write_text("not toml")
+    with pytest.raises(TftraceError, match="is not TOML"):
+        read_budget(path)
+    with pytest.raises(TftraceError, match="no budget file"):
+        read_budget(tmp_path / "none.toml")

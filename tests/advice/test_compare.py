@@ -1,0 +1,74 @@
+"""Comparison of models, settings and runs."""
+
+import keras
+import numpy as np
+import pytest
+
+from tftrace.advice.compare import Side, compare_models, compare_runs, parse_settings
+from tftrace.errors import TftraceError
+from tftrace.profiling import load
+
+layers = keras.layers
+
+
+def network(width: int, batch_norm: bool = False):
+    model = keras.Sequential(name=f"net{width}")
+    model.add(keras.Input((16, 16, 3)))
+    model.add(layers.Conv2D(width, 3, padding="same", name="conv"))
+    if batch_norm:
+        model.add(layers.BatchNormalization(name="bn"))
+    model.add(layers.Flatten(name="flatten"))
+    model.add(layers.Dense(2, name="dense"))
+    return model
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    x = np.random.default_rng(0).random((64, 16, 16, 3), dtype=np.float32)
+    a, b = Side("small", network(2)), Side("large", network(256, batch_norm=True))
+    return compare_models(a, b, x, pairs=5, out=tmp_path_factory.mktemp("out"))
+
+
+def test_a_hundred_times_the_work_is_slower(comparison):
+    assert comparison.interleaved
+    assert comparison.ratio.ratio > 1
+    assert comparison.medians[1] > comparison.medians[0]
+
+
+def test_layers_are_matched_below_the_model(comparison):
+    table = comparison.layers.set_index("path")
+    assert list(table.index) == ["", "conv", "bn", "flatten", "dense"]
+    assert table.loc["bn", "side"] == "B"
+    assert table.loc["conv", "side"] == "both"
+    # 16 x 16 positions, 3 x 3 window, 3 channels.
+    assert table.loc["conv", "a_mults"] == 16 * 16 * 27 * 2
+    assert table.loc["conv", "b_mults"] == 16 * 16 * 27 * 256
+    assert table.loc["conv", "difference_ms"] > 0
+
+
+def test_added_kernels_are_listed(comparison):
+    kernels = comparison.kernels.set_index("op_type")
+    assert kernels.loc["Rsqrt"].tolist() == [0, 1]
+    assert "Conv2D" not in kernels.index
+
+
+def test_two_runs_say_that_they_were_measured_apart(comparison):
+    a, b = (load(p.folder) for p in comparison.profiles)
+    apart = compare_runs(a, b)
+    assert not apart.interleaved
+    assert apart.ratio is None
+    assert "not measured often enough" in apart.verdict
+    assert apart.to_dict()["layers"][1]["path"] == "conv"
+
+
+def test_one_object_cannot_be_both_sides():
+    model = network(2)
+    with pytest.raises(TftraceError, match="load the model twice"):
+        compare_models(Side("a", model), Side("b", model, jit="on"), np.zeros((4, 16, 16, 3)))
+
+
+def test_settings():
+    assert parse_settings(["jit=on", "batch-size=64"]) == {"jit": "on", "batch-size": "64"}
+    for wrong in ("jit", "jit=maybe", "batch-size=0", "lunch=1"):
+        with pytest.raises(TftraceError, match="--set"):
+            parse_settings([wrong])

@@ -1,0 +1,66 @@
+"""The pytest mark, in a pytest of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+SUITE = """
+import keras, numpy as np, pytest
+
+@pytest.fixture(scope="module")
+def model():
+    return keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+
+X = np.zeros((10, 8), "float32")
+
+@pytest.mark.tftrace(max_ms=1e6, repeats=2)
+def test_within(model):
+    assert model.predict(X, verbose=0).shape == (10, 4)
+
+@pytest.mark.tftrace(max_ms=1e-6, repeats=2)
+def test_too_slow(model):
+    model.predict(X, verbose=0)
+
+@pytest.mark.tftrace(budget="budget.toml", repeats=1)
+def test_too_many(model):
+    model.predict(X, verbose=0)
+
+@pytest.mark.tftrace(max_ms=1)
+def test_nothing():
+    pass
+
+def test_unmarked(model):
+    model.predict(X, verbose=0)
+    assert "predict" not in keras.Model.__dict__
+"""
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("suite")
+    (folder / "test_suite.py").write_text(SUITE)
+    # 8 x 4 multiplications a sample, one more than allowed.
+    (folder / "budget.toml").write_text("[counts]\nmults = 31\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_suite.py"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+def test_a_limit_that_holds_passes_and_one_that_breaks_fails(outcome):
+    assert "3 failed, 2 passed" in outcome
+
+
+def test_the_failure_names_limit_and_figure(outcome):
+    assert "latency: median_ms" in outcome
+    assert "limit 1e-06" in outcome
+    assert "the model: mults per sample 32, limit 31" in outcome
+
+
+def test_a_mark_without_a_predict_is_an_error(outcome):
+    assert "called no model.predict" in outcome
+
+
+def test_the_summary_lists_what_was_measured(outcome):
+    assert "test_suite.py::test_within: sequential" in outcome
+    assert "10 samples" in outcome
