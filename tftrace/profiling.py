@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from tftrace.attribution.foreign import foreign_join
 from tftrace.attribution.join import Join
 from tftrace.attribution.run import Run, open_run
 from tftrace.attribution.tables import (
@@ -33,9 +34,9 @@ class Profile:
     ``model``, ``machine`` and ``counting`` are the manifest's dicts of those names.
     """
 
-    def __init__(self, run: Run, keep: object = None) -> None:
+    def __init__(self, run: Run, keep: object = None, join: Join | None = None) -> None:
         self._run = run
-        self._join = Join(run)
+        self._join = join or Join(run)
         # A profile that was never saved owns the temporary folder it lives in.
         self._keep = keep
         self.folder = run.folder
@@ -160,6 +161,24 @@ def load(path: str | Path) -> Profile:
         TftraceError: there is no run at ``path``, or it is damaged.
     """
     return Profile(open_run(Path(path)))
+
+
+def load_foreign(path: str | Path, model: str | Path | None = None) -> Profile:
+    """Open a trace that another program took: a ``.xplane.pb`` file or a log folder.
+
+    Args:
+        path: of a folder the newest trace is taken.
+        model: the saved model (``.keras``, ``.h5``) that ran; its layers are then matched by
+            the names of operations, and ``note`` says how certain that is. Without it no row has
+            a layer.
+
+    What only a run of tftrace records is null: samples, latency, counts, expected executions.
+
+    Raises:
+        TftraceError: there is no trace at ``path``, or ``model`` cannot be read.
+    """
+    join = foreign_join(Path(path), Path(model) if model is not None else None)
+    return Profile(join.run, join=join)
 
 
 def profile(

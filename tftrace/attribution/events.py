@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution.devices import DeviceWork, device_work, is_device, launches_work
 from tftrace.attribution.intervals import enclosing
 from tftrace.attribution.spans import Spans, spans
 from tftrace.parsers import StatNames, Trace
@@ -18,8 +19,14 @@ Int = npt.NDArray[np.int64]
 WINDOW = "tftrace window"
 STEP = "tftrace step"
 STATS = StatNames(
-    ints=("id", "step_num", "_pt", "_p", "_ct", "_c", "program_id"),
-    strings=("hlo_op", "hlo_module", "name", "kernel_type", "tf_function_call"),
+    ints=(
+        *("id", "step_num", "_pt", "_p", "_ct", "_c", "program_id"),
+        *("correlation_id", "group_id"),
+    ),
+    strings=(
+        *("hlo_op", "hlo_module", "name", "kernel_type", "tf_function_call"),
+        *("tf_op", "annotation", "level 0"),
+    ),
 )
 
 _OP = re.compile(r"([A-Za-z0-9.][A-Za-z0-9_.\\/>-]*):([A-Z_][A-Za-z0-9_]*)$")
@@ -130,14 +137,19 @@ def find_runs(trace: Trace, window: Window, functions: set[str] | None) -> Runs:
 
 
 def find_executions(trace: Trace, window: Window, runs: Runs) -> Executions:
-    """Every execution of an operation, a kernel of XLA, or a call that runs as one kernel."""
+    """Every execution of an operation, a kernel of XLA, or a call that runs as one kernel.
+
+    What runs on a device is there instead of the host's operation that launched it.
+    """
     events = trace.events
+    device = device_work(trace)
+    launched = frozenset(device.op)
+    hosted = _on_host(trace, events.stats["hlo_op"].events)
     parts = (
-        named(trace, lambda name: _OP.match(name) is not None),
+        named(trace, lambda name: bool(_OP.match(name)) and not launches_work(name, launched)),
         named(trace, lambda name: name == _ASYNC),
-        np.setdiff1d(
-            events.stats["hlo_op"].events, named(trace, lambda name: name.startswith("end: "))
-        ),
+        np.setdiff1d(hosted, named(trace, lambda name: name.startswith("end: "))),
+        device.event,
     )
     found = _inside(trace, np.sort(np.concatenate(parts)), window)
     process = named(trace, lambda name: name == _PROCESS)
@@ -147,10 +159,14 @@ def find_executions(trace: Trace, window: Window, runs: Runs) -> Executions:
     hlo, modules = _modules(trace, found)
     # XLA's kernels also run on worker threads, outside any executor: they belong to the run
     # during which they started.
-    late = (hlo >= 0) & (run < 0) & (len(runs.id) > 0)
-    during = np.searchsorted(runs.start, events.start_ps[found], side="right") - 1
-    run = np.where(late, during, run)
-    names, types = _op_names(trace, found)
+    # A device's work belongs to the run that launched it.
+    asked = events.start_ps[found]
+    mine = np.isin(found, device.event)
+    order = np.argsort(device.event)
+    asked[mine] = device.launched[order][np.searchsorted(device.event[order], found[mine])]
+    late = ((hlo >= 0) | mine) & (run < 0) & (len(runs.id) > 0)
+    run = np.where(late, np.searchsorted(runs.start, asked, side="right") - 1, run)
+    names, types = _op_names(trace, found, device)
     ops, op = np.unique(names, return_inverse=True)
     kinds, kind = np.unique(types, return_inverse=True)
     start = events.start_ps[found]
@@ -237,19 +253,33 @@ def _modules(trace: Trace, found: Int) -> tuple[Int, list[str]]:
     return np.maximum(place.ravel() - missing, -1).astype(np.int64), modules
 
 
-def _op_names(trace: Trace, found: Int) -> tuple[list[str], list[str]]:
+def _on_host(trace: Trace, events: npt.NDArray[np.int32]) -> Int:
+    """Those of the events that are not a device's."""
+    host = np.array([not is_device(trace.planes[n.plane].name) for n in trace.lines], bool)
+    kept: Int = events[host[trace.events.line[events]]].astype(np.int64)
+    return kept
+
+
+def _op_names(trace: Trace, found: Int, device: DeviceWork) -> tuple[list[str], list[str]]:
     """Operation name and type of each execution."""
     events = trace.events
     full = trace.names(found)
     hlo = events.stats["hlo_op"].at(found)
     call = events.stats["name"].at(found)
     kind = events.stats["kernel_type"].at(found)
+    on_device = dict(
+        zip(device.event.tolist(), zip(device.op, device.type, strict=True), strict=True)
+    )
     names, types = [], []
     for i, text in enumerate(full):
         match = _OP.match(text)
         if hlo[i] >= 0:
             names.append(trace.strings[hlo[i]])
             types.append("XLA")
+        elif int(found[i]) in on_device:
+            op, of_type = on_device[int(found[i])]
+            names.append(op)
+            types.append(of_type)
         elif text == _ASYNC and call[i] >= 0:
             names.append(trace.strings[call[i]])
             types.append(trace.strings[kind[i]] if kind[i] >= 0 else "PartitionedCall")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution.devices import AUTOTUNING, is_copy, is_device
 from tftrace.attribution.events import (
     Executions,
     Runs,
@@ -18,14 +20,15 @@ from tftrace.attribution.events import (
     find_window,
     whole_window,
 )
-from tftrace.attribution.kernels import KernelInfo, kernel_info
+from tftrace.attribution.kernels import WORK, KernelInfo, kernel_info
 from tftrace.attribution.provenance import WORKLESS
 from tftrace.attribution.roofline import machine_of
-from tftrace.attribution.rows import Row, component_of
+from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, component_of
 from tftrace.attribution.run import Function, Run
 from tftrace.attribution.timeline import PIPELINE, Timeline, build_timeline
 from tftrace.attribution.workers import Workers, calls_of, find_workers
 from tftrace.attribution.xla_rows import calling_info, xla_rows
+from tftrace.graph.flatten import CALLS
 from tftrace.machine.model import MachineModel
 
 Int = npt.NDArray[np.int64]
@@ -83,15 +86,13 @@ class Join:
     def rows(self) -> list[Row]:
         """Rows of **ops**: what was recorded, then what was not but must have run."""
         e = self.executions
-        groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
-        for i, (op, kind, run, hlo) in enumerate(
-            zip(e.op.tolist(), e.type.tolist(), e.run.tolist(), e.hlo.tolist(), strict=True)
-        ):
-            if hlo < 0 or run < 0:
-                groups[op, kind, run >= 0].append(i)
+        plane = np.array([line.plane for line in self.run.trace.lines], np.int64)[e.line]
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for i in np.flatnonzero((e.hlo < 0) | (e.run < 0)).tolist():
+            groups[e.op[i], e.type[i], plane[i], e.run[i] >= 0].append(i)
         rows = [
-            self._recorded(e.ops[op], e.types[kind], inside, np.array(found))
-            for (op, kind, inside), found in groups.items()
+            self._recorded(e.ops[op], e.types[kind], bool(inside), np.array(found))
+            for (op, kind, _, inside), found in groups.items()
         ]
         rows += xla_rows(
             self.run, e, self.xla_calls, lambda run: self._function_of(self.runs.function[run])
@@ -106,12 +107,22 @@ class Join:
         if not inside:
             return Row(name, kind, PIPELINE, None, found, None)
         info = self._info(name)
+        if self._on_device(found):
+            return _device_row(name, kind, info, found)
         expected = self._expected(name) if info is not None else None
-        if np.isin(found, self.xla_calls).any():
+        if np.isin(found, self.xla_calls).any() or (kind in CALLS and self._xla_on_device):
             function = self.run.functions[self.calls.most_common(1)[0][0]]
             info, component = calling_info(function, name)
             return Row(name, kind, component, info, found, expected)
         return Row(name, kind, component_of(info), info, found, expected)
+
+    def _on_device(self, found: np.ndarray) -> bool:
+        return is_device(self.run.trace.plane_of(int(self.executions.line[found[0]])).name)
+
+    @cached_property
+    def _xla_on_device(self) -> bool:
+        # A device does not tell which call its kernels run for; of the model's, it is one.
+        return bool(((self.executions.hlo >= 0) & (self.xla_calls < 0)).any())
 
     def _info(self, name: str) -> KernelInfo | None:
         """From the function that ran most: its work is that of a full batch."""
@@ -146,6 +157,18 @@ class Join:
                 empty = np.empty(0, np.int64)
                 rows[name] = Row(name, kind, component_of(info), info, empty, self._expected(name))
         return list(rows.values())
+
+
+def _device_row(name: str, kind: str, info: KernelInfo | None, found: np.ndarray) -> Row:
+    """Work of a device for one operation, which may launch any number of kernels.
+
+    Trying out algorithms happens once, and is not what the layer costs.
+    """
+    if kind == AUTOTUNING:
+        return Row(name, kind, OUTSIDE_LAYERS, None, found, None)
+    if info is not None and is_copy(kind):
+        info = replace(info, work=dict.fromkeys(WORK, 0))
+    return Row(name, kind, component_of(info), info, found, None)
 
 
 def _runnable(function: Function) -> Iterable[tuple[str, str]]:

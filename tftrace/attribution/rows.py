@@ -17,7 +17,8 @@ class Row:
     """A kernel over all functions and steps.
 
     ``executions`` are indices into the run's executions; ``expected`` how many there must have
-    been, None when unknown; ``info`` is None for what is not of the model's graph.
+    been, None when unknown; ``info`` is None for what is not of the model's graph. ``note`` is
+    what is uncertain about it.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Row:
     info: KernelInfo | None
     executions: np.ndarray
     expected: int | None
+    note: str | None = None
 
 
 def component_of(info: KernelInfo | None) -> str:

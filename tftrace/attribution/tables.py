@@ -48,6 +48,7 @@ def ops_table(join: Join) -> pd.DataFrame:
                 **{name: work[name] for name in _NEEDED},
                 "members": list(row.info.members) if row.info else [],
                 "device": _device(join, row.executions),
+                "note": row.note,
             }
         )
     table = _table(
@@ -85,6 +86,7 @@ def layers_table(join: Join) -> pd.DataFrame:
             *("wall_ms", "wall_share", "busy_ms", "thread_ms", "parallelism"),
             *(*_NEEDED, "bytes_executed", "gmacs_per_s", "gb_per_s", "intensity", "roof_share"),
         ),
+        others=("path", "name", "type", "output_shape", "bound", "fused_with", "note"),
     )
 
 
@@ -98,6 +100,7 @@ class _LayerSum:
         self.wall = self.busy = self.thread = 0.0
         self.bytes: float | None = 0.0
         self.others: set[int] = set()
+        self.notes: set[str] = set()
 
     def add(
         self,
@@ -119,6 +122,7 @@ class _LayerSum:
         both = self.bytes is not None and traffic is not None
         self.bytes = self.bytes + weight * traffic if both else None  # type: ignore[operator]
         self.others |= others
+        self.notes |= {row.note} if row.note else set()
 
 
 def _layer_row(
@@ -130,6 +134,8 @@ def _layer_row(
         name: _share(needed[name] if needed else 0, counting["batch"]) for name in _NEEDED
     }
     samples = join.run.manifest["run"]["trace"]["samples"]
+    # Without the graph nothing is known of what must have run.
+    expected, traffic = (found.expected, found.bytes) if join.run.functions else (None, None)
     seconds = found.wall / 1e12
     roof = _roof(join, work, found, samples)
     return {
@@ -138,16 +144,16 @@ def _layer_row(
         "params": site["params"],
         "ops": found.ops,
         "calls": found.calls,
-        "expected_calls": found.expected,
+        "expected_calls": expected,
         "wall_ms": found.wall / _PS_PER_MS,
         "wall_share": found.wall / total_ps if total_ps else None,
         "busy_ms": found.busy / _PS_PER_MS,
         "thread_ms": found.thread / _PS_PER_MS,
         "parallelism": found.thread / found.busy if found.busy else None,
         **work,
-        "bytes_executed": found.bytes,
+        "bytes_executed": traffic,
         "gmacs_per_s": _rate(work["macs"], samples, seconds),
-        "gb_per_s": _rate(found.bytes, samples, seconds),
+        "gb_per_s": _rate(traffic, samples, seconds),
         "intensity": work["flops"] / work["bytes"] if work["flops"] and work["bytes"] else None,
         "bound": roof.bound,
         "roof_share": roof.share,
@@ -159,18 +165,21 @@ def _layer_row(
 def _roof(join: Join, work: Mapping[str, Any], found: _LayerSum, samples: int) -> Roof:
     """Against the roofs on an average batch: a working set is that of a batch, not of the run."""
     batches = max(1, len(join.runs.id))
-    per_batch = samples / batches
+
+    def per_batch(amount: float | None) -> float | None:
+        return None if amount is None else amount * samples / batches
+
     return roof_of(
         join.machine,
-        None if work["macs"] is None else work["macs"] * per_batch,
-        None if work["bytes"] is None else work["bytes"] * per_batch,
+        per_batch(work["macs"]),
+        per_batch(work["bytes"]),
         found.ops,
         found.wall / 1e12 / batches,
     )
 
 
 def _note(needed: Mapping[str, Any] | None, found: _LayerSum) -> str | None:
-    notes = list(needed["notes"]) if needed else []
+    notes = [*(needed["notes"] if needed else ()), *sorted(found.notes)]
     if found.expected and found.calls < found.expected:
         notes.append(f"{found.calls} of {found.expected} executions recorded")
     return "; ".join(notes) or None
@@ -231,7 +240,7 @@ def steps_table(join: Join) -> pd.DataFrame:
     trace, run = join.run.trace, join.run.manifest["run"]
     marks = named(trace, lambda name: name == STEP)
     marks = marks[np.argsort(trace.events.start_ps[marks], kind="stable")]
-    size = run["batch_size"] * run["steps_per_execution"]
+    size = run["batch_size"] * run["steps_per_execution"] if len(marks) else 0
     left = run["trace"]["samples"]
     e, timeline = join.executions, join.timeline
     rows = []
@@ -299,10 +308,16 @@ def _device(join: Join, executions: np.ndarray) -> str:
 
 
 def _table(
-    rows: list[dict[str, Any]], integers: tuple[str, ...], numbers: tuple[str, ...]
+    rows: list[dict[str, Any]],
+    integers: tuple[str, ...],
+    numbers: tuple[str, ...],
+    others: tuple[str, ...] = (),
 ) -> pd.DataFrame:
-    """Nullable columns throughout: unknown is null. Whole numbers stay whole where all are."""
-    table = pd.DataFrame(rows)
+    """Nullable columns throughout: unknown is null. Whole numbers stay whole where all are.
+
+    ``others`` are the columns that a table without rows has as well.
+    """
+    table = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(others), dtype=object)
     for name in (*integers, *numbers):
         values = [row[name] for row in rows]
         whole = name in integers or (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution.devices import dispatching
 from tftrace.attribution.events import (
     STEP,
     Executions,
@@ -168,6 +169,7 @@ def _gaps(
     rest = subtract(spans([window.start], [window.end]), covered)
     causes = (
         (COMPILATION, _tracing(trace)),
+        (DISPATCH, event_spans(trace, dispatching(trace))),
         (EXECUTOR, executor_spans(trace, runs, executions)),
         (DISPATCH, spans(runs.start, runs.end)),
         (DISPATCH, _calls(trace, window)),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tftrace.attribution import thread_pool
 from tftrace.attribution.events import Executions, named
-from tftrace.attribution.intervals import enclosing
+from tftrace.attribution.intervals import enclosing, follow_chains
 from tftrace.graph.flatten import CALLS
 from tftrace.parsers import Trace
 
@@ -75,8 +75,6 @@ def calls_of(executions: Executions, workers: Workers) -> Int:
     A kernel starts on the thread of the call, or on a worker once the work of another kernel,
     whose call it shares, is done.
     """
-    from tftrace.attribution import interval_kernels
-
     kernels = np.flatnonzero(executions.hlo >= 0)
     calls = np.flatnonzero(is_call(executions))
     line, start = executions.line[kernels], executions.start[kernels]
@@ -89,9 +87,8 @@ def calls_of(executions: Executions, workers: Workers) -> Int:
     call[kernels] = np.append(calls, -1)[direct]
     before = np.full(len(executions), -1, np.int64)
     before[kernels] = np.where(direct < 0, np.append(workers.root, -1)[region], -1)
-    interval_kernels.follow(before, call)
     result = np.full(len(executions), -1, np.int64)
-    result[kernels] = call[kernels]
+    result[kernels] = follow_chains(before, call)[kernels]
     return result
 
 

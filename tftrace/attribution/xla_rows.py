@@ -133,8 +133,9 @@ class _Modules:
         """Executions of the module, seen by any of its kernels, times those of the kernel in it."""
         function = self._run.functions[group.function]
         call = function.index.get(group.call)
-        once = function.times[call] if call is not None else 1
-        if info is None or info.times is None or not once:
+        once = function.times[call] if call is not None else None
+        # A device runs any number of kernels for one instruction.
+        if info is None or info.times is None or not once or calls[0] < 0:
             return None
         return len(np.unique(calls)) * info.times // once
 

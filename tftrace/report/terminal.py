@@ -58,7 +58,10 @@ def _parts(
     yield ""
     yield wall_table(profile)
     yield ""
-    yield layers_table(profile, top, depth, sort, order)
+    if len(profile.layers):
+        yield layers_table(profile, top, depth, sort, order)
+    else:
+        yield ops_table(profile, top)
     yield ""
     yield from _coverage(profile)
     if profile.findings:
@@ -70,6 +73,10 @@ def _header(profile: Profile) -> Iterator[RenderableType]:
     run, model, machine, versions = profile.run, profile.model, profile.machine, profile.versions
     source = model["source"] or model["name"]
     params = "" if model["params"] is None else f", {model['params']:,} parameters"
+    if run["samples"] is None:
+        yield Text(f"{source}: a trace taken elsewhere", style="bold")
+        yield f"{profile.folder}; samples, latency and graph are not known"
+        return
     yield Text(f"{source} ({model['class']}{params})", style="bold")
     yield (
         f"{run['samples']:,} samples, batch size {run['batch_size']}, {run['steps']} steps; "
@@ -183,6 +190,18 @@ def layers_table(
     return table
 
 
+def ops_table(profile: Profile, top: int | None) -> Table:
+    """The operations with the most time: what there is to show without layers."""
+    table = _new_table("ops: time of the traced pass")
+    table.add_column("op", overflow="fold", ratio=1)
+    table.add_column("type", overflow="fold")
+    table.add_column("calls", justify="right")
+    table.add_column("ms", justify="right")
+    for _, row in profile.ops.head(top or len(profile.ops)).iterrows():
+        table.add_row(row["op"], row["op_type"], f"{row['calls']:,}", ms_text(row["wall_ms"]))
+    return table
+
+
 def _short(path: str, root: str) -> str:
     return path.removeprefix(root + "/") if path != root else path
 
@@ -190,6 +209,9 @@ def _short(path: str, root: str) -> str:
 def _coverage(profile: Profile) -> Iterator[RenderableType]:
     recording, coverage = profile.recording, profile.counting["coverage"]
     recorded, expected = recording["recorded"], recording["expected"]
+    if profile.run["samples"] is None:
+        yield "layers are matched by name, where a model was given: see their notes"
+        return
     line = f"recorded: {recorded:,} of {expected:,} expected executions of the model's kernels"
     if recorded < expected:
         line += "; TensorFlow leaves out kernels that it deems cheap (--all-ops records them)"

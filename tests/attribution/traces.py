@@ -1,0 +1,71 @@
+"""Traces built event by event, for what this machine cannot record."""
+
+from pathlib import Path
+
+from tftrace.attribution.provenance import KernelNodes, TracedOps
+from tftrace.attribution.run import Function, Run
+from tftrace.parsers.xplane_proto import XSpace
+
+WORK = {"mults": 0, "macs": 0, "flops": 0, "transcendentals": 0, "bytes": 0}
+
+Event = tuple[str, int, int, dict]
+"""(name, start in us, end in us, stats)"""
+
+
+def write_trace(path: Path, planes: dict[str, dict[str, list[Event]]]) -> Path:
+    """A trace of planes of lines of events; integer stats are int64, others strings."""
+    space = XSpace()
+    for name, lines in planes.items():
+        plane = space.planes.add(name=name)
+        names: dict[str, int] = {}
+        stats: dict[str, int] = {}
+        for number, (line_name, events) in enumerate(lines.items(), 1):
+            line = plane.lines.add(id=number, name=line_name)
+            for event_name, start, end, values in sorted(events, key=lambda e: (e[1], -e[2])):
+                event = line.events.add(metadata_id=names.setdefault(event_name, len(names) + 1))
+                event.offset_ps, event.duration_ps = start * 10**6, (end - start) * 10**6
+                for stat, value in values.items():
+                    field = event.stats.add(metadata_id=stats.setdefault(stat, len(stats) + 1))
+                    if isinstance(value, int):
+                        field.int64_value = value
+                    else:
+                        field.str_value = value
+        for event_name, key in names.items():
+            plane.event_metadata[key].id, plane.event_metadata[key].name = key, event_name
+        for stat, key in stats.items():
+            plane.stat_metadata[key].id, plane.stat_metadata[key].name = key, stat
+    path.write_bytes(space.SerializeToString())
+    return path
+
+
+def function_of(*ops: tuple[str, str, int, int, dict]) -> Function:
+    """A function of (key, type, owner, times, work) operations, all needed."""
+    keys, types = [o[0] for o in ops], [o[1] for o in ops]
+    return Function(
+        name="__inference_f",
+        batch=2,
+        counted_batch=2,
+        ops=TracedOps(keys, types, [[] for _ in ops], [True] * len(ops)),
+        owner=[o[2] for o in ops],
+        times=[o[3] for o in ops],
+        work=[{**WORK, **o[4]} for o in ops],
+        out_bytes=[8] * len(ops),
+        kernels=KernelNodes([], [], []),
+    )
+
+
+def run_of(trace: Path, layers: list[str], function: Function) -> Run:
+    """A run of one batch over ``layers``, all below the model ``m``."""
+    sites = [
+        {
+            **{"path": path, "name": path, "type": "Layer", "call": 1, "depth": 1},
+            **{"parent": None, "output_shape": None, "params": 0},
+        }
+        for path in layers
+    ]
+    manifest = {
+        "sites": sites,
+        "counting": {"batch": 2, "layers": {}},
+        "run": {"batch_size": 2, "steps_per_execution": 1, "trace": {"samples": 2}},
+    }
+    return Run(trace.parent, trace, manifest, [function])

@@ -1,0 +1,146 @@
+"""What ran on GPUs: kernels and copies on the streams, named by the operation behind them.
+
+A device's plane repeats the streams' time in derived lines (TensorFlow Ops, Steps, XLA Modules …);
+only the streams are read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tftrace.parsers import Trace
+
+Int = npt.NDArray[np.int64]
+
+DEVICE = "/device:GPU:"
+AUTOTUNING = "autotuning"
+"""Type of the kernels that cuDNN only tries, to find its fastest algorithm."""
+UNNAMED = "kernel"
+"""Type of a kernel that no operation is noted for; its name is the kernel's own."""
+
+_STREAM = "Stream #"
+_CHECK = "redzone_checker"
+_COPIES = ("Memcpy", "Memset")
+_OP = re.compile(r"([A-Za-z0-9.][A-Za-z0-9_.\\/>-]*):([A-Z_][A-Za-z0-9_]*)(?:::?#.*)?$")
+_SOURCES = ("tf_op", "level 0", "annotation")
+
+
+@dataclass(frozen=True)
+class DeviceWork:
+    """Kernels and copies in the order of the trace.
+
+    ``event`` are indices into the trace; ``launched`` is when the host asked for each, its own
+    start where that is not recorded, in ps. A copy has the operation's name and ``MemcpyH2D`` or
+    the like for a type; a kernel that was only tried has the type `AUTOTUNING`.
+    """
+
+    event: Int
+    launched: Int
+    op: list[str]
+    type: list[str]
+
+
+def device_work(trace: Trace) -> DeviceWork:
+    """Everything on the streams of all GPUs."""
+    events = trace.events
+    parts = [
+        np.arange(line.first, line.first + line.count)
+        for line in trace.lines
+        if is_device(trace.planes[line.plane].name) and line.name.startswith(_STREAM)
+    ]
+    found = np.concatenate([*parts, np.empty(0, np.int64)]).astype(np.int64)
+    full = [str(name) for name in trace.names(found)]
+    notes = zip(*(_notes(trace, source, found) for source in _SOURCES), strict=True)
+    named = [_operation(note) for note in notes]
+    ops, types = [], []
+    for name, known in zip(full, named, strict=True):
+        op, kind = known or (name, UNNAMED)
+        ops.append(op)
+        types.append(name if name.startswith(_COPIES) else kind)
+    tried = _tried(ops, full, events.start_ps[found], _groups(trace, found))
+    types = [AUTOTUNING if t else kind for t, kind in zip(tried, types, strict=True)]
+    return DeviceWork(found, _launched(trace, found), ops, types)
+
+
+def is_device(plane: str) -> bool:
+    """Whether a plane is a GPU's."""
+    return plane.startswith(DEVICE)
+
+
+def is_copy(kind: str) -> bool:
+    """Whether a type is that of a copy (or fill) of device memory."""
+    return kind.startswith(_COPIES)
+
+
+def dispatching(trace: Trace) -> Int:
+    """The host's events in which it launched work: calls of the driver, and operations."""
+    launched = frozenset(device_work(trace).op)
+    operations = trace.where(
+        lambda plane, name: plane.name.startswith("/host:CPU") and launches_work(name, launched)
+    )
+    return np.union1d(_launches(trace), operations)
+
+
+def launches_work(name: str, launched: frozenset[str]) -> bool:
+    """Whether the host's event of this name is an operation whose work a device did."""
+    match = _OP.match(name)
+    return match is not None and match[1] in launched
+
+
+def _launches(trace: Trace) -> Int:
+    """The host's calls of the driver that launched something."""
+    asked = trace.events.stats["correlation_id"].events.astype(np.int64)
+    on_host = np.array([not is_device(trace.planes[n.plane].name) for n in trace.lines], bool)
+    return asked[on_host[trace.events.line[asked]]] if len(asked) else asked
+
+
+def _notes(trace: Trace, stat: str, events: Int) -> list[str]:
+    codes = trace.events.stats[stat].at(events)
+    return [trace.strings[c] if c >= 0 else "" for c in codes.tolist()]
+
+
+def _operation(notes: tuple[str, ...]) -> tuple[str, str] | None:
+    """Name and type of the operation in the first note that has them."""
+    for note in notes:
+        match = _OP.match(note)
+        if match is not None:
+            return match[1], match[2]
+    return None
+
+
+def _groups(trace: Trace, events: Int) -> Int:
+    """The step that each event belongs to, as far as it is recorded."""
+    return trace.events.stats["group_id"].at(events)
+
+
+def _tried(ops: list[str], names: list[str], start: Int, group: Int) -> list[bool]:
+    """Kernels that were only tried: in a step, what an operation runs up to its last check.
+
+    Every trial is followed by checks that it wrote nothing beyond its output; the kernel that
+    counts runs after them all.
+    """
+    last: dict[tuple[str, int], int] = {}
+    keys = list(zip(ops, group.tolist(), strict=True))
+    for key, name, at in zip(keys, names, start.tolist(), strict=True):
+        if name == _CHECK:
+            last[key] = max(last.get(key, at), at)
+    return [at <= last.get(key, at - 1) for key, at in zip(keys, start.tolist(), strict=True)]
+
+
+def _launched(trace: Trace, events: Int) -> Int:
+    """When the host launched each, by the id that both sides note."""
+    ids = trace.events.stats["correlation_id"]
+    asked = _launches(trace)
+    start = trace.events.start_ps
+    if not len(asked):
+        return start[events]
+    known = ids.at(asked)
+    order = np.argsort(known, kind="stable")
+    mine = ids.at(events)
+    place = np.minimum(np.searchsorted(known[order], mine), len(known) - 1)
+    met = (known[order][place] == mine) & np.isin(events, ids.events)
+    return np.where(met, start[asked[order][place]], start[events])
