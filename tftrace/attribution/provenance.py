@@ -8,6 +8,7 @@ graph, back to the next fixed points, and is no longer there, was fused into it.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -72,22 +73,26 @@ def members_of_kernels(ops: TracedOps, kernels: KernelNodes) -> dict[str, Member
     }
     covered = _inside_calls(ops, index, types)
     kept = {name: index[name] for name in names if name in index}
-    fixed = set(kept.values()) | set(covered)
+    twins = _twins(ops, set(kept.values()))
+    fixed = set(kept.values()) | set(covered) | set(twins)
     new = [name for name in names if name not in kept]
-    aliases = _aliases(ops, inputs, kept, new, fixed)
+    aliases = _aliases(ops, inputs, kept, new, fixed, twins)
     fixed |= set(aliases.values())
 
     result: dict[str, Members] = {}
     for name, op in (*kept.items(), *aliases.items()):
         inner = [i for i, call in covered.items() if call == op]
-        found = inner or _walk_back(ops, op, fixed)
+        # What was folded into a constant, or shown to do nothing, costs nothing any more.
+        idle = types[name] in WORKLESS
+        found = [] if idle else inner or _walk_back(ops, op, fixed)
         result[name] = Members(tuple(i for i in found if ops.type[i] not in WORKLESS))
     consumers = _consumers(inputs)
+    helped = dict(result)
     for name in new:
         if types[name] in MACHINERY:
             result[name] = Members(())
         elif name not in result:
-            result[name] = Members(_downstream(name, consumers, result, set()), counts=False)
+            result[name] = Members(_downstream(name, consumers, helped), counts=False)
     return result
 
 
@@ -124,6 +129,17 @@ def _inside_calls(ops: TracedOps, index: dict[str, int], types: dict[str, str]) 
     return covered
 
 
+def _twins(ops: TracedOps, kept: set[int]) -> dict[int, int]:
+    """Dropped operations that compute what a kept one computes, which now runs for both."""
+    same = {(ops.type[i], tuple(ops.inputs[i])): i for i in sorted(kept, reverse=True)}
+    twins: dict[int, int] = {}
+    for i, (kind, sources) in enumerate(zip(ops.type, ops.inputs, strict=True)):
+        signature = kind, tuple(twins.get(source, source) for source in sources)
+        if i not in kept and sources and signature in same:
+            twins[i] = same[signature]
+    return twins
+
+
 def _walk_back(ops: TracedOps, start: int, fixed: set[int]) -> list[int]:
     """``start`` and what lies before it up to the next fixed points, nearest first."""
     found = [start]
@@ -142,6 +158,7 @@ def _aliases(
     kept: dict[str, int],
     new: list[str],
     fixed: set[int],
+    twins: dict[int, int],
 ) -> dict[str, int]:
     """New kernels that compute the value of a dropped operation: both rest on the same leaves.
 
@@ -155,7 +172,9 @@ def _aliases(
         for i in range(len(ops.key))
         if i not in fixed and ops.live[i] and ops.type[i] not in WORKLESS
     ]
-    of_op = _leaf_sets(dropped, lambda i: ops.inputs[i], lambda i: i if i in fixed else None)
+    of_op = _leaf_sets(
+        dropped, lambda i: ops.inputs[i], lambda i: twins.get(i, i) if i in fixed else None
+    )
     of_new = _leaf_sets(new, lambda n: inputs.get(n, []), kept.get)
     # Later entries win: of several with the same leaves the most downstream is the value.
     by_leaves = {leaves: op for op, leaves in of_op.items() if len(leaves) > 1}
@@ -170,22 +189,21 @@ def _leaf_sets(
     wanted = list(items)
     inside = set(wanted)
     result: dict[K, frozenset[int]] = {}
-
-    def leaves(item: K, path: tuple[K, ...]) -> frozenset[int]:
+    begun: set[K] = set()
+    pending = list(reversed(wanted))
+    while pending:
+        item = pending[-1]
         if item in result:
-            return result[item]
-        found: set[int] = set()
-        for source in sources(item):
-            at = leaf(source)
-            if at is not None:
-                found.add(at)
-            elif source in inside and source not in path:
-                found |= leaves(source, (*path, item))
-        result[item] = frozenset(found)
-        return result[item]
-
-    for item in wanted:
-        leaves(item, ())
+            pending.pop()
+            continue
+        begun.add(item)
+        inner = [s for s in sources(item) if leaf(s) is None and s in inside]
+        first = [s for s in inner if s not in result and s not in begun]
+        if first:
+            pending += reversed(first)
+            continue
+        own = {at for source in sources(item) if (at := leaf(source)) is not None}
+        result[item] = frozenset(own.union(*(result.get(s, frozenset()) for s in inner)))
     return result
 
 
@@ -198,15 +216,17 @@ def _consumers(inputs: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
 
 
 def _downstream(
-    name: str, consumers: dict[str, list[str]], known: dict[str, Members], seen: set[str]
+    name: str, consumers: Mapping[str, Sequence[str]], known: Mapping[str, Members]
 ) -> tuple[int, ...]:
     """Members of the nearest consumers that have any: a helper works for whom it feeds."""
-    seen.add(name)
-    for consumer in consumers.get(name, []):
-        if consumer in seen:
-            continue
-        found = known[consumer].ops if consumer in known else ()
-        found = found or _downstream(consumer, consumers, known, seen)
-        if found:
-            return found
+    pending = deque([name])
+    seen = {name}
+    while pending:
+        for consumer in consumers.get(pending.popleft(), ()):
+            if consumer in seen:
+                continue
+            if consumer in known and known[consumer].ops:
+                return known[consumer].ops
+            seen.add(consumer)
+            pending.append(consumer)
     return ()

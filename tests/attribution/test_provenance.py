@@ -1,0 +1,317 @@
+"""Which operations a kernel does the work of: graphs written out before and after optimisation.
+
+Each pair was read off TensorFlow 2.21; the answer is what a person says who sees both.
+"""
+
+import pytest
+
+from tftrace.attribution.provenance import (
+    KernelNodes,
+    TracedOps,
+    constant_kernels,
+    members_of_kernels,
+)
+
+
+def traced(text, dead=()):
+    """``name Type input input`` a line, inputs by name."""
+    rows = [line.split() for line in text.strip().splitlines()]
+    names = [row[0] for row in rows]
+    return TracedOps(
+        names,
+        [row[1] for row in rows],
+        [[names.index(i) for i in row[2:]] for row in rows],
+        [name not in dead for name in names],
+    )
+
+
+def optimised(text):
+    rows = [line.split() for line in text.strip().splitlines()]
+    return KernelNodes([r[0] for r in rows], [r[1] for r in rows], [r[2:] for r in rows])
+
+
+def members(before, after, dead=()):
+    """Sets of members by kernel name, kernels without any left out."""
+    ops = traced(before, dead)
+    found = members_of_kernels(ops, optimised(after))
+    return {name: {ops.key[i] for i in m.ops} for name, m in found.items() if m.ops}
+
+
+CONV_BIAS_RELU = """
+x Placeholder
+w ReadVariableOp
+b ReadVariableOp
+conv Conv2D x w
+bias BiasAdd conv b
+relu Relu bias
+pool MaxPool relu
+"""
+
+
+def test_a_fused_convolution_stands_for_all_that_it_took_in():
+    after = """
+    w ReadVariableOp
+    b ReadVariableOp
+    relu _FusedConv2D x w b
+    pool MaxPool relu
+    """
+    assert members(CONV_BIAS_RELU, after)["relu"] == {"conv", "bias", "relu"}
+    assert members(CONV_BIAS_RELU, after)["pool"] == {"pool"}
+
+
+def test_without_fusion_everybody_stands_for_itself():
+    found = members(CONV_BIAS_RELU, CONV_BIAS_RELU)
+    assert found["conv"] == {"conv"}
+    assert found["relu"] == {"relu"}
+
+
+def test_a_stop_at_what_is_still_there():
+    after = """
+    w ReadVariableOp
+    b ReadVariableOp
+    conv Conv2D x w
+    relu _FusedBiasRelu conv b
+    """
+    assert members(CONV_BIAS_RELU, after)["relu"] == {"bias", "relu"}
+
+
+# x*m + s + r, the end of a batch norm followed by a residual Add layer (MobileNetV2).
+RESIDUAL = """
+x Placeholder
+r Placeholder
+m Rsqrt r
+s Sub r m
+mul Mul x m
+add AddV2 mul s
+join AddV2 add r
+next Relu join
+"""
+
+
+def test_an_add_rewritten_to_addn_stands_for_both_additions():
+    after = """
+    m Rsqrt r
+    s Sub r m
+    mul Mul x m
+    join/AddOpsRewrite_Leaf_1_add AddN r mul
+    join/AddOpsRewrite_add AddV2 join/AddOpsRewrite_Leaf_1_add s
+    next Relu join/AddOpsRewrite_add
+    """
+    found = members(RESIDUAL, after)
+    assert found["join/AddOpsRewrite_add"] == {"add", "join"}
+    # The helper works for the same two, and counts nothing twice.
+    assert found["join/AddOpsRewrite_Leaf_1_add"] == {"add", "join"}
+    assert found["mul"] == {"mul"}
+    assert found["next"] == {"next"}
+
+
+def test_work_counts_at_one_of_the_two():
+    after = """
+    m Rsqrt r
+    s Sub r m
+    mul Mul x m
+    leaf AddN r mul
+    root AddV2 leaf s
+    next Relu root
+    """
+    found = members_of_kernels(traced(RESIDUAL), optimised(after))
+    assert (found["root"].counts, found["leaf"].counts) == (True, False)
+
+
+# Two residual blocks in a row: the second join adds onto the first.
+CHAIN = """
+x Placeholder
+m1 Rsqrt x
+s1 Sub x m1
+y1 Mul x m1
+bn1 AddV2 y1 s1
+join1 AddV2 bn1 x
+m2 Rsqrt x
+s2 Sub x m2
+y2 Mul join1 m2
+bn2 AddV2 y2 s2
+join2 AddV2 bn2 join1
+end Relu join2
+"""
+
+
+def test_chained_residuals_do_not_mix():
+    after = """
+    m1 Rsqrt x
+    s1 Sub x m1
+    y1 Mul x m1
+    m2 Rsqrt x
+    s2 Sub x m2
+    leaf1 AddN x y1
+    root1 AddV2 leaf1 s1
+    y2 Mul root1 m2
+    leaf2 AddN root1 y2
+    root2 AddV2 leaf2 s2
+    end Relu root2
+    """
+    found = members(CHAIN, after)
+    assert found["root1"] == {"bn1", "join1"}
+    assert found["leaf1"] == {"bn1", "join1"}
+    assert found["root2"] == {"bn2", "join2"}
+    assert found["leaf2"] == {"bn2", "join2"}
+    assert found["y2"] == {"y2"}
+
+
+def test_a_chain_flattened_into_one_sum_stands_for_every_addition():
+    before = """
+    a Placeholder
+    b Relu a
+    c Tanh a
+    d Exp a
+    one AddV2 b c
+    two AddV2 one d
+    end Relu two
+    """
+    after = """
+    b Relu a
+    c Tanh a
+    d Exp a
+    sum AddN b c d
+    end Relu sum
+    """
+    assert members(before, after)["sum"] == {"one", "two"}
+
+
+def test_a_transpose_for_the_layout_works_for_its_consumer():
+    before = """
+    x Placeholder
+    w ReadVariableOp
+    conv Conv2D x w
+    relu Relu conv
+    """
+    after = """
+    w ReadVariableOp
+    perm Const
+    conv-0-TransposeNHWCToNCHW-LayoutOptimizer Transpose x perm
+    conv Conv2D conv-0-TransposeNHWCToNCHW-LayoutOptimizer w
+    back-TransposeNCHWToNHWC-LayoutOptimizer Transpose conv perm
+    relu Relu back-TransposeNCHWToNHWC-LayoutOptimizer
+    """
+    found = members_of_kernels(traced(before), optimised(after))
+    there = found["conv-0-TransposeNHWCToNCHW-LayoutOptimizer"]
+    back = found["back-TransposeNCHWToNHWC-LayoutOptimizer"]
+    keys = traced(before).key
+    assert [keys[i] for i in there.ops] == ["conv"]
+    assert [keys[i] for i in back.ops] == ["relu"]
+    assert not there.counts
+    assert not back.counts
+
+
+def test_of_common_subexpressions_the_kept_one_runs_for_all():
+    before = """
+    x Placeholder
+    one Exp x
+    two Exp x
+    a1 Relu one
+    a2 Relu two
+    other Tanh two
+    sum AddV2 a1 a2
+    """
+    after = """
+    one Exp x
+    a1 Relu one
+    other Tanh one
+    sum AddV2 a1 a1
+    """
+    found = members(before, after)
+    assert found == {"one": {"one"}, "a1": {"a1"}, "other": {"other"}, "sum": {"sum"}}
+
+
+def test_folded_constants_are_nobodys_members():
+    before = """
+    x Placeholder
+    c Const
+    d Const
+    e Mul c d
+    y Mul x e
+    """
+    after = """
+    e Const
+    y Mul x e
+    """
+    assert members(before, after) == {"y": {"y"}}
+
+
+def test_what_nothing_needs_is_nobodys_member():
+    before = """
+    x Placeholder
+    dead Exp x
+    conv Conv2D x x
+    relu Relu conv
+    """
+    assert members(before, "relu _FusedConv2D x x", dead={"dead"}) == {"relu": {"conv", "relu"}}
+
+
+def test_an_inlined_body_is_found_under_its_number():
+    before = """
+    x Placeholder
+    w/body/mm MatMul x x
+    w/body/add BiasAdd w/body/mm x
+    """
+    after = "w/body/_7/add _FusedMatMul x x"
+    assert members(before, after) == {"w/body/add": {"w/body/mm", "w/body/add"}}
+
+
+def test_a_call_that_runs_whole_stands_for_its_body():
+    before = """
+    x Placeholder
+    call PartitionedCall x
+    call/a MatMul x x
+    call/b Relu call/a
+    after Exp call/b
+    """
+    after = """
+    call PartitionedCall x
+    after Exp call
+    """
+    assert members(before, after)["call"] == {"call/a", "call/b"}
+    assert members(before, after)["after"] == {"after"}
+
+
+@pytest.mark.parametrize("kind", ["Enter", "Merge", "Switch", "NextIteration", "Exit", "LoopCond"])
+def test_a_loops_machinery_has_no_members(kind):
+    before = """
+    x Placeholder
+    w/body/mm MatMul x x
+    """
+    after = f"""
+    w/node/_3 {kind} x
+    w/body/_1/mm MatMul w/node/_3 w/node/_3
+    """
+    assert members(before, after) == {"w/body/mm": {"w/body/mm"}}
+
+
+def test_constants_spread_to_what_rests_on_them_alone():
+    after = """
+    a Const
+    b Const
+    sum Add a b
+    shape Pack sum
+    fill Fill shape a
+    mixed Mul x fill
+    noise RandomUniform shape
+    none VarHandleOp
+    """
+    assert constant_kernels(optimised(after)) == {"a", "b", "sum", "shape", "fill"}
+
+
+def test_a_very_deep_graph_does_not_exhaust_the_stack():
+    depth = 3000
+    before = "\n".join(
+        ["x Placeholder", "o0 Exp x", *(f"o{n} Exp o{n - 1}" for n in range(1, depth))]
+    )
+    after = "\n".join(
+        [
+            "p0 Exp x",
+            *(f"p{n} Exp p{n - 1}" for n in range(1, depth)),
+            f"o{depth} Relu p{depth - 1}",
+        ]
+    )
+    before += f"\no{depth} Relu o{depth - 1}"
+    found = members(before, after)
+    assert f"o{depth}" in found
