@@ -14,10 +14,19 @@ from tftrace.parsers.jit import Bytes, Int, Int64s, inlined, kernel, load_word, 
 MODULE = """
 from __future__ import annotations
 from tftrace.parsers.jit import Int, kernel
+from smaller import twice
 
 @kernel
 def double(x: Int) -> Int:
-    return 2 * x
+    return twice(x)
+"""
+HELPER = """
+from tftrace.parsers.jit import inlined
+FACTOR = 2
+
+@inlined
+def twice(x):
+    return FACTOR * x
 """
 CALL = "import sys, small; print(small.double(21), 'numba' in sys.modules)"
 
@@ -26,6 +35,7 @@ CALL = "import sys, small; print(small.double(21), 'numba' in sys.modules)"
 def run(tmp_path):
     """Run a script that may import `small`, a module of one kernel, with a cache of its own."""
     (tmp_path / "small.py").write_text(MODULE)
+    (tmp_path / "smaller.py").write_text(HELPER)
 
     def run(script, cache):
         environment = {**os.environ, "TFTRACE_CACHE_DIR": str(cache)}
@@ -60,10 +70,17 @@ def test_a_damaged_cache_is_made_anew(run, tmp_path):
     assert run(CALL, tmp_path).stdout == "42 False\n"
 
 
-def test_a_changed_kernel_is_compiled_anew(run, tmp_path):
+@pytest.mark.parametrize(
+    ("file", "content", "result"),
+    [
+        ("small.py", MODULE.replace("twice(x)", "twice(x) + 1"), 43),
+        ("smaller.py", HELPER.replace("FACTOR = 2", "FACTOR = 3"), 63),
+    ],
+)
+def test_changed_code_is_compiled_anew(run, tmp_path, file, content, result):
     run(CALL, tmp_path)
-    (tmp_path / "small.py").write_text(MODULE.replace("2 * x", "3 * x"))
-    assert run(CALL, tmp_path).stdout == "63 True\n"
+    (tmp_path / file).write_text(content)
+    assert run(CALL, tmp_path).stdout == f"{result} True\n"
 
 
 def test_the_announcement_can_be_replaced(run, tmp_path):

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution import interval_kernels
+
 Int64Array = npt.NDArray[np.int64]
 Int32Array = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float64]
@@ -77,8 +79,6 @@ def self_segments(line: npt.ArrayLike, start: npt.ArrayLike, end: npt.ArrayLike)
     last has the time (of those that start together, the shortest; of equals, the last).
     Segments are ordered by line and start.
     """
-    from tftrace.attribution import interval_kernels
-
     line, start, end = _int32(line), _int64(start), _int64(end)
     segments = Segments(*(np.empty(2 * len(line), np.int64) for _ in range(3)))
     count = interval_kernels.segments(*_sorted(line, start, end), *segments)
@@ -98,8 +98,6 @@ def nesting_parent(line: npt.ArrayLike, start: npt.ArrayLike, end: npt.ArrayLike
 
     Innermost is the latest to start, then the shortest. Of equals, the first contains the second.
     """
-    from tftrace.attribution import interval_kernels
-
     line, start, end = _int32(line), _int64(start), _int64(end)
     parent = np.empty(len(line), np.int64)
     interval_kernels.parents(*_sorted(line, start, end), parent)
@@ -117,8 +115,6 @@ def enclosing(
 
     Innermost is the latest to start, then the shortest, then the last.
     """
-    from tftrace.attribution import interval_kernels
-
     point_line, point_time = _int32(point_line), _int64(point_time)
     line, start, end = _int32(line), _int64(start), _int64(end)
     found = np.empty(len(point_line), np.int64)
@@ -143,8 +139,6 @@ def pair_regions(line: npt.ArrayLike, time: npt.ArrayLike, opens: npt.ArrayLike)
         line, time: of all the events; those of one line and time come in the order given.
         opens: bool, whether the event opens a region, else it closes one.
     """
-    from tftrace.attribution import interval_kernels
-
     line, time = _int32(line), _int64(time)
     opens = np.require(opens, np.bool_, ["C"])
     _check_lengths(line, opens)
@@ -189,8 +183,6 @@ def thread_pool_roots(
 
 def follow_chains(parent: Int64Array, root: Int64Array) -> Int64Array:
     """`root`, and where it is -1 the root of the end of the chain of `parent` (indices, or -1)."""
-    from tftrace.attribution import interval_kernels
-
     root = root.copy()
     settled, chain = np.zeros(len(root), np.int8), np.empty(len(root), np.int64)
     interval_kernels.follow(len(root), parent, root, settled, chain)
@@ -201,8 +193,6 @@ def match_ids(
     identity: Int64Array, time: Int64Array, asked: Int64Array, asked_time: Int64Array
 ) -> Int64Array:
     """Per asked id, the latest with that id that is not later, else the earliest; -1 without."""
-    from tftrace.attribution import interval_kernels
-
     found = np.empty(len(asked), np.int64)
     places = 1 << (2 * len(identity) + 1).bit_length()
     table = np.full(places, -1, np.int32)
@@ -230,8 +220,6 @@ _NEVER = np.iinfo(np.int64).min  # index -1 finds it at the end of an array it w
 
 def _order(line: Int32Array, start: Int64Array, end: Int64Array) -> Int64Array:
     """The order by line, start, longest first, index."""
-    from tftrace.attribution import interval_kernels
-
     _check_lengths(line, start, end)
     if interval_kernels.is_ordered(len(line), line, start, end):
         return np.arange(len(line))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution import thread_pool_kernels
 from tftrace.attribution.intervals import (
     Int32Array,
     Int64Array,
@@ -19,9 +20,7 @@ from tftrace.attribution.intervals import (
     pair_regions,
     thread_pool_roots,
 )
-
-# What an event is; anything else is ignored.
-OP, RECORD, START, STOP = 1, 2, 3, 4
+from tftrace.attribution.thread_pool_kernels import NO_ID, OP, RECORD, START, STOP
 
 SparseColumn = tuple[npt.ArrayLike, npt.ArrayLike]
 """(ascending indices of events, their values)"""
@@ -61,8 +60,6 @@ def follow_pool(
 
     See `intervals.thread_pool_roots` for what is the root of a region.
     """
-    from tftrace.attribution import interval_kernels
-
     kind = np.require(kind, np.int8, ["C"])
     line = np.require(line, np.int32, ["C"])
     start, duration = _int64(start), _int64(duration)
@@ -71,7 +68,7 @@ def follow_pool(
         raise ValueError("columns of different lengths")
     records = np.empty((3, np.count_nonzero(kind == RECORD)), np.int64)
     regions = np.empty((4, np.count_nonzero(kind == START)), np.int64)
-    found = interval_kernels.walk_pool(
+    found = thread_pool_kernels.walk_pool(
         len(kind),
         kind,
         line,
@@ -106,7 +103,7 @@ def _follow_unsorted(
     ops = np.flatnonzero(kind == OP)
     edges = np.flatnonzero((kind == START) | (kind == STOP))
     regions = pair_regions(line[edges], start[edges], kind[edges] == START)
-    region_id = np.full(len(kind), np.iinfo(np.int64).min)
+    region_id = np.full(len(kind), NO_ID)
     region_id[region_ids[0]] = region_ids[1]
     is_record = kind[record_ids[0]] == RECORD
     records, record_id = record_ids[0][is_record], record_ids[1][is_record]

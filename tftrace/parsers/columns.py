@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.parsers import wire
+from tftrace.parsers import kernels, wire
 from tftrace.parsers.errors import MalformedTrace
 from tftrace.parsers.lines import CHUNK, IdTable, LineHead, in_threads
 from tftrace.parsers.trace import Events, Int64Array, Plane, StatColumn, StatNames
@@ -123,8 +123,6 @@ def _read_line(
     stats: StatNames,
 ) -> list[list[_Part]]:
     """Fill a line's slices of the columns; its stats by slot."""
-    from tftrace.parsers import kernels
-
     scratch = _Scratch.of(stats)
     parts: list[list[_Part]] = [[] for _ in scratch.event]
     ids = columns.stat_ids[head.plane]

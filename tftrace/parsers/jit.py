@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -21,6 +22,7 @@ import threading
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,6 +41,11 @@ def inlined(function: Callable[..., Any]) -> Any:
     """Mark a function as a part of the kernels of its module."""
     function.__dict__["inlined"] = True
     return function
+
+
+def is_inlined(value: object) -> bool:
+    """Whether a member of a module is a function that was marked so."""
+    return isinstance(value, FunctionType) and "inlined" in value.__dict__
 
 
 def load_word(data: Bytes, position: Int) -> Int:
@@ -179,8 +186,11 @@ def _cache_file(module: str) -> Path:
     """Named after all that the code depends on."""
     import llvmlite.binding as llvm
 
-    sources = [module, "tftrace.parsers.jit"]
-    ingredients = [Path(str(sys.modules[name].__file__)).read_bytes() for name in sources]
+    members = vars(sys.modules[module]).values()
+    helpers = {value.__module__ for value in members if is_inlined(value)}
+    sources = [module, "tftrace.parsers.jit_numba", *sorted(helpers - {module})]
+    files = [importlib.util.find_spec(name) for name in sources]
+    ingredients = [Path(str(spec.origin)).read_bytes() for spec in files if spec]
     ingredients += [
         f"{version('numba')} {version('llvmlite')} {sys.version_info[:2]}".encode(),
         f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}".encode(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from types import FunctionType
@@ -12,6 +13,8 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+from tftrace.parsers.jit import is_inlined
 
 _TYPES = {
     "Int": types.int64,
@@ -70,13 +73,28 @@ def _signature(function: Callable[..., Any]) -> Any:
 
 def _with_helpers(function: Any) -> FunctionType:
     """The function in a module whose `inlined` functions are compiled ones."""
-    scope: dict[str, Any] = dict(function.__globals__)
-    for name, value in function.__globals__.items():
-        if isinstance(value, FunctionType) and getattr(value, "inlined", False):
-            helper = FunctionType(value.__code__, scope, name, value.__defaults__)
-            scope[name] = numba.njit(forceinline=True)(helper)
-    scope.update(load_word=load_word, trailing_zeros=trailing_zeros)
+    scope = _scope(function.__module__, function.__globals__)
     return FunctionType(function.__code__, scope, function.__name__)
+
+
+_scopes: dict[str, dict[str, Any]] = {}
+
+
+def _scope(module: str, members: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a module's globals with its helpers compiled; one copy for all that refer to it."""
+    if module not in _scopes:
+        scope = _scopes[module] = dict(members)
+        for name, value in members.items():
+            if is_inlined(value):
+                scope[name] = _helper(value)
+        scope.update(load_word=load_word, trailing_zeros=trailing_zeros)
+    return _scopes[module]
+
+
+@functools.cache
+def _helper(function: FunctionType) -> Any:
+    # numba looks at the helpers of a helper when it compiles: by then its module's copy is filled.
+    return numba.njit(forceinline=True)(_with_helpers(function))
 
 
 @intrinsic  # type: ignore[untyped-decorator]

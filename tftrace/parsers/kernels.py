@@ -3,11 +3,6 @@
 All take the whole file (`data`, its length `size`) and absolute positions in it. Returned positions
 that are negative report failure: `-1 - position` of the field that is wrong or goes beyond its
 parent. Metadata ids are looked up in an `IdTable` (`table`, `keys`, `values`, and their lengths).
-
-Wire format in one breath: a message is fields; a field is a tag (number * 8 + wire type) and a
-payload: a varint (type 0), 8 bytes (1), length and bytes (2), or 4 bytes (5). 3 and 4, groups, do
-not occur in XSpace and are an error. In protobuf the last value of a field, and the last member of
-a oneof, counts; a field whose wire type is not the expected one is an unknown field.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, no-any-return"
@@ -15,24 +10,18 @@ a oneof, counts; a field whose wire type is not the expected one is an unknown f
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from tftrace.parsers.jit import (
-    Bytes,
-    Int,
-    Int32s,
-    Int64s,
-    inlined,
-    kernel,
-    load_word,
-    trailing_zeros,
+from tftrace.parsers.jit import Bytes, Int, Int32s, Int64s, inlined, kernel, load_word
+from tftrace.parsers.wire_kernels import (
+    Ids,
+    Raw,
+    find_slot,
+    read_length,
+    read_tag,
+    read_varint,
+    skip_field,
 )
-
-_TOP_BITS = np.uint64(0x8080808080808080)
-_ID_MASK, _ID_FIRST = np.uint64(0x80FF), np.uint64(0x0008)
-_1, _2, _3, _4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 
 # Fields of XLine and XEvent as tag bytes (number * 8 + wire type).
 EVENT_TAG = 0x22  # XLine.events
@@ -53,126 +42,8 @@ _STAT_REF = 0x38
 _NOTHING, _INTEGER, _REFERENCE, _TEXT = 0, 1, 2, 3
 
 
-class _Raw(NamedTuple):
-    """The file's bytes."""
-
-    data: Bytes
-    size: int
-
-
-class _Ids(NamedTuple):
-    """Metadata ids and their slots: small ids by `table`, others by sorted `keys`."""
-
-    table: Int32s
-    table_size: int
-    keys: Int64s
-    values: Int32s
-    n_keys: int
-
-
-@inlined
-def _varint(buf, pos, end):
-    """(value, position behind it); position -1 if it goes beyond `end` or has over ten bytes."""
-    if pos < end:
-        byte = np.int64(buf.data[pos])
-        if byte < 128:
-            return byte, pos + 1
-        if pos + 10 <= buf.size:
-            return _long_varint(buf, pos, end)
-        value = byte & 127
-        shift = 7
-        for at in range(pos + 1, min(end, pos + 10)):
-            byte = np.int64(buf.data[at])
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value, at + 1
-            shift += 7
-    return np.int64(0), np.int64(-1)
-
-
-@inlined
-def _long_varint(buf, pos, end):
-    """`_varint` eight bytes at a time: branches on every byte are what decoding is slow by."""
-    word = load_word(buf.data, pos)
-    stops = ~word & _TOP_BITS
-    after = pos + 8
-    if stops != 0:
-        after = pos + np.int64(trailing_zeros(stops) >> _3) + 1
-        word &= stops ^ (stops - _1)
-    value = (word & np.uint64(0x007F007F007F007F)) | ((word & np.uint64(0x7F007F007F007F00)) >> _1)
-    value = (value & np.uint64(0x00003FFF00003FFF)) | (
-        (value & np.uint64(0x3FFF00003FFF0000)) >> _2
-    )
-    value = (value & np.uint64(0x0FFFFFFF)) | ((value & np.uint64(0x0FFFFFFF00000000)) >> _4)
-    if stops == 0:
-        byte = np.uint64(buf.data[pos + 8])
-        value |= (byte & np.uint64(127)) << np.uint64(56)
-        after = pos + 9
-        if byte >= 128:
-            byte = np.uint64(buf.data[pos + 9])
-            value |= byte << np.uint64(63)
-            after = pos + 10
-            if byte >= 128:
-                return np.int64(0), np.int64(-1)
-    if after > end:
-        return np.int64(0), np.int64(-1)
-    return np.int64(value), after
-
-
-@inlined
-def _tag(buf, pos, end):
-    """(tag, position behind it), -1 if it is no tag: field number 0, or over 32 bits."""
-    if pos < end:
-        byte = np.int64(buf.data[pos])
-        if 8 <= byte < 128:
-            return byte, pos + 1
-    tag, after = _varint(buf, pos, end)
-    if after < 0 or after - pos > 5 or tag < 8 or tag > 0xFFFFFFFF:
-        return np.int64(0), np.int64(-1)
-    return tag, after
-
-
-@inlined
-def _length(buf, pos, end):
-    """(start, end) of a length-delimited payload; end -1 if it goes beyond `end`."""
-    length, start = _varint(buf, pos, end)
-    if start < 0 or start - pos > 5 or length < 0 or length > end - start:
-        return np.int64(0), np.int64(-1)
-    return start, start + length
-
-
-@inlined
-def _skip(buf, tag, pos, end):
-    """Position behind the payload of a field that nobody asked for, or -1."""
-    wire = tag & 7
-    if wire == 0:
-        _, after = _varint(buf, pos, end)
-        return after
-    if wire == 2:
-        _, after = _length(buf, pos, end)
-        return after
-    if wire == 1 and pos + 8 <= end:
-        return pos + 8
-    if wire == 5 and pos + 4 <= end:
-        return pos + 4
-    return np.int64(-1)
-
-
-@inlined
-def _slot(key, ids):
-    """The slot of a metadata id, -1 without."""
-    if 0 <= key < ids.table_size:
-        return np.int64(ids.table[key])
-    low, high = 0, ids.n_keys
-    while low < high:
-        middle = (low + high) >> 1
-        if ids.keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    if low < ids.n_keys and ids.keys[low] == key:
-        return np.int64(ids.values[low])
-    return np.int64(-1)
+# A stat that begins with an id below 128: tag and id, as a mask and a value of its first bytes.
+_ID_MASK, _ID_FIRST = np.uint64(0x80FF), np.uint64(0x0008)
 
 
 @kernel
@@ -192,13 +63,13 @@ def scan_line(
     `counts` with the numbers of events and of other fields. Returns the position of the first field
     at or behind `stop`, or of the next field when `others` is full.
     """
-    buf = _Raw(data, size)
+    buf = Raw(data, size)
     counts[0] = 0
     counts[1] = 0
     while pos < stop:
-        tag, after = _tag(buf, pos, end)
+        tag, after = read_tag(buf, pos, end)
         if after >= 0:
-            after = _skip(buf, tag, after, end)
+            after = skip_field(buf, tag, after, end)
         if after < 0:
             return -1 - pos
         if tag == EVENT_TAG:
@@ -223,9 +94,9 @@ def _stat(buf, pos, end, ids):
         if word & _ID_MASK == _ID_FIRST:
             tag = np.int64(buf.data[pos + 2])
             if tag in (_STAT_INT, _STAT_UINT, _STAT_REF):
-                value, after = _varint(buf, pos + 3, end)
+                value, after = read_varint(buf, pos + 3, end)
                 if after == end:
-                    slot = _slot(np.int64(buf.data[pos + 1]), ids)
+                    slot = find_slot(np.int64(buf.data[pos + 1]), ids)
                     kind = _REFERENCE if tag == _STAT_REF else _INTEGER
                     return slot, kind, value, np.int64(-1), after
     metadata_id = np.int64(0)
@@ -233,29 +104,29 @@ def _stat(buf, pos, end, ids):
     value = np.int64(0)
     length = np.int64(-1)
     while pos < end:
-        tag, after = _tag(buf, pos, end)
+        tag, after = read_tag(buf, pos, end)
         if after < 0:
             return np.int64(-1), kind, value, length, after
         if tag == _STAT_METADATA_ID:
-            metadata_id, pos = _varint(buf, after, end)
+            metadata_id, pos = read_varint(buf, after, end)
         elif tag in (_STAT_INT, _STAT_UINT):
-            value, pos = _varint(buf, after, end)
+            value, pos = read_varint(buf, after, end)
             kind = _INTEGER
         elif tag == _STAT_REF:
-            value, pos = _varint(buf, after, end)
+            value, pos = read_varint(buf, after, end)
             length = np.int64(-1)
             kind = _REFERENCE
         elif tag == _STAT_STR:
-            value, pos = _length(buf, after, end)
+            value, pos = read_length(buf, after, end)
             length = pos - value
             kind = _TEXT
         else:
             if tag in (_STAT_BYTES, _STAT_DOUBLE):
                 kind = _NOTHING
-            pos = _skip(buf, tag, after, end)
+            pos = skip_field(buf, tag, after, end)
         if pos < 0:
             return np.int64(-1), kind, value, length, pos
-    return _slot(metadata_id, ids), kind, value, length, pos
+    return find_slot(metadata_id, ids), kind, value, length, pos
 
 
 @kernel
@@ -290,23 +161,23 @@ def read_events(
     reference). Slots below `ints` take integers, the others strings (`stat_length` begins with
     theirs), the last of the `slots` takes `num_occurrences`. `counts[slots]` is the next index.
     """
-    buf = _Raw(data, size)
-    ids = _Ids(table, table_size, keys, values, n_keys)
+    buf = Raw(data, size)
+    ids = Ids(table, table_size, keys, values, n_keys)
     for slot in range(slots):
         counts[slot] = 0
     last = (slots - 1) * batch
     index = first
     while pos < end and index < first + batch:
-        tag, after = _tag(buf, pos, end)
+        tag, after = read_tag(buf, pos, end)
         if after < 0:
             return -1 - pos
         if tag != EVENT_TAG:
-            after = _skip(buf, tag, after, end)
+            after = skip_field(buf, tag, after, end)
             if after < 0:
                 return -1 - pos
             pos = after
             continue
-        at, event_end = _length(buf, after, end)
+        at, event_end = read_length(buf, after, end)
         if event_end < 0:
             return -1 - pos
         kind_id = np.int64(0)
@@ -315,12 +186,12 @@ def read_events(
         occurrences = np.int64(0)
         aggregated = False
         while at < event_end:
-            tag, after = _tag(buf, at, event_end)
+            tag, after = read_tag(buf, at, event_end)
             if after < 0:
                 return -1 - at
             failed = at
             if tag == _EVENT_STATS:
-                stat_start, at = _length(buf, after, event_end)
+                stat_start, at = read_length(buf, after, event_end)
                 if at < 0:
                     return -1 - failed
                 slot, kind, value, text, done = _stat(buf, stat_start, at, ids)
@@ -337,17 +208,17 @@ def read_events(
                     if slot >= ints:
                         stat_length[place - ints * batch] = text
             elif tag == _EVENT_METADATA_ID:
-                kind_id, at = _varint(buf, after, event_end)
+                kind_id, at = read_varint(buf, after, event_end)
             elif tag == _EVENT_OFFSET:
-                offset, at = _varint(buf, after, event_end)
+                offset, at = read_varint(buf, after, event_end)
                 aggregated = False
             elif tag == _EVENT_DURATION:
-                length, at = _varint(buf, after, event_end)
+                length, at = read_varint(buf, after, event_end)
             elif tag == _EVENT_OCCURRENCES:
-                occurrences, at = _varint(buf, after, event_end)
+                occurrences, at = read_varint(buf, after, event_end)
                 aggregated = True
             else:
-                at = _skip(buf, tag, after, event_end)
+                at = skip_field(buf, tag, after, event_end)
             if at < 0:
                 return -1 - failed
         if aggregated:
@@ -393,20 +264,20 @@ def total_events(
     nested deeper than `max_depth`); these carry over from call to call.
     Returns the position of the first field at or behind `stop`.
     """
-    buf = _Raw(data, size)
-    ids = _Ids(table, table_size, keys, values, n_keys)
+    buf = Raw(data, size)
+    ids = Ids(table, table_size, keys, values, n_keys)
     depth = state[0]
     while pos < stop:
-        tag, after = _tag(buf, pos, end)
+        tag, after = read_tag(buf, pos, end)
         if after < 0:
             return -1 - pos
         if tag != EVENT_TAG:
-            after = _skip(buf, tag, after, end)
+            after = skip_field(buf, tag, after, end)
             if after < 0:
                 return -1 - pos
             pos = after
             continue
-        at, event_end = _length(buf, after, end)
+        at, event_end = read_length(buf, after, end)
         if event_end < 0:
             return -1 - pos
         pos = event_end
@@ -417,24 +288,24 @@ def total_events(
         aggregated = False
         while at < event_end:
             failed = at
-            tag, after = _tag(buf, at, event_end)
+            tag, after = read_tag(buf, at, event_end)
             if after < 0:
                 return -1 - failed
             if tag == _EVENT_METADATA_ID:
-                kind_id, at = _varint(buf, after, event_end)
+                kind_id, at = read_varint(buf, after, event_end)
             elif tag == _EVENT_OFFSET:
-                start, at = _varint(buf, after, event_end)
+                start, at = read_varint(buf, after, event_end)
                 aggregated = False
             elif tag == _EVENT_DURATION:
-                length, at = _varint(buf, after, event_end)
+                length, at = read_varint(buf, after, event_end)
             elif tag == _EVENT_OCCURRENCES:
-                count, at = _varint(buf, after, event_end)
+                count, at = read_varint(buf, after, event_end)
                 aggregated = True
             else:
-                at = _skip(buf, tag, after, event_end)
+                at = skip_field(buf, tag, after, event_end)
             if at < 0:
                 return -1 - failed
-        slot = _slot(kind_id, ids)
+        slot = find_slot(kind_id, ids)
         if slot < 0:
             continue
         total[slot] += length

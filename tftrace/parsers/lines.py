@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.parsers import wire
+from tftrace.parsers import kernels, wire
 from tftrace.parsers.errors import MalformedTrace, TruncatedTrace
 from tftrace.parsers.trace_file import LineRange, TraceFile
 
@@ -59,8 +59,6 @@ def scan_lines(file: TraceFile, threads: int | None, salvage: bool) -> list[Line
 
 def scan_line(file: TraceFile, line: LineRange) -> LineHead:
     """Count a line's events and decode its other fields."""
-    from tftrace.parsers import kernels
-
     size = len(file.data)
     end = min(line.end, size)
     fields_at = np.empty(64, np.int64)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tftrace.parsers import kernels
 from tftrace.parsers.columns import read_columns
 from tftrace.parsers.errors import MalformedTrace
 from tftrace.parsers.lines import CHUNK, IdTable, LineHead, in_threads, scan_lines
@@ -135,8 +136,6 @@ def _plane_rows(
 
 
 def _total_line(file: TraceFile, head: LineHead, ids: IdTable, length: int) -> _Totals:
-    from tftrace.parsers import kernels
-
     totals = _Totals.zeros(length)
     open_ends = np.empty(_MAX_DEPTH, np.int64)
     open_slots = np.empty(_MAX_DEPTH, np.int64)
