@@ -134,6 +134,38 @@ def test_each_device_has_rows_of_its_own(tmp_path: Path):
     assert ops["wall_ms"].sum() == pytest.approx(0.2)
 
 
+def test_compiled_kernels_of_a_device_are_found_through_their_module(tmp_path: Path):
+    from tensorflow.compiler.xla.service import hlo_pb2
+
+    proto = hlo_pb2.HloProto()
+    proto.hlo_module.name, proto.hlo_module.entry_computation_id = "a_inference_f", 1
+    entry = proto.hlo_module.computations.add(id=1, name="entry", root_id=2)
+    for number, opcode, op_name in ((1, "parameter", ""), (2, "convolution", "m/conv/Conv2D")):
+        made = entry.instructions.add(id=number, name=f"{opcode}.1", opcode=opcode)
+        made.metadata.op_name = op_name
+        made.shape.dimensions.extend([4])
+    module = {"hlo_op": "convolution.1", "hlo_module": "a_inference_f", "program_id": 3}
+    call = {"name": "Call", "kernel_type": "StatefulPartitionedCall"}
+    trace = write_trace(
+        tmp_path / "xla.xplane.pb",
+        {
+            "/host:CPU": host(("ExecutorState::ProcessAsync::Start", 80, 800, call)),
+            "/device:GPU:0": {"Stream #1": [kernel("cudnn", 200, 300, 1, **module)]},
+        },
+        {"a_inference_f(3)": proto.SerializeToString()},
+    )
+    function = function_of(
+        ("Call", "StatefulPartitionedCall", -1, 1, {}),
+        ("Call/m/conv/Conv2D", "Conv2D", 0, 1, {"macs": 8}),
+    )
+    ops = ops_table(Join(run_of(trace, ["m/conv"], function))).set_index("op")
+    conv = ops.loc["convolution.1"]
+    assert (conv["layer"], conv["op_type"], conv["macs"]) == ("m/conv", "convolution", 4)
+    assert conv["wall_ms"] == pytest.approx(0.1)
+    assert ops.loc["Call", "component"] == "executor and unrecorded ops"
+    assert ops.loc["Call", "wall_ms"] == pytest.approx(0.62)
+
+
 @pytest.mark.skipif(not REAL.exists(), reason="the real trace is not here")
 def test_a_real_gpu_trace_adds_up_to_its_kernels_and_copies():
     from tftrace.attribution.foreign import foreign_join

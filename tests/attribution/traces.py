@@ -12,8 +12,13 @@ Event = tuple[str, int, int, dict]
 """(name, start in us, end in us, stats)"""
 
 
-def write_trace(path: Path, planes: dict[str, dict[str, list[Event]]]) -> Path:
-    """A trace of planes of lines of events; integer stats are int64, others strings."""
+def write_trace(
+    path: Path, planes: dict[str, dict[str, list[Event]]], modules: dict[str, bytes] | None = None
+) -> Path:
+    """A trace of planes of lines of events; integer stats are int64, others strings.
+
+    ``modules`` are serialized HLO protos by name and program id.
+    """
     space = XSpace()
     for name, lines in planes.items():
         plane = space.planes.add(name=name)
@@ -34,6 +39,11 @@ def write_trace(path: Path, planes: dict[str, dict[str, list[Event]]]) -> Path:
             plane.event_metadata[key].id, plane.event_metadata[key].name = key, event_name
         for stat, key in stats.items():
             plane.stat_metadata[key].id, plane.stat_metadata[key].name = key, stat
+    plane = space.planes.add(name="/host:metadata")
+    plane.stat_metadata[1].id, plane.stat_metadata[1].name = 1, "Hlo Proto"
+    for key, (name, data) in enumerate((modules or {}).items(), 1):
+        plane.event_metadata[key].id, plane.event_metadata[key].name = key, name
+        plane.event_metadata[key].stats.add(metadata_id=1, bytes_value=data)
     path.write_bytes(space.SerializeToString())
     return path
 
