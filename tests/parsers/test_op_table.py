@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 from xplane_wire import delimited, integer
 
 from tftrace.parsers import MalformedTrace, TruncatedTrace
-from tftrace.parsers.op_table import op_totals, parse_op_name
+from tftrace.parsers.op_table import op_rows, op_totals, parse_op_name
 
 
 def framework_op_stats(path, folder):
@@ -153,6 +155,17 @@ def test_no_ops_at_all():
         "mean_us",
         "self_ms",
     ]
+
+
+def test_rows_are_the_table_without_pandas(captured):
+    table = op_totals(captured["cnn"])
+    rows = op_rows(captured["cnn"])
+    assert [(row.op, row.op_type, row.occurrences) for row in rows] == list(
+        table[["op", "op_type", "occurrences"]].itertuples(index=False, name=None)
+    )
+    script = "import sys; from tftrace.parsers.op_table import op_rows; op_rows(sys.argv[1]);"
+    script += "assert 'pandas' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script, captured["cnn"]], check=True)
 
 
 def test_broken_files():

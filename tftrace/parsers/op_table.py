@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -36,35 +36,52 @@ _OP_TYPE = re.compile(r"[A-Z_][a-zA-Z0-9_]*", re.ASCII)
 _JAX_TYPE = re.compile(r"[a-z_][a-z0-9_]*(\[.*\])?", re.ASCII)
 
 
-def op_totals(source: Source, *, salvage: bool = False, threads: int | None = None) -> pd.DataFrame:
-    """One row per op, type and plane of a trace file (a path, or its bytes), longest first.
+class OpTotal(NamedTuple):
+    """One op on one plane.
 
-    Columns: `op`, `op_type`, `plane`, `device` (`host` or `device`), `occurrences`, `total_ms` (sum
-    of durations: concurrent ops overlap), `mean_us`, and `self_ms`, without the time in which other
-    ops ran inside on the same thread; null where a thread's events are not in order of time.
+    Attributes:
+        op, op_type, plane: names; the type of a device's own kernel may be empty.
+        device: `host` or `device`.
+        occurrences: how often it ran.
+        total_ps: sum of its durations; concurrent ops overlap.
+        self_ps: without the time in which other ops ran inside on the same thread; NaN where a
+            thread's events are not in order of time.
+    """
+
+    op: str
+    op_type: str
+    plane: str
+    device: str
+    occurrences: int
+    total_ps: int
+    self_ps: float
+
+
+def op_rows(source: Source, *, salvage: bool = False, threads: int | None = None) -> list[OpTotal]:
+    """One row per op, type and plane of a trace file (a path, or its bytes), longest first.
 
     Raises:
         EmptyTrace, TruncatedTrace, MalformedTrace, OSError: as `read_trace`; `salvage` likewise.
     """
-    import pandas as pd
-
     file = open_trace(source, _DEVICE_STATS.__contains__)
     heads = scan_lines(file, threads, salvage)
     rows = [*_host_rows(file, heads, threads), *_device_rows(file, heads, threads)]
-    table: pd.DataFrame = pd.DataFrame(
-        rows, columns=["op", "op_type", "plane", "device", *_NUMBERS]
-    )
+    return sorted(rows, key=lambda row: -row.total_ps)
+
+
+def op_totals(source: Source, *, salvage: bool = False, threads: int | None = None) -> pd.DataFrame:
+    """`op_rows` as a table, with columns `op`, `op_type`, `plane`, `device`, `occurrences`,
+    `total_ms`, `mean_us`, `self_ms` (null where unknown).
+    """
+    import pandas as pd
+
+    rows = op_rows(source, salvage=salvage, threads=threads)
+    table: pd.DataFrame = pd.DataFrame(rows, columns=OpTotal._fields)
     table = table.astype({"occurrences": "int64", "total_ps": "int64", "self_ps": "float64"})
     table["total_ms"] = table.pop("total_ps") / 1e9
     table["mean_us"] = table["total_ms"] * 1e3 / table["occurrences"]
     table["self_ms"] = table.pop("self_ps") / 1e9
-    longest_first = np.argsort(-table["total_ms"].to_numpy(), kind="stable")
-    table = table.iloc[longest_first].reset_index(drop=True)
     return table
-
-
-_NUMBERS = ["occurrences", "total_ps", "self_ps"]
-_Row = tuple[str, str, str, str, int, int, float]
 
 
 def parse_op_name(name: str) -> tuple[str, str] | None:
@@ -99,8 +116,8 @@ class _Totals:
         return cls(occurrences, total, nested, unsorted=False)
 
 
-def _host_rows(file: TraceFile, heads: list[LineHead], threads: int | None) -> list[_Row]:
-    rows: list[_Row] = []
+def _host_rows(file: TraceFile, heads: list[LineHead], threads: int | None) -> list[OpTotal]:
+    rows: list[OpTotal] = []
     for number, plane in enumerate(file.planes):
         if plane.name == HOST_PLANE:
             lines = [head for head in heads if head.plane == number]
@@ -110,7 +127,7 @@ def _host_rows(file: TraceFile, heads: list[LineHead], threads: int | None) -> l
 
 def _plane_rows(
     file: TraceFile, plane: Plane, heads: list[LineHead], threads: int | None
-) -> list[_Row]:
+) -> list[OpTotal]:
     ops: dict[tuple[str, str], int] = {}
     slots = {}
     for key, name in plane.event_names.items():
@@ -129,7 +146,7 @@ def _plane_rows(
         if line.unsorted:
             own[line.occurrences > 0] = np.nan
     return [
-        (*op, plane.name, "host", int(occurrences[slot]), int(total[slot]), float(own[slot]))
+        OpTotal(*op, plane.name, "host", int(occurrences[slot]), int(total[slot]), float(own[slot]))
         for op, slot in ops.items()
         if occurrences[slot]
     ]
@@ -165,7 +182,7 @@ def _total_line(file: TraceFile, head: LineHead, ids: IdTable, length: int) -> _
     return totals
 
 
-def _device_rows(file: TraceFile, heads: list[LineHead], threads: int | None) -> list[_Row]:
+def _device_rows(file: TraceFile, heads: list[LineHead], threads: int | None) -> list[OpTotal]:
     """Kernels and copies by the op that launched them, each stream's events as they are."""
     streams = [
         head
@@ -190,7 +207,9 @@ def _device_rows(file: TraceFile, heads: list[LineHead], threads: int | None) ->
         op = (*_launching_op(plane, key, strings[code] if code >= 0 else None), plane.name)
         occurrences[op] += int(events.occurrences[members].sum())
         total[op] += int(events.duration_ps[members].sum())
-    return [(*op, "device", occurrences[op], total[op], float(total[op])) for op in occurrences]
+    return [
+        OpTotal(*op, "device", occurrences[op], total[op], float(total[op])) for op in occurrences
+    ]
 
 
 def _launching_op(plane: Plane, key: int, annotation: str | None) -> tuple[str, str]:
