@@ -163,6 +163,31 @@ def test_second_bias_and_second_activation_stay() -> None:
     assert [work.name for work in fused] == ["b", "c", "r", "q"]
 
 
+def test_output_as_large_as_any_before_comes_fresh_unless_it_overwrites() -> None:
+    def sized(op_type: str, name: str, megabytes: int) -> KernelWork:
+        return KernelWork(op_type, bytes_out=megabytes << 20, name=name)
+
+    kernels = [
+        sized("Conv2D", "small", 4),
+        sized("Conv2D", "largest kept", 20),
+        sized("Conv2D", "beyond", 40),
+        sized("Mul", "in place", 40),  # alone reads "beyond"
+        sized("Sigmoid", "gate", 40),  # "swish" reads its input as well
+        sized("Mul", "swish", 40),  # may overwrite the gate
+        sized("Reshape", "view", 40),
+    ]
+    reads = {
+        "largest kept": ["small"],
+        "beyond": ["largest kept"],
+        "in place": ["beyond"],
+        "gate": ["in place"],
+        "swish": ["in place", "gate"],
+        "view": ["swish"],
+    }
+    fresh = [work.name for work in fuse_kernels(kernels, reads) if work.fresh]
+    assert fresh == ["largest kept", "beyond", "gate"]
+
+
 def test_sigmoid_is_not_fused() -> None:
     kernels = [product("m"), streaming("BiasAdd", "b"), streaming("Sigmoid", "s")]
     fused = fuse_kernels(kernels, {"b": ["m"], "s": ["b"]})

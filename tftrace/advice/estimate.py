@@ -7,12 +7,14 @@ people do with a FLOP count: `macs / peak rate`.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from tftrace.machine.fits import KernelFit, fit_key
+from tftrace.machine.grid import MMAP_BYTES
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
 
@@ -56,6 +58,7 @@ _LIKE = {
     "Sum": "Mean",
     "Max": "Mean",
 }
+_ELEMENT_WISE = frozenset({"AddV2", "Mul", "Relu", "Relu6", "Elu", "Sigmoid", "Tanh", "Erf"})
 _FUSING = frozenset({"Conv2D", "MatMul"})
 _FUSED_ACTIVATIONS = frozenset({"Relu", "Relu6", "Elu", "LeakyRelu"})
 
@@ -126,12 +129,16 @@ def estimate_predict(kernels: pd.DataFrame, machine: MachineModel, batches: int 
 def fuse_kernels(
     kernels: Sequence[KernelWork], reads: Mapping[str, Sequence[str]]
 ) -> list[KernelWork]:
-    """Merge what TensorFlow's graph optimiser runs as one kernel on a CPU.
+    """Turn the operations of a traced graph into the kernels that TensorFlow would run on a CPU.
 
     A bias, and then an activation out of Relu, Relu6, Elu and LeakyRelu, is applied by the
     convolution or matrix product that makes its input, if nothing else reads that. The fused kernel
-    costs what the product does: its output is in cache when the rest is applied.
-    (tensorflow/core/grappler/optimizers/remapper.cc.)
+    costs what the product does: its output is in cache when the rest is applied
+    (tensorflow/core/grappler/optimizers/remapper.cc).
+
+    An element-wise kernel writes over an input that nothing else reads. Every other output needs
+    memory, and `fresh` tells where malloc gets it from the operating system: glibc keeps what is
+    smaller than the largest block freed so far, of those up to 32 MiB.
 
     Args:
         kernels: one per graph operation before optimisation, each after those it reads.
@@ -140,10 +147,7 @@ def fuse_kernels(
     Returns:
         The kernels that run; a fused one bears the name of its last member, as TensorFlow has it.
     """
-    readers: dict[str, int] = {}
-    for sources in reads.values():
-        for source in sources:
-            readers[source] = readers.get(source, 0) + 1
+    readers = Counter(source for sources in reads.values() for source in sources)
     running: dict[str, KernelWork] = {}
     biased: set[str] = set()
     for work in kernels:
@@ -154,11 +158,25 @@ def fuse_kernels(
         activation = fusing and work.op_type in _FUSED_ACTIVATIONS and source in biased
         if bias or activation:
             product = running.pop(source)
-            work = replace(product, name=work.name, flops=product.flops + work.flops)
+            running[work.name] = replace(product, name=work.name, flops=product.flops + work.flops)
             if bias:
                 biased.add(work.name)
+            continue
         running[work.name] = work
-    return list(running.values())
+    largest = max((w.bytes_out for w in running.values() if w.bytes_out <= MMAP_BYTES), default=0)
+    return [
+        replace(work, fresh=work.bytes_out >= largest and not _overwrites(work, reads, readers))
+        for work in running.values()
+    ]
+
+
+def _overwrites(
+    work: KernelWork, reads: Mapping[str, Sequence[str]], readers: Mapping[str, int]
+) -> bool:
+    if work.op_type in _FREE:
+        return True
+    element_wise = _LIKE.get(work.op_type, work.op_type).split(",")[0] in _ELEMENT_WISE
+    return element_wise and any(readers[source] == 1 for source in reads.get(work.name, ()))
 
 
 def _row(work: KernelWork, machine: MachineModel) -> tuple[object, ...]:

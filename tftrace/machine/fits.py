@@ -2,8 +2,8 @@
 
 Each family of kernels names the quantities its time grows with (multiply-accumulates, bytes,
 window positions, ...); a fit is one price per quantity, in seconds. Prices cannot be negative, so a
-fit can be read and never predicts a negative time outside of what it has seen. The prices minimise
-the sum of squared *relative* errors, since a sum over a network's kernels has small and large ones.
+fit can be read and never predicts a negative time outside of what it has seen. Errors count in
+proportion to the time, since a network has kernels of microseconds and of seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 _L1_BYTES = 32 * 1024
 _IN_CACHE_BYTES = 4 * 1024 * 1024
 _THREAD_THRESHOLDS = (0.0, 2e5, 4e5, 8e5, 1.6e6, 3.2e6)
-_SWEEPS = 5000
+_ROUNDS = 8
 _NEGLIGIBLE_SECONDS = 5e-6  # what the executor needs for an operation anyway
 
 
@@ -62,7 +62,8 @@ def fit_key(work: KernelWork) -> str:
 def quantities_of(work: KernelWork, threshold: float) -> Quantities:
     """The quantities that the kernel's family is priced by."""
     family = _FAMILIES.get(work.op_type, _streaming)
-    return family(work, work.bytes >= threshold)
+    fresh = float(work.bytes_out) if work.fresh else 0.0
+    return family(work, work.bytes >= threshold) | {"fresh_bytes": fresh}
 
 
 def fit_kernels(samples: Iterable[tuple[KernelWork, float]]) -> dict[str, KernelFit]:
@@ -79,10 +80,16 @@ def _convolution(work: KernelWork, threaded: bool) -> Quantities:
     # packing either side and writing the result cost memory traffic beside the arithmetic.
     depth = work.window * work.cin / work.groups
     copied = work.window > 1 or work.stride > 1
+    elements = work.rows * depth * work.groups
+    # Windows are gathered four channels at a time where the channels allow it, and once more for
+    # each block of filters.
+    ragged = copied and work.cin / work.groups % 4 != 0
     return {
         "macs": work.macs,
-        "window_elements": work.rows * depth * work.groups if copied else 0.0,
-        "input_elements": 0.0 if copied else work.rows * depth * work.groups,
+        "macs_beyond_block": work.macs * max(0.0, math.log2(work.cout / 256)) if copied else 0.0,
+        "window_elements": elements if copied and not ragged else 0.0,
+        "ragged_window_elements": elements if ragged else 0.0,
+        "input_elements": 0.0 if copied else elements,
         "output_elements": float(work.rows * work.cout),
         "weights": depth * work.cout,
         "calls": 1.0,
@@ -155,7 +162,7 @@ def _fit_with_threshold(group: list[tuple[KernelWork, float]], threshold: float)
     names = list(rows[0])
     matrix = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
     seconds = np.array([time for _, time in group], dtype=np.float64)
-    prices = _relative_non_negative_least_squares(matrix, seconds)
+    prices = _balanced_prices(matrix, seconds)
     return KernelFit(
         prices=dict(zip(names, (float(price) for price in prices), strict=True)),
         threshold=threshold,
@@ -170,7 +177,7 @@ def _held_out_spread(matrix: Array, seconds: Array, folds: int = 5) -> float:
     errors = np.zeros(len(seconds))
     for held_out in range(folds):
         test = fold == held_out
-        prices = _relative_non_negative_least_squares(matrix[~test], seconds[~test])
+        prices = _balanced_prices(matrix[~test], seconds[~test])
         predicted = matrix[test] @ prices
         errors[test] = np.log(
             (predicted + _NEGLIGIBLE_SECONDS) / (seconds[test] + _NEGLIGIBLE_SECONDS)
@@ -178,28 +185,47 @@ def _held_out_spread(matrix: Array, seconds: Array, folds: int = 5) -> float:
     return float(np.sqrt(np.mean(errors**2)))
 
 
-def _relative_non_negative_least_squares(matrix: Array, seconds: Array) -> Array:
-    """Prices p >= 0 that minimise the sum of ((matrix p - seconds) / (seconds + negligible))^2.
+def _balanced_prices(matrix: Array, seconds: Array) -> Array:
+    """Prices p >= 0 under which predicted over measured is 1 on average.
 
-    Coordinate descent on the normal equations; converges for non-negative least squares (Franc,
-    Hlavac, Navara 2005, "Sequential coordinate-wise algorithm for NNLS").
+    Relative least squares alone would not do: a prediction of a tenth costs it less than one of
+    twice the time, so it favours low prices. Weighting each squared error with
+    `1 / (measured * predicted)`, predicted by the round before, makes both directions alike.
     """
-    weights = 1 / (seconds + _NEGLIGIBLE_SECONDS)
-    relative, ones = matrix * weights[:, np.newaxis], seconds * weights
-    scale = np.linalg.norm(relative, axis=0)
+    predicted = seconds
+    for _ in range(_ROUNDS):
+        weights = 1 / np.sqrt((seconds + _NEGLIGIBLE_SECONDS) * (predicted + _NEGLIGIBLE_SECONDS))
+        prices = _non_negative_least_squares(matrix * weights[:, np.newaxis], seconds * weights)
+        predicted = matrix @ prices
+    return prices
+
+
+def _non_negative_least_squares(matrix: Array, target: Array) -> Array:
+    """Prices p >= 0 that minimise the sum of (matrix p - target)^2.
+
+    The active-set method of Lawson and Hanson 1974, "Solving Least Squares Problems", chapter 23.
+    """
+    scale = np.linalg.norm(matrix, axis=0)
     scale[scale == 0] = 1.0
-    relative = relative / scale
-    gram, target = relative.T @ relative, relative.T @ ones
+    gram = (matrix / scale).T @ (matrix / scale)
+    aim = (matrix / scale).T @ target
     prices = np.zeros(matrix.shape[1])
-    for _ in range(_SWEEPS):
-        largest_step = 0.0
-        for column in range(len(prices)):
-            if gram[column, column] == 0:
-                continue
-            slope = target[column] - gram[column] @ prices
-            updated = max(0.0, prices[column] + slope / gram[column, column])
-            largest_step = max(largest_step, abs(updated - prices[column]))
-            prices[column] = updated
-        if largest_step < 1e-9:
+    free = np.zeros(matrix.shape[1], dtype=bool)
+    for _ in range(3 * matrix.shape[1]):
+        slope = np.where(free, -np.inf, aim - gram @ prices)
+        if slope.max() <= 1e-9 * np.abs(aim).max():
             break
+        free[slope.argmax()] = True
+        while True:
+            solution = np.zeros_like(prices)
+            solution[free] = np.linalg.lstsq(gram[np.ix_(free, free)], aim[free])[0]
+            negative = free & (solution <= 0)
+            if not negative.any():
+                break
+            # Walk towards the solution until the first price reaches zero; that one is fixed there.
+            reach = prices[negative] / (prices[negative] - solution[negative])
+            prices = prices + reach.min() * (solution - prices)
+            free &= prices > 1e-14
+            prices[~free] = 0.0
+        prices = solution
     return np.asarray(prices / scale, dtype=np.float64)

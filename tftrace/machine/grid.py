@@ -12,7 +12,7 @@ import functools
 import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tftrace.machine.chains import graph_optimizer_off, seconds_per_link
@@ -26,7 +26,12 @@ _CONV_WINDOWS = ((1, 1), (1, 1), (1, 1), (3, 3), (3, 3), (5, 5), (7, 7), (1, 7),
 _DEPTHWISE_WINDOWS = ((3, 3), (3, 3), (5, 5), (7, 7))
 _POOL_WINDOWS = ((2, 2), (3, 2), (3, 1))
 _FEATURES = (16, 43, 64, 128, 256, 512, 1000, 1280, 2048)
+_BINARY = ("Mul", "AddV2")
+_UNARY = ("Relu", "Relu6", "Elu", "Sigmoid", "Tanh", "Erf")
 _ROWS = (1, 1, 2, 4, 8, 16, 32, 32, 64, 128, 256, 512)
+
+MMAP_BYTES = 32 * 1024 * 1024
+"""Above it, malloc maps each block anew (glibc's DEFAULT_MMAP_THRESHOLD_MAX on 64 bits)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ def sample_kernels(scale: float = 1.0, seed: int = 0) -> Iterator[Sample]:
     """
     draw = random.Random(seed)
     baseline = _seconds_of_an_eager_call()
+    _raise_mmap_threshold()
     eager = [
         *_times(_convolution, draw, 200 * scale),
         *_times(_depthwise, draw, 60 * scale),
@@ -57,6 +63,13 @@ def sample_kernels(scale: float = 1.0, seed: int = 0) -> Iterator[Sample]:
         *_times(_transposition, draw, 14 * scale),
         *_times(_mean, draw, 14 * scale),
         *_times(_softmax, draw, 14 * scale),
+        *_times(_fresh_convolution, draw, 14 * scale),
+        *_times(_fresh_depthwise, draw, 8 * scale),
+        *(
+            benchmark
+            for op_type in _UNARY + _BINARY
+            for benchmark in _times(functools.partial(_fresh, op_type), draw, 4 * scale)
+        ),
     ]
     first = [_best(prepare) for _, prepare in eager]
     # A second round a minute later, so that a burst of other load does not hit a shape twice.
@@ -109,6 +122,7 @@ def windowed(
         kernel_w=window[1],
         stride=step * step,
         groups=1 if convolves else cin,
+        fresh=4 * outputs > MMAP_BYTES,
     )
 
 
@@ -137,6 +151,20 @@ def _convolution(draw: random.Random) -> _Benchmark:
         )
         if 2e5 < work.macs < 1.2e9 and work.bytes < 150e6:
             return work, functools.partial(_prepare_window, work, step)
+
+
+def _fresh_convolution(draw: random.Random) -> _Benchmark:
+    while True:
+        work, prepare = _convolution(draw)
+        if work.fresh:
+            return work, prepare
+
+
+def _fresh_depthwise(draw: random.Random) -> _Benchmark:
+    while True:
+        work, prepare = _depthwise(draw)
+        if work.fresh:
+            return work, prepare
 
 
 def _depthwise(draw: random.Random) -> _Benchmark:
@@ -262,40 +290,60 @@ def _on_image(
 
         return functools.partial(call, tf, tf.random.uniform(shape))
 
-    return _image_work(op_type, shape, bytes_in, bytes_out), prepare
+    work = _image_work(op_type, shape, bytes_in, bytes_out)
+    return replace(work, fresh=bytes_out > MMAP_BYTES), prepare
+
+
+def _fresh(op_type: str, draw: random.Random) -> _Benchmark:
+    """An element-wise operation with an output too large to be served from freed memory."""
+    while True:
+        batch, space, channels = (draw.choice(c) for c in (_BATCHES, _SPACES, _CHANNELS))
+        size = _bytes((batch, space, space, channels))
+        if MMAP_BYTES < size < 3 * MMAP_BYTES:
+            break
+    work = _image_work(op_type, (batch, space, space, channels), size, size)
+    return replace(work, fresh=True), functools.partial(_prepare_fresh, work)
+
+
+def _prepare_fresh(work: KernelWork) -> Callable[[], object]:
+    import tensorflow as tf
+
+    image = tf.random.uniform((work.batch, work.out_h, work.out_w, work.cout))
+    operation = getattr(tf.raw_ops, work.op_type)
+    if work.op_type in _BINARY:
+        return lambda: operation(x=image, y=image)
+    return lambda: operation(**{_operand(work.op_type): image})
 
 
 def _element_wise(draw: random.Random) -> Iterator[Sample]:
     import tensorflow as tf
 
-    unary = {
-        "Relu": tf.nn.relu,
-        "Relu6": tf.nn.relu6,
-        "Elu": tf.nn.elu,
-        "Sigmoid": tf.sigmoid,
-        "Tanh": tf.tanh,
-        "Erf": tf.math.erf,
-    }
     shape = _draw_shape(draw)
     size = _bytes(shape)
     links = 12 if size > 1e6 else 96
-
-    def timed(link: Callable[[Any, Any], Any], first: Any, operand: Any) -> float:
-        return seconds_per_link(link, first, operand, links=links).best
-
     image, vector, twin = tf.random.uniform(shape), tf.ones(shape[-1:]), tf.ones(shape)
-    for op_type, function in (("Mul", tf.multiply), ("AddV2", tf.add)):
+    for op_type in _BINARY:
+        link = functools.partial(_binary_link, getattr(tf.raw_ops, op_type))
         work = _image_work(op_type, shape, size + 4 * shape[-1], size, broadcast=True)
-        yield Sample(work, timed(function, image, vector))
+        yield Sample(work, seconds_per_link(link, image, vector, links=links).best)
         work = _image_work(op_type, shape, 2 * size, size)
-        yield Sample(work, timed(function, image, twin))
-    for op_type, function in unary.items():
+        yield Sample(work, seconds_per_link(link, image, twin, links=links).best)
+    for op_type in _UNARY:
+        link = functools.partial(_unary_link, getattr(tf.raw_ops, op_type), _operand(op_type))
         work = _image_work(op_type, shape, size, size)
-        yield Sample(work, timed(_ignoring_operand(function), image, vector))
+        yield Sample(work, seconds_per_link(link, image, vector, links=links).best)
 
 
-def _ignoring_operand(function: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda x, _: function(x)
+def _binary_link(operation: Callable[..., Any], x: Any, y: Any) -> Any:
+    return operation(x=x, y=y)
+
+
+def _unary_link(operation: Callable[..., Any], operand: str, x: Any, _: Any) -> Any:
+    return operation(**{operand: x})
+
+
+def _operand(op_type: str) -> str:
+    return "features" if op_type in ("Relu", "Relu6", "Elu") else "x"
 
 
 def _image_work(
@@ -330,6 +378,14 @@ def _draw_shape(draw: random.Random) -> tuple[int, int, int, int]:
 
 def _bytes(shape: tuple[int, ...]) -> int:
     return 4 * math.prod(shape)
+
+
+def _raise_mmap_threshold() -> None:
+    # glibc serves from freed memory what is smaller than the largest block freed so far: free one
+    # of the largest that counts, so that no sample depends on those before it.
+    import tensorflow as tf
+
+    tf.zeros(MMAP_BYTES // 4 - 4096)
 
 
 def _seconds_of_an_eager_call() -> float:

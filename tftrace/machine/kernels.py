@@ -26,8 +26,8 @@ class KernelWork:
         stride: product of the window's steps along height and width.
         groups: groups of a convolution.
         broadcast: True if one operand of an element-wise operation is repeated over the other.
-        reuses_input: True if the output may be written over an input nobody else reads, as the
-            executor does for element-wise operations.
+        fresh: True if the output's memory comes straight from the operating system, page by page,
+            instead of from what was freed before or from an input that is written over.
         name: name of the graph operation, for the caller's own use.
     """
 
@@ -48,6 +48,7 @@ class KernelWork:
     stride: int = 1
     groups: int = 1
     broadcast: bool = False
+    fresh: bool = False
     name: str = ""
 
     @property
