@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution import thread_pool
 from tftrace.attribution.events import Executions, named
 from tftrace.attribution.intervals import enclosing, follow_chains
+from tftrace.attribution.thread_pool import follow_pool
+from tftrace.attribution.thread_pool_kernels import OP, RECORD, START, STOP
 from tftrace.graph.flatten import CALLS
 from tftrace.parsers import Trace
 
@@ -18,9 +19,9 @@ Int = npt.NDArray[np.int64]
 _NEVER = np.iinfo(np.int64).max
 _END = "end: "
 _KINDS = {
-    "ThreadpoolListener::Record": thread_pool.RECORD,
-    "ThreadpoolListener::StartRegion": thread_pool.START,
-    "ThreadpoolListener::StopRegion": thread_pool.STOP,
+    "ThreadpoolListener::Record": RECORD,
+    "ThreadpoolListener::StartRegion": START,
+    "ThreadpoolListener::StopRegion": STOP,
 }
 
 
@@ -47,11 +48,11 @@ def find_workers(trace: Trace, executions: Executions) -> Workers:
     """
     events = trace.events
     kind = np.zeros(len(events), np.int8)
-    kind[executions.event] = thread_pool.OP
+    kind[executions.event] = OP
     for name, code in _KINDS.items():
         kind[named(trace, name.__eq__)] = code
     record, region = events.stats["_p"], events.stats["_c"]
-    work = thread_pool.follow_pool(
+    work = follow_pool(
         kind,
         events.line,
         events.start_ps,
