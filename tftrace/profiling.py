@@ -13,7 +13,8 @@ import pandas as pd
 
 from tftrace.attribution.foreign import foreign_join
 from tftrace.attribution.join import Join
-from tftrace.attribution.run import Run, open_run
+from tftrace.attribution.layer_graph import LayerGraph, layer_graph
+from tftrace.attribution.run import Run, manifests_in, open_run
 from tftrace.attribution.tables import (
     events_table,
     layers_table,
@@ -23,6 +24,7 @@ from tftrace.attribution.tables import (
 )
 from tftrace.attribution.tree import roll_up
 from tftrace.errors import TftraceError
+from tftrace.machine.model import MachineModel
 
 TABLES = ("layers", "ops", "events", "steps", "wall")
 
@@ -73,8 +75,18 @@ class Profile:
         return wall_table(self._join)
 
     @cached_property
+    def layer_graph(self) -> LayerGraph:
+        """How values pass between layers, in the graph as it was traced."""
+        return layer_graph(self._run.manifest)
+
+    @property
+    def roofs(self) -> MachineModel | None:
+        """What the machine can do at best, when it was calibrated."""
+        return self._join.machine
+
+    @cached_property
     def findings(self) -> list[dict[str, Any]]:
-        """Where time and multiplications disagree, and why; most time first."""
+        """Where time and multiplications disagree, why, and what would help; most time first."""
         from tftrace.advice.findings import find
 
         return find(self)
@@ -179,6 +191,17 @@ def load_foreign(path: str | Path, model: str | Path | None = None) -> Profile:
     """
     join = foreign_join(Path(path), Path(model) if model is not None else None)
     return Profile(join.run, join=join)
+
+
+def open_any(path: Path, model: Path | None = None) -> Profile:
+    """A run of tftrace at ``path``; a trace of another program when there is none, or when
+    ``model`` names what to match it to.
+
+    Raises:
+        TftraceError: there is neither.
+    """
+    foreign = path.name.endswith(".xplane.pb") or (path.is_dir() and not manifests_in(path))
+    return load_foreign(path, model) if model is not None or foreign else load(path)
 
 
 def profile(

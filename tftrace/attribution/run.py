@@ -134,11 +134,19 @@ def find_manifest(path: Path) -> Path:
         if path.name.endswith(".tftrace.json"):
             return path
         raise TftraceError(f"{path} is not a run folder")
-    for pattern in ("*.tftrace.json", "plugins/profile/*/*.tftrace.json"):
-        found = sorted(path.glob(pattern), key=lambda p: p.stat().st_mtime_ns)
-        if found:
-            return found[-1]
+    found = manifests_in(path)
+    if found:
+        return found[-1]
     raise TftraceError(f"{path} holds no run of tftrace (no .tftrace.json)")
+
+
+def manifests_in(folder: Path) -> list[Path]:
+    """Manifests of the run in ``folder`` or of the runs below it, the newest last."""
+    for pattern in ("*.tftrace.json", "plugins/profile/*/*.tftrace.json"):
+        found = sorted(folder.glob(pattern), key=lambda p: p.stat().st_mtime_ns)
+        if found:
+            return found
+    return []
 
 
 def _function(data: dict[str, Any]) -> Function:

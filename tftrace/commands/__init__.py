@@ -1,0 +1,1 @@
+"""The commands behind ``tftrace.cli``: options in, calls of the library, output."""

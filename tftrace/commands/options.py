@@ -1,0 +1,94 @@
+"""Options that several commands share, and the choices they take."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Jit(str, Enum):
+    """Compile predict with XLA?"""
+
+    auto = "auto"
+    on = "on"
+    off = "off"
+
+
+class Sort(str, Enum):
+    """Order of the layer table."""
+
+    time = "time"
+    mults = "mults"
+    macs = "macs"
+    flops = "flops"
+    bytes = "bytes"
+    params = "params"
+    name = "name"
+
+
+class Order(str, Enum):
+    """Sorted, or as the model runs."""
+
+    sorted = "sorted"
+    run = "run"
+
+
+class Rule(str, Enum):
+    """What is counted."""
+
+    mults = "mults"
+    macs = "macs"
+    flops = "flops"
+
+
+class Try(str, Enum):
+    """What to try beside the run."""
+
+    jit = "jit"
+
+
+class Format(str, Enum):
+    """File format of exported tables."""
+
+    csv = "csv"
+    parquet = "parquet"
+    json = "json"
+
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs; TensorBoard's --logdir.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", "-b", min=1, help="Samples per batch.")]
+Repeats = Annotated[int, typer.Option(min=0, help="Untraced passes that are timed.")]
+Warmup = Annotated[int, typer.Option(min=0, help="Passes before anything is timed.")]
+Samples = Annotated[int | None, typer.Option(min=1, help="Use only the first N samples.")]
+JitOption = Annotated[Jit, typer.Option(help="Compile predict with XLA.")]
+AllOps = Annotated[
+    bool, typer.Option("--all-ops", help="Record every kernel, also the cheap ones; slower.")
+]
+TraceBatches = Annotated[
+    int | None,
+    typer.Option(min=1, help="Batches of the traced pass (default: as many as stay readable)."),
+]
+TraceAll = Annotated[bool, typer.Option("--trace-all", help="Trace the whole pass, however long.")]
+Custom = Annotated[
+    list[str] | None,
+    typer.Option(help="Module (or module:name) that registers custom layers; repeatable."),
+]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Allow Python code inside the model file.")]
+InputShape = Annotated[
+    list[str] | None,
+    typer.Option(help="Shape of one input without the batch, as 224,224,3; repeatable."),
+]
+Top = Annotated[int, typer.Option(min=0, help="Rows of the layer table; 0 for all.")]
+Depth = Annotated[
+    int | None, typer.Option(min=0, help="Add deeper layers to their containers; 1 is the top.")
+]
+SortOption = Annotated[Sort, typer.Option("--sort", help="Column that orders the layer table.")]
+OrderOption = Annotated[Order, typer.Option("--order", help="'run' keeps the model's order.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write everything as JSON.")]
+RunFolder = Annotated[Path, typer.Argument(help="A run folder, or a folder of runs (the newest).")]
+HtmlFile = Annotated[Path | None, typer.Option("--html", help="Also write a page for a browser.")]
+CsvFolder = Annotated[Path | None, typer.Option("--csv", help="Also write all tables as CSV.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]

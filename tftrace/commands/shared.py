@@ -1,0 +1,69 @@
+"""What several commands need."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from tftrace.commands.options import Order, Sort
+from tftrace.errors import TftraceError
+
+if TYPE_CHECKING:
+    from tftrace.profiling import Profile
+
+DEBUG_VARIABLE = "TFTRACE_DEBUG"
+
+
+def debugging() -> bool:
+    """Whether tracebacks and TensorFlow's own messages are wanted."""
+    return bool(os.environ.get(DEBUG_VARIABLE))
+
+
+def show(
+    found: Profile,
+    top: int,
+    depth: int | None,
+    sort: Sort,
+    order: Order,
+    json: Path | None,
+    csv: Path | None,
+    html: Path | None,
+    quiet: bool,
+) -> None:
+    """Print the report, and write the files that were asked for."""
+    from tftrace.report.export import export_tables, write_json
+    from tftrace.report.terminal import print_report
+
+    if not quiet:
+        print_report(found, console(), top or None, depth, sort.value, order.value)
+    if json is not None:
+        write_json(found, json)
+    if csv is not None:
+        export_tables(found, "csv", csv)
+    if html is not None:
+        from tftrace.report.html import write_html
+
+        write_html(found, html)
+
+
+def console() -> Console:
+    """Standard output; 80 columns where it is no terminal: what people paste into issues."""
+    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+
+
+def start_tensorflow() -> None:
+    """Its start-up messages are about this machine's missing GPU, not about the user's model."""
+    if not debugging():
+        from tftrace.tracer.quiet import start_quietly
+
+        start_quietly()
+
+
+def check_model_path(path: Path) -> None:
+    """Fail on a mistyped path before TensorFlow takes its seconds to start."""
+    if not path.exists():
+        raise TftraceError(f"no model file {path}")
