@@ -31,7 +31,9 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable:
     def measured(name: str, **options: object):
         model, data = networks.BUILDERS[name]()
         out = tmp_path_factory.mktemp("run") / "logs"
-        return tftrace.profile(model, data, **{"repeats": 0, "calibrate": False, "out": out, **options})
+        return tftrace.profile(
+            model, data, **{"repeats": 0, "calibrate": False, "out": out, **options}
+        )
 
     return measured
 

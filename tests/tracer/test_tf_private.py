@@ -118,7 +118,7 @@ def test_every_op_says_why_it_cannot(monkeypatch):
 
 def test_all_ops_records_every_expected_execution():
     model, data = BUILDERS["recurrent"]()
-    profile = tftrace.profile(model, data, repeats=0, all_ops=True)
+    profile = tftrace.profile(model, data, repeats=0, calibrate=False, all_ops=True)
     assert profile.run["trace"]["level"] == 3
     loop = profile.ops[profile.ops["op_type"] == "MatMul"]
     # 12 turns per batch, 3 batches; the cell has two matrix products.
@@ -131,7 +131,7 @@ def test_all_ops_records_every_expected_execution():
 def test_without_the_level_the_run_says_so(monkeypatch):
     monkeypatch.setattr(tf_private, "_LEVEL_SYMBOL", "no_such_symbol")
     model, data = BUILDERS["small"]()
-    profile = tftrace.profile(model, data, repeats=0, all_ops=True)
+    profile = tftrace.profile(model, data, repeats=0, calibrate=False, all_ops=True)
     assert profile.run["trace"]["level"] == 2
     assert "does not export" in profile.run["trace"]["note"]
     assert "not every kernel could be recorded" in str(profile)
@@ -140,7 +140,7 @@ def test_without_the_level_the_run_says_so(monkeypatch):
 def test_without_optimised_graphs_kernels_are_matched_by_their_own_name(monkeypatch):
     monkeypatch.setattr(tf_private, "_eager_context", lambda: None)
     data = np.zeros((64, 12, 12, 3), "float32")
-    profile = tftrace.profile(conv_relu(), data, repeats=0)
+    profile = tftrace.profile(conv_relu(), data, repeats=0, calibrate=False)
     ops = profile.ops.set_index("op_type")
     assert ops.loc["_FusedConv2D", "layer"] == "m/act"  # the best that a name can say
     assert profile.wall["wall_ms"].sum() > 0
@@ -165,7 +165,7 @@ def test_without_the_functions_names_the_run_is_still_attributed(monkeypatch):
 
     monkeypatch.setattr(functions, "concrete_functions", lambda _: [])
     data = np.zeros((64, 12, 12, 3), "float32")
-    profile = tftrace.profile(conv_relu(), data, repeats=0)
+    profile = tftrace.profile(conv_relu(), data, repeats=0, calibrate=False)
     ops = profile.ops.set_index("op_type")
     assert ops.loc["_FusedConv2D", "layer"] == "m/conv"
     assert ops.loc["_FusedConv2D", "component"] == "layers"

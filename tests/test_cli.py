@@ -1,0 +1,174 @@
+"""The command line as a user meets it: real processes, exit codes, one line on stderr."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import networks
+import numpy as np
+import pytest
+from rich.cells import cell_len
+
+NO_TENSORFLOW = """
+import sys
+from tftrace.cli import main
+try:
+    main()
+finally:
+    found = {name.partition(".")[0] for name in sys.modules} & {"tensorflow", "keras", "tf_keras"}
+    print("IMPORTED", *sorted(found), file=sys.stderr)
+"""
+
+
+def tftrace(*arguments: object, cwd: Path | None = None, code: str | None = None, **env: str):
+    # The tests themselves silence TensorFlow; a user's environment does not.
+    kept = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    start = [sys.executable, "-c", code] if code else [sys.executable, "-m", "tftrace"]
+    return subprocess.run(
+        [*start, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=cwd,
+        env={**kept, **env},
+    )
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory) -> Path:
+    """A folder with a model and data that fits and does not."""
+    folder = tmp_path_factory.mktemp("files")
+    model, data = networks.BUILDERS["small"]()
+    model.save(folder / "m.keras")
+    np.save(folder / "x.npy", data)
+    np.save(folder / "wide.npy", data[:, :3])
+    (folder / "cut.keras").write_bytes((folder / "m.keras").read_bytes()[:900])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ran(files: Path):
+    """One run with everything written: the process and its folder."""
+    arguments = "m.keras x.npy --out runs --json all.json --csv tables --repeats 3 --no-calibrate"
+    done = tftrace("run", *arguments.split(), cwd=files)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def said(done: subprocess.CompletedProcess) -> str:
+    """The one line of an error."""
+    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("tftrace: ")
+    return lines[0]
+
+
+def test_run_prints_the_report_and_nothing_else(ran):
+    for part in ("latency: median", "wall:", "layers:", "hidden", "counted:", "run folder: "):
+        assert part in ran.stdout
+    assert max(cell_len(line) for line in ran.stdout.splitlines()[:-1]) <= 80
+    assert ran.stderr == ""
+
+
+def test_run_writes_what_was_asked_for(ran, files):
+    assert json.loads((files / "all.json").read_text())["schema"] == 1
+    assert len(list((files / "tables").glob("*.csv"))) == 5
+    (run,) = (files / "runs" / "plugins" / "profile").iterdir()
+    assert str(run.relative_to(files)) in ran.stdout
+    assert not list((files / "runs").glob(".tftrace-*"))
+
+
+def test_report_says_the_same_without_tensorflow(ran, files):
+    again = tftrace("report", "runs", cwd=files, code=NO_TENSORFLOW)
+    assert again.returncode == 0
+    assert again.stderr.splitlines()[-1].split() == ["IMPORTED"]
+    assert again.stdout.strip() == ran.stdout[: ran.stdout.rindex("run folder")].strip()
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet", "json"])
+def test_export_without_tensorflow(ran, files, tmp_path, format):
+    output = tmp_path / ("all.json" if format == "json" else "tables")
+    arguments = ("export", "runs", "--format", format, "-o", output)
+    done = tftrace(*arguments, cwd=files, code=NO_TENSORFLOW)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1].split() == ["IMPORTED"]
+    for line in done.stdout.splitlines():
+        assert Path(line).stat().st_size > 0
+    assert len(done.stdout.splitlines()) == (1 if format == "json" else 5)
+
+
+def test_quiet_prints_nothing(ran, files, tmp_path):
+    done = tftrace("report", "runs", "--quiet", "--json", tmp_path / "r.json", cwd=files)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert json.loads((tmp_path / "r.json").read_text())["schema"] == 1
+
+
+def test_python_api_json_and_cli_json_are_one_contract(ran, files):
+    import tftrace as package
+
+    assert json.loads((files / "all.json").read_text()) == package.load(files / "runs").to_dict()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "no.keras", "x.npy"), "no model file no.keras"),
+        (("report", "nowhere"), "no run at nowhere"),
+        (("report", "."), "holds no run"),
+        (("report", "x.npy"), "x.npy"),
+        (("export", "nowhere", "-o", "t"), "no run at nowhere"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_a_mistyped_path_fails_before_tensorflow_starts(files, arguments, message):
+    done = tftrace(*arguments, cwd=files, code=NO_TENSORFLOW)
+    *error, imported = done.stderr.strip().splitlines()
+    assert imported.split() == ["IMPORTED"]
+    done.stderr = "\n".join(error)
+    assert message in said(done)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("cut.keras", "x.npy"), "not a whole .keras file"),
+        (("m.keras", "no.npy"), "no data file no.npy"),
+        (("m.keras", "wide.npy"), "wants shape (batch, 8), the data has (70, 3)"),
+        (("m.keras", "x.npy", "--out", "x.npy"), "--out"),
+        (("m.keras", "x.npy", "--out", "/proc/no"), "cannot write"),
+        (("m.keras", "x.npy", "--custom", "no_module"), "--custom no_module"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_what_cannot_be_run_is_said_in_one_line(files, arguments, message):
+    done = tftrace("run", *arguments, "--no-calibrate", cwd=files)
+    assert message in said(done)
+    assert done.stdout == ""
+
+
+def test_debug_shows_the_traceback(files):
+    done = tftrace("--debug", "report", "nowhere", cwd=files)
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("run",), ("run", "--nonsense"), ("nonsense",)], ids=" ".join
+)
+def test_usage_errors_exit_with_2(arguments):
+    done = tftrace(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_version_and_help():
+    from tftrace import __version__
+
+    assert tftrace("--version").stdout.strip() == f"tftrace {__version__}"
+    text = tftrace("run", "--help", COLUMNS="100").stdout
+    for option in ("--batch-size", "--repeats", "--warmup", "--samples", "--jit", "--all-ops"):
+        assert option in text
