@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.attribution.foreign import foreign_join
+from tftrace.attribution.foreign import ForeignJoin, foreign_join
 from tftrace.attribution.join import Join
 from tftrace.attribution.layer_graph import LayerGraph, layer_graph
 from tftrace.attribution.run import Run, manifests_in, open_run
@@ -86,10 +86,13 @@ class Profile:
 
     @cached_property
     def findings(self) -> list[dict[str, Any]]:
-        """Where time and multiplications disagree, why, and what would help; most time first."""
+        """Where time and multiplications disagree, why, and what would help; most time first.
+
+        Empty for a trace that another program took: it has no counts to disagree with.
+        """
         from tftrace.advice.findings import find
 
-        return find(self)
+        return [] if isinstance(self._join, ForeignJoin) else find(self)
 
     @cached_property
     def recording(self) -> dict[str, Any]:

@@ -24,7 +24,10 @@ _NEEDED = ("mults", "macs", "flops", "bytes")
 
 
 def ops_table(join: Join) -> pd.DataFrame:
-    """**ops**: one row per executed graph operation or kernel, longest first."""
+    """**ops**: one row per executed graph operation or kernel, longest first.
+
+    A trace that tftrace did not take has one more column, ``note``: how certain the match is.
+    """
     sites, timeline = join.run.sites, join.timeline
     rows = []
     for row in join.rows:
@@ -56,6 +59,9 @@ def ops_table(join: Join) -> pd.DataFrame:
         integers=("calls", "expected_calls"),
         numbers=("busy_ms", "mean_us", "p50_us", "p99_us", "wall_ms", "thread_ms", *_NEEDED),
     )
+    if table["note"].isna().all():
+        # Certain throughout, as in every run of tftrace: the column is for foreign traces.
+        table = table.drop(columns="note")
     return table.sort_values("wall_ms", ascending=False, na_position="last", ignore_index=True)
 
 
