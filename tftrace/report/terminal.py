@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tftrace.report.findings import grouped
 from tftrace.text import count_text, ms_text, share_text
 
 if TYPE_CHECKING:
@@ -228,17 +229,20 @@ def _coverage(profile: Profile) -> Iterator[RenderableType]:
 
 
 def findings(profile: Profile, limit: int = _FINDINGS) -> Iterator[RenderableType]:
-    """The findings in words, the largest first."""
-    found = profile.findings
-    yield Text("why time and multiplications disagree", style="bold")
-    for item in found[:limit]:
-        yield Padding(Text("• " + item["text"]), (0, 0, 0, 0))
-    for cause in dict.fromkeys(item["cause"] for item in found[:limit]):
-        yield Text("  because: " + cause)
-    for remedy in dict.fromkeys(item["remedy"] for item in found[:limit]):
-        yield Text("  remedy: " + remedy)
-    if len(found) > limit:
-        yield Text(f"  and {len(found) - limit} more (--json lists all)", style="dim")
+    """The findings in words, by kind, the largest first."""
+    groups = grouped(profile.findings)
+    yield Text("why time and multiplications disagree, and what would help", style="bold")
+    for number, group in enumerate(groups[:limit], start=1):
+        yield Text(f"{number}. {group.title}")
+        told = [item["text"] for item in group.shown] + ([group.rest] if group.rest else [])
+        told += ["because: " + c for c in dict.fromkeys(f["cause"] for f in group.members)]
+        told += ["remedy: " + remedy for remedy in group.remedies]
+        yield from (Padding(Text(line), (0, 0, 0, 3)) for line in told)
+    if len(groups) > limit:
+        kinds = ", ".join(group.kind for group in groups[limit:])
+        yield Text(f"also: {kinds} (--json tells)", style="dim")
+    if sum(group.saving_ms is not None for group in groups) > 1:
+        yield Text("savings are per traced pass and may overlap", style="dim")
 
 
 def _new_table(title: str) -> Table:

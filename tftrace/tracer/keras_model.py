@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,10 +56,9 @@ def steps_per_execution(model: Any) -> int:
 
 
 def step_marker(model: Any) -> Any:
-    """A callback that draws each batch as a step in the trace."""
-    import keras
+    """A callback of the model's own Keras (2 or 3) that draws each batch as a step."""
 
-    class StepMarker(keras.callbacks.Callback):  # type: ignore[misc]
+    class StepMarker(_keras_of(model).callbacks.Callback):  # type: ignore[misc]
         """Open a trace event at a batch's begin and close it at its end."""
 
         def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -71,3 +71,9 @@ def step_marker(model: Any) -> Any:
             self._event.__exit__(None, None, None)
 
     return StepMarker()
+
+
+def _keras_of(model: Any) -> Any:
+    """The module that the model's base classes come from: keras, or Keras 2's tf_keras."""
+    old = any(cls.__module__.partition(".")[0] == "tf_keras" for cls in type(model).__mro__)
+    return importlib.import_module("tf_keras" if old else "keras")

@@ -85,6 +85,7 @@ def _function(captured: Captured, sites: dict[str, int]) -> dict[str, Any]:
             "live": [int(c.live) for c in counts],
             "inputs": [[position[e.name] for e in captured.flow.ops[c.key].inputs] for c in counts],
             "out_bytes": [_out_bytes(captured, c.key) for c in counts],
+            "dtype": [_dtype(captured, c.key) for c in counts],
             "work": [_work(c) for c in counts],
         },
         "kernels": {
@@ -100,6 +101,12 @@ def _out_bytes(captured: Captured, key: str) -> int | None:
     sizes = [spec.bytes for spec in captured.flow.ops[key].node.outputs]
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(sizes) else None
+
+
+def _dtype(captured: Captured, key: str) -> str | None:
+    """Element type of the first output; None for an operation without outputs."""
+    outputs = captured.flow.ops[key].node.outputs
+    return outputs[0].dtype if outputs else None
 
 
 def _work(count: OpCount) -> dict[str, Any]:

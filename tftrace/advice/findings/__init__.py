@@ -1,6 +1,14 @@
 """Findings: where time and multiplications disagree, why, and what would help."""
 
-from tftrace.advice.findings import batch_norm as _batch_norm  # noqa: F401  (registers)
-from tftrace.advice.findings.registry import Finding, find, finding
+# Importing a module registers its rules.
+from tftrace.advice.findings import activation as _activation  # noqa: F401
+from tftrace.advice.findings import batch_norm as _batch_norm  # noqa: F401
+from tftrace.advice.findings import convolution as _convolution  # noqa: F401
+from tftrace.advice.findings import copies as _copies  # noqa: F401
+from tftrace.advice.findings import dispatch as _dispatch  # noqa: F401
+from tftrace.advice.findings import precision as _precision  # noqa: F401
+from tftrace.advice.findings import predict_call as _predict_call  # noqa: F401
+from tftrace.advice.findings import threads as _threads  # noqa: F401
+from tftrace.advice.findings.registry import Evidence, Finding, find, finding
 
-__all__ = ["Finding", "find", "finding"]
+__all__ = ["Evidence", "Finding", "find", "finding"]

@@ -3,63 +3,213 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from tftrace.advice.findings.registry import Finding, finding
-from tftrace.text import bytes_text
+from tftrace.advice.findings.chains import (
+    FUSED_ACTIVATIONS,
+    FUSING,
+    Product,
+    product_before,
+    products_after,
+)
+from tftrace.advice.findings.figures import kernels, layers_ms, settled_part
+from tftrace.advice.findings.registry import Evidence, Finding, Sure, finding
+from tftrace.attribution.layer_graph import LayerGraph
+from tftrace.text import bytes_text, ms_text
 
-_MIN_SHARE = 0.005
 _FAR_ABOVE = 2.0
+_PASSES = frozenset(("Add", "AddN", "AddV2", "Mul", "Sub"))
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What removing a batch norm by folding would do.
+
+    ``direction`` is backward, forward or None with the ``obstacle``; ``into`` are layer paths.
+    ``adds_bias``: the target has no bias yet and needs a pass to add one. ``frees`` is an
+    activation (an operation) that would become part of the convolution.
+    """
+
+    direction: str | None
+    into: tuple[str, ...] = ()
+    adds_bias: bool = False
+    frees: str | None = None
+    obstacle: str = ""
 
 
 @finding
-def unfused_batch_norm(profile: Any) -> Iterator[Finding]:
+def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
     """A BatchNormalization whose share of time is far above its share of multiplications."""
     layers = profile.layers
-    time, mults = layers["wall_ms"].sum(), layers["mults"].sum()
-    for _, row in layers[layers["type"] == "BatchNormalization"].iterrows():
-        if pd.isna(row["mults"]) or not time or not mults:
-            continue
+    time, mults = layers_ms(profile), layers["mults"].sum()
+    norms = layers[(layers["type"] == "BatchNormalization") & layers["mults"].notna()]
+    if not time or not mults or not len(norms):
+        return
+    all_kernels = kernels(profile)
+    for _, row in norms.iterrows():
+        mine = all_kernels[all_kernels["layer"] == row["path"]]
         time_share, mult_share = row["wall_ms"] / time, row["mults"] / mults
-        if time_share < _MIN_SHARE or time_share < _FAR_ABOVE * mult_share:
+        if not mine["op_type"].isin(_PASSES).any():
             continue
-        yield _finding(profile, row, time_share, mult_share)
+        if time_share < _FAR_ABOVE * mult_share:
+            continue
+        fold = fold_of(profile.layer_graph, row["path"])
+        yield _unfused(row, mine, all_kernels, fold, float(time_share), float(mult_share))
 
 
-def _finding(profile: Any, row: pd.Series, time_share: float, mult_share: float) -> Finding:
-    ops = profile.ops
-    mine = ops[(ops["layer"] == row["path"]) & (ops["calls"] > 0)]
+def _unfused(
+    row: pd.Series,
+    mine: pd.DataFrame,
+    all_kernels: pd.DataFrame,
+    fold: Fold,
+    time_share: float,
+    mult_share: float,
+) -> Finding:
     heavy = mine[mine["wall_ms"] >= 0.05 * mine["wall_ms"].sum()]
-    kernels = [
+    names = [
         f"{op.rpartition('/')[2]} ({kind})"
         for op, kind in zip(heavy["op"], heavy["op_type"], strict=True)
     ]
     moved, least = row["bytes_executed"], row["bytes"]
+    saving, sure = _saving(row, mine, all_kernels, fold)
     return Finding(
         layer=row["path"],
         kind="unfused batch norm",
         text=(
-            f"{row['name']} takes {time_share:.1%} of the layers' time with {mult_share:.2%} of "
-            f"the multiplications: it ran as {', '.join(kernels)} and moved "
-            f"{_amount(moved)} per sample where {_amount(least)} is the least possible."
+            f"{row['name']} takes {ms_text(row['wall_ms'])} ms, {time_share:.1%} of the layers' "
+            f"time with {mult_share:.2%} of the multiplications: it ran as {', '.join(names)} "
+            f"and moved {_amount(moved)} per sample where {_amount(least)} is the least possible."
         ),
         cause=(
             "Keras 3 on TensorFlow does not fuse batch normalisation: each kernel reads and "
             "writes the whole activation, so memory traffic decides, not multiplications."
         ),
-        remedy="fold it into a neighbouring layer, whose multiplications absorb it exactly",
-        saving_ms=float(row["wall_ms"]),
+        remedy=_remedy(fold),
+        saving_ms=saving,
         evidence={
-            "time_share": float(time_share),
-            "mult_share": float(mult_share),
-            "kernels": kernels,
-            "bytes_executed": None if pd.isna(moved) else float(moved),
-            "bytes": None if pd.isna(least) else float(least),
+            "ms": float(row["wall_ms"]),
+            "time_share": time_share,
+            "mult_share": mult_share,
+            "kernels": names,
+            "bytes_executed": _number(moved),
+            "bytes": _number(least),
+            "fold": fold.direction,
+            "into": list(fold.into),
+            "obstacle": fold.obstacle or None,
         },
+        sure=sure,
     )
+
+
+def _saving(
+    row: pd.Series, mine: pd.DataFrame, all_kernels: pd.DataFrame, fold: Fold
+) -> tuple[float | None, Sure]:
+    """The norm's own time, with what folding it does to its neighbours."""
+    if fold.direction is None:
+        return None, "heuristic"
+    own = float(row["wall_ms"]) * settled_part(mine)
+    if fold.adds_bias:
+        # The bias takes one pass over the activation; the norm took two.
+        return own / 2, "modelled"
+    if fold.frees is None:
+        return own, "measured"
+    freed = all_kernels.loc[all_kernels["op"] == fold.frees, "settled_ms"].sum()
+    return own + float(freed), "modelled"
+
+
+def _remedy(fold: Fold) -> str:
+    if fold.direction is None:
+        return f"folding does not remove it ({fold.obstacle}); XLA runs it in one pass: --try jit"
+    where = "before" if fold.direction == "backward" else "behind"
+    return f"tftrace fold works it exactly into the weights of the layer {where} it"
+
+
+def fold_of(graph: LayerGraph, path: str) -> Fold:
+    """Where the run's graph lets a batch norm go; `tftrace.advice.fold` has the last word."""
+    entries, exits = graph.entries(path), graph.exits(path)
+    if len(entries) != 1 or len(exits) != 1:
+        return Fold(None, obstacle="its surroundings are not known")
+    before = product_before(graph, entries[0])
+    if isinstance(before, Product):
+        into = graph.path(before.op) or ""
+        fuses = before.direct and graph.type[before.op] in FUSING
+        return Fold(
+            "backward",
+            (into,),
+            adds_bias=not before.bias and not fuses,
+            frees=_freed(graph, exits[0]) if fuses else None,
+        )
+    after = products_after(graph, exits[0])
+    if isinstance(after, str) or not after:
+        return Fold(None, obstacle=f"before: {before}; behind: {after or 'nothing reads it'}")
+    return Fold("forward", tuple(dict.fromkeys(graph.path(op) or "" for op in after)))
+
+
+def _freed(graph: LayerGraph, op: int) -> str | None:
+    """The activation that reads ``op`` alone, if a convolution can take it in."""
+    readers = graph.consumers[op]
+    if len(readers) != 1 or graph.type[readers[0]] not in FUSED_ACTIVATIONS:
+        return None
+    return graph.key[readers[0]]
+
+
+@finding
+def bias_blocks_fusion(profile: Evidence) -> Iterator[Finding]:
+    """Keras 2: a FusedBatchNormV3 of its own behind a convolution that has a bias."""
+    seen = kernels(profile)
+    time = layers_ms(profile)
+    norms = seen[seen["op_type"].str.startswith("FusedBatchNorm")]
+    graph = profile.layer_graph
+    for _, kernel in norms.iterrows():
+        before = _biased_before(graph, kernel["layer"])
+        if before is None or not time:
+            continue
+        exits = graph.exits(kernel["layer"])
+        frees = _freed(graph, exits[0]) if len(exits) == 1 else None
+        freed = float(seen.loc[seen["op"] == frees, "settled_ms"].sum())
+        conv = graph.path(before.op)
+        yield Finding(
+            layer=kernel["layer"],
+            kind="bias blocks the fusion",
+            text=(
+                f"{kernel['layer']} runs as a kernel of its own (FusedBatchNormV3), "
+                f"{ms_text(kernel['wall_ms'])} ms, {kernel['wall_ms'] / time:.1%} of the layers' "
+                f"time, behind {conv}, which adds a bias."
+            ),
+            cause=(
+                "TensorFlow fuses convolution and batch norm (and ReLU) into one kernel, but not "
+                "over a bias, which the norm's own offset makes superfluous."
+            ),
+            remedy=(
+                "use_bias=False in the convolution, and its bias subtracted from the norm's "
+                "moving_mean: the same function in one kernel"
+            ),
+            saving_ms=float(kernel["settled_ms"]) + freed,
+            evidence={
+                "ms": float(kernel["wall_ms"]),
+                "time_share": float(kernel["wall_ms"] / time),
+                "convolution": conv,
+                "activation": frees,
+                "activation_ms": freed,
+            },
+            sure="modelled" if freed else "measured",
+        )
+
+
+def _biased_before(graph: LayerGraph, path: str) -> Product | None:
+    entries = graph.entries(path)
+    before = product_before(graph, entries[0]) if len(entries) == 1 else None
+    if not isinstance(before, Product) or not (before.bias and before.direct):
+        return None
+    return before if graph.type[before.op] == "Conv2D" else None
 
 
 def _amount(size: Any) -> str:
     return "an unknown amount" if pd.isna(size) else bytes_text(float(size))
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)

@@ -3,17 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import pandas as pd
+
+from tftrace.attribution.layer_graph import LayerGraph
+from tftrace.machine.model import MachineModel
+
+Sure: TypeAlias = Literal["measured", "modelled", "heuristic"]
+
+
+class Evidence(Protocol):
+    """What a rule may look at: the tables and facts of one run, as a Profile has them."""
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """The **layers** table."""
+
+    @property
+    def ops(self) -> pd.DataFrame:
+        """The **ops** table."""
+
+    @property
+    def wall(self) -> pd.DataFrame:
+        """The **wall** table."""
+
+    @property
+    def steps(self) -> pd.DataFrame:
+        """The **steps** table."""
+
+    @property
+    def layer_graph(self) -> LayerGraph:
+        """How values pass between layers."""
+
+    @property
+    def roofs(self) -> MachineModel | None:
+        """What the machine can do at best, when it was calibrated."""
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """Settings of the run, as in the manifest."""
+
+    @property
+    def latency(self) -> dict[str, Any]:
+        """Untraced passes, as in the manifest."""
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """The machine, as in the manifest."""
 
 
 @dataclass(frozen=True)
 class Finding:
     """One thing worth knowing about a run.
 
-    ``layer`` is a path of **layers** or None for the whole run, ``text`` one sentence with the
-    evidence, ``cause`` why, ``remedy`` what to do. ``saving_ms`` is the time per pass that the
-    remedy should save, None when nothing is promised; ``evidence`` are the figures in the text.
+    Attributes:
+        layer: a path of **layers**, or None for the whole run.
+        kind: the rule's subject; findings of one kind have one cause.
+        text: what was seen, with the figures.
+        cause: why.
+        remedy: what to do.
+        evidence: the figures; always with ``ms``, the time at stake per traced pass.
+        saving_ms: time per traced pass that the remedy should save; None: nothing is promised.
+        sure: how the saving (without one, the finding) is known: ``measured`` is time of this
+            run that the remedy removes, ``modelled`` is computed from such times, ``heuristic``
+            holds as a rule and has to be tried.
     """
 
     layer: str | None
@@ -21,13 +76,17 @@ class Finding:
     text: str
     cause: str
     remedy: str
+    evidence: dict[str, Any]
     saving_ms: float | None = None
-    evidence: dict[str, Any] = field(default_factory=dict)
+    sure: Sure = "heuristic"
 
 
-Rule = Callable[[Any], Iterable[Finding]]
+Rule = Callable[[Evidence], Iterable[Finding]]
 
 _RULES: list[Rule] = []
+
+_MIN_OF_WALL = 1e-3
+_MIN_OF_LAYERS = 1e-2
 
 
 def finding(rule: Rule) -> Rule:
@@ -36,8 +95,24 @@ def finding(rule: Rule) -> Rule:
     return rule
 
 
-def find(profile: Any) -> list[dict[str, Any]]:
-    """All findings of ``profile`` as plain dicts, the largest saving first."""
+def find(profile: Evidence) -> list[dict[str, Any]]:
+    """All findings of ``profile`` as plain dicts: the largest saving first, then the most time.
+
+    A kind about less than a thousandth of the wall time, or a hundredth of the layers' time if it
+    is about layers, is left out: over all its findings, for a model may have a hundred small ones.
+    """
+    if not len(profile.layers):
+        return []
     found = [f for rule in _RULES for f in rule(profile)]
-    found.sort(key=lambda f: -(f.saving_ms or 0.0))
-    return [asdict(f) for f in found]
+    at_stake: dict[str, float] = {}
+    for f in found:
+        at_stake[f.kind] = at_stake.get(f.kind, 0.0) + f.evidence["ms"]
+    wall, layers = (float(t["wall_ms"].sum()) for t in (profile.wall, profile.layers))
+    kept = [
+        f
+        for f in found
+        if at_stake[f.kind] >= _MIN_OF_WALL * wall
+        and (f.layer is None or at_stake[f.kind] >= _MIN_OF_LAYERS * layers)
+    ]
+    kept.sort(key=lambda f: (-(f.saving_ms or 0.0), -f.evidence["ms"]))
+    return [asdict(f) for f in kept]

@@ -1,0 +1,136 @@
+"""Convolutions that run far below what the machine can do: thin ones and dilated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from tftrace.advice.findings.figures import kernels, settled_part
+from tftrace.advice.findings.registry import Evidence, Finding, finding
+from tftrace.attribution.layer_graph import LayerGraph
+from tftrace.graph.flatten import CALLS
+from tftrace.text import ms_text
+
+_FAR_BELOW = 0.25
+_COPIES = frozenset(("BatchToSpaceND", "SpaceToBatchND"))
+
+
+@finding
+def thin_convolution(profile: Evidence) -> Iterator[Finding]:
+    """A depthwise or grouped convolution that reaches a small part of its roof."""
+    seen = kernels(profile)
+    layers = profile.layers
+    thin = _thin_layers(profile.layer_graph)
+    others = layers[layers["type"].str.startswith("Conv") & ~layers["path"].isin(thin)]
+    usual = others["gmacs_per_s"].median()
+    for _, row in layers[layers["path"].isin(thin) & layers["roof_share"].notna()].iterrows():
+        part = settled_part(seen[seen["layer"] == row["path"]])
+        spent = float(row["wall_ms"]) * part
+        share = float(row["roof_share"]) / part if part else 1.0
+        if share > _FAR_BELOW:
+            continue
+        yield _thin(profile, row, thin[row["path"]], spent, share, usual)
+
+
+def _thin(
+    profile: Evidence, row: pd.Series, how: str, spent: float, share: float, usual: float
+) -> Finding:
+    rate = None if pd.isna(row["gmacs_per_s"]) else float(row["gmacs_per_s"])
+    plain = None if pd.isna(usual) else float(usual)
+    beside = "" if plain is None else f", the plain convolutions {plain:.1f}"
+    compiled = how == "depthwise" and bool(profile.run["jit"])
+    reached = "" if rate is None else f" It makes {rate:.2f} GMAC/s{beside}."
+    return Finding(
+        layer=row["path"],
+        kind=f"{how} convolution",
+        text=(
+            f"{row['name']} ({how}) takes {ms_text(spent)} ms and reaches {share:.1%} of its "
+            f"{row['bound']} roof on this machine.{reached}"
+        ),
+        cause=_CAUSES["compiled" if compiled else how],
+        remedy=_REMEDIES["compiled" if compiled else how],
+        evidence={
+            "ms": spent,
+            "roof_share": share,
+            "bound": row["bound"],
+            "gmacs_per_s": rate,
+            "plain_gmacs_per_s": plain,
+            "xla": bool(profile.run["jit"]),
+        },
+    )
+
+
+_CAUSES = {
+    "depthwise": (
+        "Few multiplications do not make it quick: each input value is used for one channel "
+        "only, so there is no matrix product to run at the machine's rate."
+    ),
+    "compiled": (
+        "XLA has no kernel for depthwise convolutions on a CPU and runs its general loop, many "
+        "times slower than TensorFlow's own kernel."
+    ),
+    "grouped": (
+        "TensorFlow has no kernel for groups on a CPU: Keras lets XLA compile one, without the "
+        "matrix products of a plain convolution."
+    ),
+}
+_REMEDIES = {
+    "depthwise": (
+        "try a plain convolution of fewer channels, or fewer and larger blocks: count time, not "
+        "multiplications"
+    ),
+    "compiled": "leave XLA off: --jit off",
+    "grouped": (
+        "try a plain convolution whose kernel is zero between the groups: the same function, "
+        "more multiplications, often less time; or one Conv2D per group"
+    ),
+}
+
+
+def _thin_layers(graph: LayerGraph) -> dict[str, str]:
+    """Paths of depthwise and grouped convolutions, with which they are."""
+    found: dict[str, str] = {}
+    for op, kind in enumerate(graph.type):
+        path, layer = graph.path(op), graph.layer_type(op) or ""
+        if path is None:
+            continue
+        if kind.startswith("DepthwiseConv2dNative"):
+            found[path] = "depthwise"
+        elif kind in CALLS and layer.startswith("Conv") and "LSTM" not in layer:
+            found.setdefault(path, "grouped")
+    return found
+
+
+@finding
+def dilated_by_copies(profile: Evidence) -> Iterator[Finding]:
+    """A dilated convolution that is run as a plain one between two copies."""
+    seen, graph = kernels(profile), profile.layer_graph
+    depthwise = {p for p, how in _thin_layers(graph).items() if how == "depthwise"}
+    copies = seen[seen["op_type"].isin(_COPIES)]
+    for path, mine in copies.groupby("layer", sort=False):
+        spent = float(mine["settled_ms"].sum())
+        whole = float(seen.loc[seen["layer"] == path, "settled_ms"].sum())
+        native = path not in depthwise
+        yield Finding(
+            layer=str(path),
+            kind="dilation by copies",
+            text=(
+                f"{path} is dilated and runs as SpaceToBatchND, convolution, BatchToSpaceND: the "
+                f"two copies take {ms_text(spent)} of its {ms_text(whole)} ms."
+            ),
+            cause=(
+                "Keras calls tf.nn.convolution, which rearranges the image so that a plain "
+                "convolution does; bias and activation are not fused behind the copy."
+            ),
+            remedy=(
+                "a small layer of your own that calls tf.nn.conv2d(…, dilations=…), for Conv1D on "
+                "a height of 1, runs it without copies"
+                if native
+                else "none without another architecture: on a CPU the depthwise kernel has no "
+                "dilation"
+            ),
+            saving_ms=spent if native else None,
+            evidence={"ms": spent, "layer_ms": whole, "copies": int(mine["calls"].sum())},
+            sure="modelled" if native else "measured",
+        )

@@ -1,0 +1,70 @@
+"""Passes that compute nothing: transposes, type casts, padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tftrace.advice.findings.figures import kernels, layers_ms
+from tftrace.advice.findings.registry import Evidence, Finding, finding
+from tftrace.text import ms_text
+
+
+@dataclass(frozen=True)
+class _Copy:
+    kind: str
+    types: frozenset[str]
+    cause: str
+    remedy: str
+
+
+_COPIES = (
+    _Copy(
+        "transpose pass",
+        frozenset(("Transpose", "ConjugateTranspose")),
+        "Another order of axes is another layout in memory: every value is moved.",
+        "keep one order of axes through the model (channels last on a CPU), and hand the data "
+        "over in it",
+    ),
+    _Copy(
+        "cast pass",
+        frozenset(("Cast",)),
+        "A change of element type reads and writes the whole tensor.",
+        "give data and neighbouring layers one dtype; a mixed policy gains nothing on a CPU "
+        "without such arithmetic",
+    ),
+    _Copy(
+        "padding pass",
+        frozenset(("MirrorPad", "Pad", "PadV2")),
+        "A padding layer copies the whole tensor into a larger one.",
+        "padding='same' in the convolution that follows pads without a copy, where it pads the "
+        "same sides",
+    ),
+)
+
+
+@finding
+def copy_pass(profile: Evidence) -> Iterator[Finding]:
+    """A transpose, cast or padding that takes a visible part of the layers' time."""
+    seen, time = kernels(profile), layers_ms(profile)
+    for copy in _COPIES:
+        for path, mine in seen[seen["op_type"].isin(copy.types)].groupby("layer", sort=False):
+            spent = float(mine["settled_ms"].sum())
+            types = ", ".join(dict.fromkeys(mine["op_type"]))
+            yield Finding(
+                layer=str(path),
+                kind=copy.kind,
+                text=(
+                    f"{types} in {path} takes {ms_text(spent)} ms, {spent / time:.1%} of the "
+                    "layers' time, and computes nothing."
+                ),
+                cause=copy.cause,
+                remedy=copy.remedy,
+                saving_ms=spent,
+                evidence={
+                    "ms": spent,
+                    "time_share": spent / time,
+                    "kernels": types.split(", "),
+                    "executions": int(mine["calls"].sum()),
+                },
+            )

@@ -1,0 +1,110 @@
+"""Time that goes into starting kernels and batches, not into running them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tftrace.advice.findings.figures import call_times, component_ms, layers_ms
+from tftrace.advice.findings.registry import Evidence, Finding, finding
+from tftrace.attribution.rows import LAYERS
+from tftrace.attribution.timeline import EXECUTOR
+from tftrace.text import ms_text
+
+_MIN_EXECUTOR = 0.3
+_SMALL_KERNEL_US = 50.0
+_MIN_FIXED = 0.4
+_FAR_BELOW_PEAK = 0.3
+_LARGER = 8
+
+
+@finding
+def dispatch_bound(profile: Evidence) -> Iterator[Finding]:
+    """Many tiny kernels: the executor needs about as long to start them as they run."""
+    ops = profile.ops[profile.ops["component"] == LAYERS]
+    executor, running = component_ms(profile, EXECUTOR), layers_ms(profile)
+    runs = ops["expected_calls"].fillna(ops["calls"])
+    recorded, expected = int(ops["calls"].sum()), int(runs.sum())
+    if not recorded or executor < _MIN_EXECUTOR * (executor + running):
+        return
+    mean_us = 1e3 * running / recorded
+    if mean_us > _SMALL_KERNEL_US:
+        return
+    by_layer = runs.groupby(ops["layer"]).sum().sort_values(ascending=False)
+    busiest, most = str(by_layer.index[0]), int(by_layer.iloc[0])
+    batches = max(1, len(profile.steps))
+    looped = bool((runs > 2 * batches).any())
+    yield Finding(
+        layer=None,
+        kind="dispatch-bound small ops",
+        text=(
+            f"{expected:,} kernels of {mean_us:.1f} us on average: starting them took "
+            f"{ms_text(executor)} ms beside {ms_text(running)} ms in the layers; "
+            f"{most:,} of them are in {busiest}."
+        ),
+        cause=(
+            "The executor's cost per kernel is the same for a small one as for a large one"
+            + (", and a loop pays it on every turn." if looped else ".")
+        ),
+        remedy=(
+            "more samples per batch make each kernel larger; XLA makes fewer of them: --try jit"
+            + ("; unroll=True spares a short RNN its loop" if looped else "")
+        ),
+        evidence={
+            "ms": executor,
+            "executor_ms": executor,
+            "layers_ms": running,
+            "kernels": expected,
+            "mean_us": mean_us,
+            "busiest": busiest,
+            "busiest_kernels": most,
+        },
+    )
+
+
+@finding
+def batch_too_small(profile: Evidence) -> Iterator[Finding]:
+    """What a batch costs whatever its size outweighs the work in it."""
+    times = call_times(profile)
+    samples, size = profile.run["trace"]["samples"], profile.run["batch_size"]
+    if times is None or samples is None or samples <= size:
+        return
+    if times.fixed < _MIN_FIXED * times.batches:
+        return
+    rate = _rate_of_peak(profile, times.batches)
+    if rate is not None and rate > _FAR_BELOW_PEAK:
+        return
+    larger = min(samples, _LARGER * size)
+    fewer = -(-samples // larger)
+    saving = times.fixed * (1 - fewer / times.count)
+    reached = "" if rate is None else f" They reach {rate:.1%} of this machine's peak."
+    yield Finding(
+        layer=None,
+        kind="batch size too small",
+        text=(
+            f"In {times.count:,} batches of {size}, {ms_text(times.fixed)} of "
+            f"{ms_text(times.batches)} ms ({times.fixed / times.batches:.0%}) ran no kernel of "
+            f"the model.{reached}"
+        ),
+        cause="Every batch costs the same for its call, whatever its size.",
+        remedy=f"a larger batch, say {larger}: tftrace compare --set batch-size={larger}",
+        saving_ms=saving,
+        evidence={
+            "ms": times.fixed,
+            "batches": times.count,
+            "fixed_ms": times.fixed,
+            "fixed_share": times.fixed / times.batches,
+            "peak_share": rate,
+            "batch_size": size,
+            "suggested": larger,
+        },
+        sure="modelled",
+    )
+
+
+def _rate_of_peak(profile: Evidence, batches_ms: float) -> float | None:
+    """Multiply-accumulates per second in the batches over the machine's highest rate."""
+    if profile.roofs is None:
+        return None
+    macs = float(profile.layers["macs"].sum())
+    per_second = macs * profile.run["trace"]["samples"] / (batches_ms / 1e3)
+    return per_second / (1e9 * profile.roofs.peak_gmacs())

@@ -1,0 +1,59 @@
+"""Layers that compute in double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tftrace.advice.findings.figures import kernels, layers_ms
+from tftrace.advice.findings.registry import Evidence, Finding, finding
+from tftrace.attribution.layer_graph import LayerGraph
+from tftrace.text import ms_text
+
+_HALF = 0.5
+
+
+@finding
+def double_precision(profile: Evidence) -> Iterator[Finding]:
+    """A layer whose kernels compute in float64."""
+    seen, time = kernels(profile), layers_ms(profile)
+    doubles = _double_ops(profile.layer_graph)
+    rates = {} if profile.roofs is None else profile.roofs.matmul_gmacs
+    slower = (
+        rates["float32"].best / rates["float64"].best
+        if "float32" in rates and "float64" in rates
+        else None
+    )
+    # A cast to float64 is a finding of its own.
+    doubled = seen[seen["op"].isin(doubles) & (seen["op_type"] != "Cast")]
+    for path, mine in doubled.groupby("layer", sort=False):
+        spent = float(mine["settled_ms"].sum())
+        multiplies = bool((mine["macs"].fillna(0) > 0).any())
+        left = 1 / slower if multiplies and slower else _HALF
+        beside = f" multiplies {slower:.1f} times slower and" if slower and multiplies else ""
+        yield Finding(
+            layer=str(path),
+            kind="double precision",
+            text=(
+                f"{path} computes in float64 ({', '.join(dict.fromkeys(mine['op_type']))}): "
+                f"{ms_text(spent)} ms, {spent / time:.1%} of the layers' time."
+            ),
+            cause=f"This machine{beside} moves twice the bytes in float64.",
+            remedy="dtype='float32' for the layer (or keras.config.set_floatx) and for the data",
+            saving_ms=spent * (1 - left),
+            evidence={
+                "ms": spent,
+                "time_share": spent / time,
+                "kernels": list(dict.fromkeys(mine["op_type"])),
+                "float32_over_float64": slower,
+            },
+            sure="modelled",
+        )
+
+
+def _double_ops(graph: LayerGraph) -> set[str]:
+    """Operations on the data that hand on float64."""
+    return {
+        graph.key[i]
+        for i, dtype in enumerate(graph.dtype)
+        if dtype == "float64" and graph.varies[i]
+    }

@@ -1,0 +1,130 @@
+"""What `predict` costs around the model: the call itself, its input pipeline, late tracing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tftrace.advice.findings.figures import CallTimes, call_times, component_ms
+from tftrace.advice.findings.registry import Evidence, Finding, finding
+from tftrace.attribution.timeline import COMPILATION, DISPATCH, LOOP, PIPELINE
+from tftrace.text import ms_text
+
+_MIN_AROUND = 0.2
+_SLOW_END_MS = 50.0
+_MIN_PIPELINE = 0.25
+
+
+@finding
+def predict_overhead(profile: Evidence) -> Iterator[Finding]:
+    """A large part of the call is spent before the first batch and after the last."""
+    times = call_times(profile)
+    if times is None:
+        return
+    saving = _removable(profile, times)
+    if saving < _MIN_AROUND * times.total:
+        return
+    parts = {name: component_ms(profile, name) for name in (PIPELINE, LOOP, DISPATCH)}
+    slow_end = times.after > _SLOW_END_MS
+    yield Finding(
+        layer=None,
+        kind="predict overhead",
+        text=(
+            f"predict spent {ms_text(times.before)} ms before the first batch and "
+            f"{ms_text(times.after)} ms after the last, {times.around / times.total:.0%} of the "
+            f"call; {PIPELINE} {ms_text(parts[PIPELINE])}, {LOOP} {ms_text(parts[LOOP])}, "
+            f"{DISPATCH} {ms_text(parts[DISPATCH])} ms in all."
+        ),
+        cause=(
+            "Each call of predict builds a tf.data pipeline and takes it down again, whatever "
+            "the number of samples."
+            + (" Taking it down takes under 1 ms or about 100, by chance." if slow_end else "")
+        ),
+        remedy=(
+            "call the model itself: f = tf.function(model), then f(batch) on slices of the data; "
+            "or fewer predict calls with more samples each"
+        ),
+        saving_ms=saving,
+        evidence={
+            "ms": times.around,
+            "before_ms": times.before,
+            "after_ms": times.after,
+            "share": times.around / times.total,
+            **{f"{name} ms": ms for name, ms in parts.items()},
+        },
+        sure="measured",
+    )
+
+
+def _removable(profile: Evidence, times: CallTimes) -> float:
+    """What comes once per call; no more of it than the untraced passes show, if there are any."""
+    median = profile.latency["median_ms"]
+    if median is None or not profile.run["trace"]["whole"]:
+        return times.around
+    return min(times.around, max(0.0, float(median) - times.batches))
+
+
+@finding
+def input_pipeline_bound(profile: Evidence) -> Iterator[Finding]:
+    """The batches wait for their data."""
+    times = call_times(profile)
+    if times is None or not times.batches:
+        return
+    # The first batch always waits. Whatever is around the batches may be the pipeline's: what
+    # is left of it surely is in them.
+    later = profile.steps.iloc[1:]
+    idle = float((later["wall_ms"] - later["ops_ms"]).sum())
+    waiting = min(idle, component_ms(profile, PIPELINE) - times.around)
+    if waiting < _MIN_PIPELINE * times.batches:
+        return
+    yield Finding(
+        layer=None,
+        kind="input pipeline bound",
+        text=(
+            f"Of {ms_text(times.batches)} ms in {times.count:,} batches at least "
+            f"{ms_text(waiting)} ms ({waiting / times.batches:.0%}) waited for the input pipeline."
+        ),
+        cause=(
+            "predict gathers each batch from the arrays by a copy on one thread; here the model "
+            "is done before the next batch is there."
+        ),
+        remedy=(
+            "call the model in a tf.function on slices of the array; hand over smaller elements "
+            "(uint8 and a Rescaling layer, say, instead of float32)"
+        ),
+        evidence={
+            "ms": waiting,
+            "waiting_ms": waiting,
+            "batches_ms": times.batches,
+            "share": waiting / times.batches,
+        },
+    )
+
+
+@finding
+def compiled_in_window(profile: Evidence) -> Iterator[Finding]:
+    """A graph was traced or compiled while it was measured."""
+    spent = component_ms(profile, COMPILATION)
+    if spent <= 0:
+        return
+    total = float(profile.wall["wall_ms"].sum())
+    xla = bool(profile.run["jit"])
+    yield Finding(
+        layer=None,
+        kind="compilation in the window",
+        text=(
+            f"{ms_text(spent)} ms of the measured {ms_text(total)} ms ({spent / total:.1%}) went "
+            f"into {'compiling' if xla else 'tracing'} a graph."
+        ),
+        cause=(
+            "A batch of a shape that was not seen before is "
+            + ("compiled anew by XLA." if xla else "traced anew.")
+            + " The last, smaller batch is such a shape, and so is every new sequence length."
+        ),
+        remedy=(
+            "pad the data to whole batches (and a few fixed lengths), and run predict once on "
+            "every shape before it counts"
+        ),
+        saving_ms=spent,
+        evidence={"ms": spent, "share": spent / total, "xla": xla},
+        sure="measured",
+    )

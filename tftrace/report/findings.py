@@ -1,0 +1,80 @@
+"""Findings grouped for the eye: one entry per kind, however many layers it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tftrace.text import ms_text
+
+_ALONE = 3
+
+
+@dataclass(frozen=True)
+class Group:
+    """Findings of one kind, the largest first.
+
+    ``saving_ms`` is the sum of what they promise, None when none promises anything.
+    """
+
+    kind: str
+    members: list[dict[str, Any]]
+
+    @property
+    def saving_ms(self) -> float | None:
+        """Sum over the members, per traced pass."""
+        known = [f["saving_ms"] for f in self.members if f["saving_ms"] is not None]
+        return sum(known) if known else None
+
+    @property
+    def title(self) -> str:
+        """Kind, number and what the remedy should save, with how that is known."""
+        many = f" ({len(self.members)} layers)" if len(self.members) > 1 else ""
+        return f"{self.kind}{many}: {self._promise}"
+
+    @property
+    def _promise(self) -> str:
+        saving = self.saving_ms
+        if saving is None:
+            return "no saving promised"
+        sure = {f["sure"] for f in self.members if f["saving_ms"] is not None}
+        weakest = next(s for s in ("heuristic", "modelled", "measured") if s in sure)
+        return f"would save about {ms_text(saving)} ms ({weakest})"
+
+    @property
+    def shown(self) -> list[dict[str, Any]]:
+        """The members that are told in words: all of a few, the largest of many."""
+        return self.members if len(self.members) <= _ALONE else self.members[:1]
+
+    @property
+    def rest(self) -> str:
+        """The others in one sentence; empty when there are none."""
+        others = self.members[len(self.shown) :]
+        if not others:
+            return ""
+        spent = sum(f["evidence"].get("ms", 0.0) for f in others)
+        names = [str(f["layer"]).rpartition("/")[2] for f in others[:_ALONE]]
+        more = " …" if len(others) > _ALONE else ""
+        return f"Likewise {len(others)} more, {ms_text(spent)} ms: {', '.join(names)}{more}"
+
+    @property
+    def remedies(self) -> list[str]:
+        """What to do, each once; of many layers the two most frequent."""
+        each = [f["remedy"] for f in self.members]
+        found = sorted(dict.fromkeys(each), key=lambda r: -each.count(r))
+        return found if len(self.members) <= _ALONE else found[:2]
+
+
+def grouped(findings: list[dict[str, Any]]) -> list[Group]:
+    """One group per kind; the groups that promise most come first, then those about most time."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for item in findings:
+        kinds.setdefault(item["kind"], []).append(item)
+    groups = [Group(kind, members) for kind, members in kinds.items()]
+    return sorted(
+        groups,
+        key=lambda g: (
+            -(g.saving_ms or 0.0),
+            -sum(f["evidence"].get("ms", 0.0) for f in g.members),
+        ),
+    )
