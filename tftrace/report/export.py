@@ -120,13 +120,18 @@ def write_plain_json(data: dict[str, Any], path: Path) -> None:
     Raises:
         TftraceError: ``path`` cannot be written.
     """
-    _write_text(path, json.dumps(data, allow_nan=False) + "\n")
+    write_text(path, json.dumps(data, allow_nan=False) + "\n")
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, its folder too.
+
+    Raises:
+        TftraceError: ``path`` cannot be written.
+    """
     _make(path.parent)
     try:
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise TftraceError(f"cannot write {path}: {error.strerror}") from error
 
