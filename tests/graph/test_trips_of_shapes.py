@@ -10,7 +10,7 @@ INDEX = TensorSpec("int32", ())
 VECTOR = TensorSpec("int32", (1,))
 
 
-def loop_to_shape(shape, begin, mask=1):
+def loop_to_shape(shape, begin, mask=1, tensor=None):
     """``while i < tf.shape(x)[begin]: i += 1``, as tf.function leaves it."""
 
     def constant(name, value, spec=INDEX):
@@ -30,7 +30,10 @@ def loop_to_shape(shape, begin, mask=1):
     loop = Node("loop", "While", edges("zero", "pick"), attrs={"cond": "cond", "body": "body"})
     nodes = (
         constant("zero", 0),
-        constant("shape", shape, TensorSpec("int32", (len(shape or ()),))),
+        *([tensor] if tensor else ()),
+        Node("shape", "Shape", edges("x"), outputs=(VECTOR,))
+        if tensor
+        else constant("shape", shape, TensorSpec("int32", (len(shape or ()),))),
         constant("begin", begin, VECTOR),
         constant("end", None, VECTOR),
         constant("stride", [1], VECTOR),
@@ -62,3 +65,10 @@ def test_anything_else_is_unknown(shape, begin, mask):
     turns, reason = loop_to_shape(shape, begin, mask)
     assert turns is None
     assert reason == "trip count depends on data (Less)"
+
+
+@pytest.mark.parametrize(("begin", "turns"), [([0], 7), ([1], None), ([2], 3)])
+def test_the_known_part_of_an_open_shape_is_a_limit(begin, turns):
+    """Keras 2's recurrent layers: the steps are known, the batch in the middle is not."""
+    tensor = Node("x", "Placeholder", outputs=(TensorSpec("float32", (7, None, 3)),))
+    assert loop_to_shape(None, begin, tensor=tensor)[0] == turns

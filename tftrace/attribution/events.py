@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tftrace.attribution.devices import DeviceWork, device_work, is_device, launches_work
 from tftrace.attribution.intervals import enclosing
 from tftrace.attribution.spans import Spans, spans
+from tftrace.graph.flatten import CALLS
 from tftrace.parsers import StatNames, Trace
 
 Int = npt.NDArray[np.int64]
@@ -33,6 +34,7 @@ _OP = re.compile(r"([A-Za-z0-9.][A-Za-z0-9_.\\/>-]*):([A-Z_][A-Za-z0-9_]*)$")
 _FUNCTION = "EagerLocalExecute: "
 _PROCESS = "ExecutorState::Process"
 _RUN = "FunctionRun"
+_NEXT = "IteratorGetNextOp::DoCompute"
 _ASYNC = "ExecutorState::ProcessAsync::Start"
 
 
@@ -55,7 +57,9 @@ class Executions:
 
     ``event`` is the index in the trace; ``run`` the index of the run of the predict function
     that it belongs to, -1 outside the model; ``op`` and ``type`` are codes into ``ops`` and
-    ``types``; ``hlo`` is the XLA module (into ``modules``: name and program id, as the trace
+    ``types``; ``caller`` is the execution that called the function it runs in, -1 for the
+    predict function itself (what runs in a function has its call's name before its own);
+    ``hlo`` is the XLA module (into ``modules``: name and program id, as the trace
     names its proto), -1 for TensorFlow's own kernels.
     """
 
@@ -67,6 +71,7 @@ class Executions:
     op: Int
     type: Int
     hlo: Int
+    caller: Int
     ops: list[str]
     types: list[str]
     modules: list[str]
@@ -145,9 +150,12 @@ def find_executions(trace: Trace, window: Window, runs: Runs) -> Executions:
     device = device_work(trace)
     launched = frozenset(device.op)
     hosted = _on_host(trace, events.stats["hlo_op"].events)
+    operations = named(
+        trace, lambda name: bool(_OP.match(name)) and not launches_work(name, launched)
+    )
     parts = (
-        named(trace, lambda name: bool(_OP.match(name)) and not launches_work(name, launched)),
-        named(trace, lambda name: name == _ASYNC),
+        operations,
+        _unnamed_calls(trace, operations),
         np.setdiff1d(hosted, named(trace, lambda name: name.startswith("end: "))),
         device.event,
     )
@@ -156,6 +164,12 @@ def find_executions(trace: Trace, window: Window, runs: Runs) -> Executions:
     within = _enclosing_event(trace, found, process)
     ids = np.where(within >= 0, events.stats["id"].at(np.maximum(within, 0)), 0)
     run = _lookup(ids, runs.id)
+    names, types = _op_names(trace, found, device)
+    caller = _callers(trace, found, types, ids)
+    called = np.flatnonzero(caller >= 0)
+    for i in called[np.argsort(events.start_ps[found[called]], kind="stable")].tolist():
+        run[i] = run[caller[i]]
+        names[i] = f"{names[caller[i]]}/{names[i]}" if run[i] >= 0 else names[i]
     hlo, modules = _modules(trace, found)
     # XLA's kernels also run on worker threads, outside any executor: they belong to the run
     # during which they started.
@@ -166,7 +180,6 @@ def find_executions(trace: Trace, window: Window, runs: Runs) -> Executions:
     asked[mine] = device.launched[order][np.searchsorted(device.event[order], found[mine])]
     late = ((hlo >= 0) | mine) & (run < 0) & (len(runs.id) > 0)
     run = np.where(late, np.searchsorted(runs.start, asked, side="right") - 1, run)
-    names, types = _op_names(trace, found, device)
     ops, op = np.unique(names, return_inverse=True)
     kinds, kind = np.unique(types, return_inverse=True)
     start = events.start_ps[found]
@@ -179,10 +192,41 @@ def find_executions(trace: Trace, window: Window, runs: Runs) -> Executions:
         op=op.astype(np.int64),
         type=kind.astype(np.int64),
         hlo=hlo,
+        caller=np.where(run >= 0, caller, -1),
         ops=[str(o) for o in ops],
         types=[str(k) for k in kinds],
         modules=modules,
     )
+
+
+def _unnamed_calls(trace: Trace, operations: Int) -> Int:
+    """Starts of asynchronous operations that have no event of their own around them."""
+    starts = named(trace, lambda name: name == _ASYNC)
+    around = _enclosing_event(trace, starts, operations)
+    name = trace.events.stats["name"].at(starts)
+    own = [
+        at >= 0 and code >= 0 and trace.event_name(at).rpartition(":")[0] == trace.strings[code]
+        for at, code in zip(around.tolist(), name.tolist(), strict=True)
+    ]
+    return starts[~np.array(own, bool)]
+
+
+def _callers(trace: Trace, found: Int, types: list[str], ids: Int) -> Int:
+    """The call (an index into ``found``) in whose function each execution runs, -1 without.
+
+    A call runs its function under an executor of its own, started on the call's thread.
+    """
+    events = trace.events
+    calls = np.array([i for i, kind in enumerate(types) if kind in CALLS], np.int64)
+    started = named(trace, lambda name: name == _RUN)
+    around = _enclosing_event(trace, started, found[calls])
+    started, around = started[around >= 0], around[around >= 0]
+    known = events.stats["id"].at(started)
+    place = _lookup(ids, known)
+    if not len(known):
+        return place
+    position = calls[np.searchsorted(found[calls], around)]
+    return np.where(place >= 0, position[np.maximum(place, 0)], -1)
 
 
 def executor_spans(trace: Trace, runs: Runs, executions: Executions) -> Spans:
@@ -200,6 +244,12 @@ def executor_spans(trace: Trace, runs: Runs, executions: Executions) -> Spans:
     np.minimum.at(first, run[known], start[known])
     np.maximum.at(last, run[known], end[known])
     return spans(first, last)
+
+
+def waiting_for_data(trace: Trace, runs: Runs) -> Int:
+    """Events of the model's own wait for its next batch (in Keras 2 the graph asks for it)."""
+    found = named(trace, lambda name: name == _NEXT)
+    return found[_lookup(trace.events.stats["id"].at(found), runs.id) >= 0]
 
 
 def named(trace: Trace, wanted: Callable[[str], bool]) -> Int:

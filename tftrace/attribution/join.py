@@ -23,7 +23,7 @@ from tftrace.attribution.events import (
 from tftrace.attribution.kernels import WORK, KernelInfo, kernel_info
 from tftrace.attribution.provenance import WORKLESS
 from tftrace.attribution.roofline import machine_of
-from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, component_of
+from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, asks_for_data, component_of
 from tftrace.attribution.run import Function, Run
 from tftrace.attribution.timeline import PIPELINE, Timeline, build_timeline
 from tftrace.attribution.workers import Workers, calls_of, find_workers
@@ -97,7 +97,8 @@ class Join:
         rows += xla_rows(
             self.run, e, self.xla_calls, lambda run: self._function_of(self.runs.function[run])
         )
-        return rows + self._unrecorded({row.name for row in rows if row.component != PIPELINE})
+        inside = {e.ops[op] for op in np.unique(e.op[e.run >= 0]).tolist()}
+        return rows + self._unrecorded(inside)
 
     def _function_of(self, name: str) -> int:
         names = [f.name for f in self.run.functions]
@@ -106,15 +107,29 @@ class Join:
     def _recorded(self, name: str, kind: str, inside: bool, found: np.ndarray) -> Row:
         if not inside:
             return Row(name, kind, PIPELINE, None, found, None)
-        info = self._info(name)
+        info = self._info(name, kind)
         if self._on_device(found):
             return _device_row(name, kind, info, found)
-        expected = self._expected(name) if info is not None else None
-        if np.isin(found, self.xla_calls).any() or (kind in CALLS and self._xla_on_device):
+        expected = self._expected(name, kind) if info is not None else None
+        if asks_for_data(kind):
+            return Row(name, kind, PIPELINE, None, found, expected)
+        if self._shows_its_body(found) or (kind in CALLS and self._xla_on_device):
             function = self.run.functions[self.calls.most_common(1)[0][0]]
             info, component = calling_info(function, name)
             return Row(name, kind, component, info, found, expected)
+        if info is not None and kind.startswith("_Fused") and self.executions.caller[found[0]] >= 0:
+            # Functions that are called, not inlined, are optimised out of sight: the layer is
+            # certain, what was fused is not.
+            info = replace(info, work=dict.fromkeys(WORK))
         return Row(name, kind, component_of(info), info, found, expected)
+
+    def _shows_its_body(self, found: np.ndarray) -> bool:
+        """Whether these are calls inside which kernels were recorded."""
+        return bool(np.isin(found, self.xla_calls).any() or np.isin(found, self._callers).any())
+
+    @cached_property
+    def _callers(self) -> Int:
+        return np.unique(self.executions.caller)
 
     def _on_device(self, found: np.ndarray) -> bool:
         return is_device(self.run.trace.plane_of(int(self.executions.line[found[0]])).name)
@@ -124,18 +139,18 @@ class Join:
         # A device does not tell which call its kernels run for; of the model's, it is one.
         return bool(((self.executions.hlo >= 0) & (self.xla_calls < 0)).any())
 
-    def _info(self, name: str) -> KernelInfo | None:
+    def _info(self, name: str, kind: str) -> KernelInfo | None:
         """From the function that ran most: its work is that of a full batch."""
         for index, _ in self.calls.most_common():
-            info = kernel_info(self.run.functions[index], name)
+            info = kernel_info(self.run.functions[index], name, kind)
             if info is not None:
                 return info
         return None
 
-    def _expected(self, name: str) -> int | None:
+    def _expected(self, name: str, kind: str) -> int | None:
         total = 0
         for index, calls in self.calls.items():
-            info = kernel_info(self.run.functions[index], name)
+            info = kernel_info(self.run.functions[index], name, kind)
             if info is None:
                 continue
             if info.times is None:
@@ -150,12 +165,14 @@ class Join:
             for name, kind in _runnable(function):
                 if name in seen or name in rows:
                     continue
-                info = self._info(name)
+                info = self._info(name, kind)
                 # The runtime merges like nodes of a loop's machinery before it runs them.
                 if info is None or not info.members:
                     continue
-                empty = np.empty(0, np.int64)
-                rows[name] = Row(name, kind, component_of(info), info, empty, self._expected(name))
+                empty, expected = np.empty(0, np.int64), self._expected(name, kind)
+                asks = asks_for_data(kind)
+                component = PIPELINE if asks else component_of(info)
+                rows[name] = Row(name, kind, component, None if asks else info, empty, expected)
         return list(rows.values())
 
 

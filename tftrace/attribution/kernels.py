@@ -36,16 +36,17 @@ class KernelInfo:
     batch: int
 
 
-def kernel_info(function: Function, name: str) -> KernelInfo | None:
-    """What is known of the executed kernel ``name``, or None when the graphs do not have it."""
+def kernel_info(function: Function, name: str, kind: str | None = None) -> KernelInfo | None:
+    """What is known of the executed kernel ``name`` of type ``kind`` (None: as in the graph).
+
+    Returns: None when the graphs do not have it.
+    """
     flat = flat_name(name)
     members = function.members.get(flat)
     if members is None and flat in function.index:
         members = Members((function.index[flat],))
-    if members is None:
-        return None
-    if not members.ops:
-        return _workless(function, flat)
+    if members is None or not members.ops:
+        return _workless(function, flat, kind or function.kernel_type.get(flat))
     return info_of(function, members)
 
 
@@ -84,22 +85,25 @@ def modelled_cost(work: dict[str, Any]) -> float:
     return float(arithmetic + FLOPS_PER_BYTE * (work.get("bytes") or 0))
 
 
-def _workless(function: Function, flat: str) -> KernelInfo:
+def _workless(function: Function, flat: str, kind: str | None) -> KernelInfo | None:
     """A kernel that computes nothing, such as a loop's switch: it belongs to its own owner.
 
-    A node that lowering made has no traced twin; its name begins with its loop's.
+    A node that lowering made has no traced twin; its name begins with its loop's, and that of a
+    node in a function with its call's.
     """
     op = function.index.get(flat)
     prefix = flat
     while op is None and "/" in prefix:
         prefix = prefix.rpartition("/")[0]
         op = function.index.get(prefix)
+    if op is None and flat not in function.kernel_type:
+        return None
     site = OUTSIDE if op is None else function.owner[op]
     return KernelInfo(
         weights={site: 1.0},
         layer=site,
         members=(),
-        times=None if op is None else _turns(function, op, function.kernel_type.get(flat)),
+        times=None if op is None else _turns(function, op, kind),
         work=dict.fromkeys(WORK, 0),
         batch=function.counted_batch,
     )
@@ -117,8 +121,10 @@ def _turns(function: Function, op: int, kind: str | None) -> int | None:
         return function.times[op]
     part = "/body/" if kind == "NextIteration" else "/cond/"
     prefix = function.ops.key[op] + part
-    inside = (i for key, i in function.index.items() if key.startswith(prefix))
-    first = next(inside, None)
+    first = next(
+        (i for key, i in function.index.items() if key.startswith(prefix) and function.ops.live[i]),
+        None,
+    )
     return None if first is None else function.times[first]
 
 

@@ -33,3 +33,8 @@ class Row:
 def component_of(info: KernelInfo | None) -> str:
     """Where a kernel of the model counts."""
     return OUTSIDE_LAYERS if info is None or info.layer == OUTSIDE else LAYERS
+
+
+def asks_for_data(kind: str) -> bool:
+    """Whether an operation of this type asks tf.data for the next batch, as Keras 2's do."""
+    return kind.startswith("IteratorGetNext")

@@ -17,6 +17,7 @@ from tftrace.attribution.events import (
     event_spans,
     executor_spans,
     named,
+    waiting_for_data,
 )
 from tftrace.attribution.intervals import concurrent_shares, enclosing, self_segments, self_time
 from tftrace.attribution.spans import (
@@ -170,6 +171,7 @@ def _gaps(
     causes = (
         (COMPILATION, _tracing(trace)),
         (DISPATCH, event_spans(trace, dispatching(trace))),
+        (PIPELINE, event_spans(trace, waiting_for_data(trace, runs))),
         (EXECUTOR, executor_spans(trace, runs, executions)),
         (DISPATCH, spans(runs.start, runs.end)),
         (DISPATCH, _calls(trace, window)),

@@ -18,6 +18,7 @@ from tftrace.commands.options import (
     Jit,
     JitOption,
     JsonFile,
+    Keras,
     Order,
     OrderOption,
     Out,
@@ -58,6 +59,7 @@ def run(
     ] = True,
     custom: Custom = None,
     unsafe: Unsafe = False,
+    keras: Keras = 3,
     top: Top = 20,
     depth: Depth = None,
     sort: SortOption = Sort.time,
@@ -81,6 +83,7 @@ def run(
             data,
             unsafe,
             custom or [],
+            keras,
             say,
             out=out,
             batch_size=batch_size,
@@ -95,7 +98,7 @@ def run(
         comparison = None
         if try_ is not None:
             comparison = _try_jit(
-                found, model, data, unsafe, custom or [], batch_size, samples, say
+                found, model, data, unsafe, custom or [], keras, batch_size, samples, say
             )
     show(found, top, depth, sort, order, json, csv, html, quiet)
     if not quiet:
@@ -190,7 +193,13 @@ def demo(
 
 
 def _measure(
-    model: Path, data: Path, unsafe: bool, custom: list[str], say: Any, **options: Any
+    model: Path,
+    data: Path,
+    unsafe: bool,
+    custom: list[str],
+    keras: int,
+    say: Any,
+    **options: Any,
 ) -> Profile:
     start_tensorflow()
     from tftrace.profiling import profile
@@ -199,7 +208,7 @@ def _measure(
 
     arrays = load_data(data)
     say("loading the model")
-    loaded = load_model(model, unsafe, custom)
+    loaded = load_model(model, unsafe, custom, keras)
     return profile(loaded, arrays, progress=say, source=model.name, **options)
 
 
@@ -209,6 +218,7 @@ def _try_jit(
     data: Path,
     unsafe: bool,
     custom: list[str],
+    keras: int,
     batch_size: int,
     samples: int | None,
     say: Any,
@@ -220,7 +230,7 @@ def _try_jit(
 
     arrays = load_data(data)
     comparison, finding = try_jit(
-        lambda: load_model(model, unsafe, custom),
+        lambda: load_model(model, unsafe, custom, keras),
         arrays if samples is None else take(arrays, samples),
         batch_size=batch_size,
         progress=say,

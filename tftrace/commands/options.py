@@ -76,6 +76,9 @@ Custom = Annotated[
     list[str] | None,
     typer.Option(help="Module (or module:name) that registers custom layers; repeatable."),
 ]
+Keras = Annotated[
+    int, typer.Option("--keras", min=2, max=3, help="2 runs the model by Keras 2 (tf_keras).")
+]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Allow Python code inside the model file.")]
 InputShape = Annotated[
     list[str] | None,

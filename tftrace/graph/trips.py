@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 from tftrace.graph.types import Graph, Node, Program
 
@@ -84,11 +86,22 @@ def _value(graph: Graph, name: str) -> float | None:
             return float(max(source) if node.type == "Max" else min(source))
     if node.type == "StridedSlice" and node.attrs.get("shrink_axis_mask") == 1:
         # ``tf.shape(x)[0]``, which TensorFlow leaves as it is even where the shape is known.
-        source, begin = (graph.nodes[edge.name].value for edge in node.inputs[:2])
-        if isinstance(source, list) and isinstance(begin, list) and begin[0] < len(source):
+        source, begin = _vector(graph, node.inputs[0].name), graph.nodes[node.inputs[1].name].value
+        if source is not None and isinstance(begin, list) and begin[0] < len(source):
             picked = source[begin[0]]
             return picked if isinstance(picked, int | float) else None
     return None
+
+
+def _vector(graph: Graph, name: str) -> Sequence[Any] | None:
+    """Elements of the vector ``name``; of a shape those that are known, None for the others."""
+    node = graph.nodes[name]
+    if isinstance(node.value, list):
+        return node.value
+    if node.type != "Shape":
+        return None
+    source = node.inputs[0]
+    return graph.nodes[source.name].outputs[source.output].shape
 
 
 def _increment(body: Graph, position: int) -> float | None:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tftrace.counts.count import OpCount, count_flow
 from tftrace.counts.flow import Flow, flow_of
 from tftrace.tracer.inputs import take
+from tftrace.tracer.keras_model import is_legacy, steps_per_execution
 from tftrace.tracer.programs import program_of, trace_model
 from tftrace.tracer.recorder import Recording
 from tftrace.tracer.tf_private import GraphCollection, concrete_functions
@@ -85,11 +86,16 @@ def captured_functions(
             flow=flow,
             counts=_counts(flow, batch, reference.counts),
             counted_batch=(batch or reference.batch // reference.steps)
-            * recording.model_calls(graph),
+            * _batches(model, recording, graph),
             kernels=_kernels(graph, collection),
         )
         for graph, batch, flow in flows
     ]
+
+
+def _batches(model: Any, recording: Recording, graph: Any) -> int:
+    """Batches that one call of the traced function runs; Keras 2 runs them in a loop."""
+    return steps_per_execution(model) if is_legacy(model) else recording.model_calls(graph)
 
 
 def events_per_step(functions: list[Captured]) -> float:

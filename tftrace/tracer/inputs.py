@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tftrace.errors import TftraceError
+from tftrace.tracer.keras_model import dtype_name, inputs_structure
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK"
 
@@ -68,8 +69,8 @@ def fit_inputs(model: Any, data: Arrays) -> Any:
     names = input_names(model)
     ordered = _in_order(data, names)
     for name, tensor, array in zip(names, declared, ordered, strict=True):
-        _check_array(name, tuple(tensor.shape), str(tensor.dtype), array)
-    structure = getattr(model, "_inputs_struct", None)
+        _check_array(name, tuple(tensor.shape), dtype_name(tensor), array)
+    structure = inputs_structure(model)
     if isinstance(structure, Mapping):
         # Keras orders a mapping's inputs by key, as tree.flatten does.
         return dict(zip(names, ordered, strict=True))
@@ -78,7 +79,7 @@ def fit_inputs(model: Any, data: Arrays) -> Any:
 
 def input_names(model: Any) -> list[str]:
     """Names of the inputs in the model's order: its mapping's keys, else its input layers."""
-    structure = getattr(model, "_inputs_struct", None)
+    structure = inputs_structure(model)
     if isinstance(structure, Mapping):
         return sorted(structure)
     return [_bare(tensor.name) for tensor in model.inputs]

@@ -55,6 +55,22 @@ def steps_per_execution(model: Any) -> int:
     return int(getattr(model, "steps_per_execution", 1) or 1)
 
 
+def is_legacy(model: Any) -> bool:
+    """Whether it is a model of Keras 2 (tf_keras)."""
+    return any(cls.__module__.partition(".")[0] == "tf_keras" for cls in type(model).__mro__)
+
+
+def inputs_structure(model: Any) -> Any:
+    """The structure in which a functional model declares its inputs, None without."""
+    name = "_nested_inputs" if is_legacy(model) else "_inputs_struct"
+    return getattr(model, name, None)
+
+
+def dtype_name(tensor: Any) -> str:
+    """``float32`` for a symbolic tensor of Keras 2 or 3."""
+    return str(getattr(tensor.dtype, "name", tensor.dtype))
+
+
 def step_marker(model: Any) -> Any:
     """A callback of the model's own Keras (2 or 3) that draws each batch as a step."""
 
@@ -74,6 +90,4 @@ def step_marker(model: Any) -> Any:
 
 
 def _keras_of(model: Any) -> Any:
-    """The module that the model's base classes come from: keras, or Keras 2's tf_keras."""
-    old = any(cls.__module__.partition(".")[0] == "tf_keras" for cls in type(model).__mro__)
-    return importlib.import_module("tf_keras" if old else "keras")
+    return importlib.import_module("tf_keras" if is_legacy(model) else "keras")

@@ -20,6 +20,7 @@ from tftrace.counts.rule import rule_text
 from tftrace.counts.tables import coverage_of
 from tftrace.tracer.functions import Captured, Reference
 from tftrace.tracer.inputs import input_names
+from tftrace.tracer.keras_model import dtype_name
 from tftrace.tracer.recorder import Recording
 from tftrace.version import __version__
 
@@ -154,7 +155,7 @@ def _model(model: Any, source: str | None) -> dict[str, Any]:
         "source": source,
         "params": int(model.count_params()) if model.built else None,
         "inputs": [
-            {"name": n, "shape": list(t.shape), "dtype": str(t.dtype)}
+            {"name": n, "shape": list(t.shape), "dtype": dtype_name(t)}
             for n, t in zip(names, inputs, strict=True)
         ],
     }

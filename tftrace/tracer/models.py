@@ -14,28 +14,39 @@ from tftrace.errors import TftraceError
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def load_model(path: Path, unsafe: bool = False, custom: Sequence[str] = ()) -> Any:
-    """The Keras 3 model saved at ``path`` (``.keras`` or ``.h5``), not compiled for training.
+def load_model(path: Path, unsafe: bool = False, custom: Sequence[str] = (), keras: int = 3) -> Any:
+    """The Keras model saved at ``path``, not compiled for training.
 
     Args:
-        path: file written by ``model.save``; files of Keras 2 load too.
+        path: file written by ``model.save`` (``.keras`` or ``.h5``); Keras 3 loads those of
+            Keras 2 too, and runs them its own way. Keras 2 also loads a SavedModel's folder.
         unsafe: allow arbitrary code inside the file (Lambda layers).
         custom: ``module`` or ``module:name`` to import, registering custom layers.
+        keras: 2 runs the model by tf_keras, as it was before Keras 3.
 
     Raises:
         TftraceError: anything that keeps the model from loading, and what to do about it.
     """
-    import keras
-
-    check_model_file(path)
+    module = _keras(keras)
+    if not (keras == 2 and (path / "saved_model.pb").exists()):
+        check_model_file(path)
     objects = import_custom(custom)
     try:
-        return keras.models.load_model(
+        return module.models.load_model(
             path, custom_objects=objects, compile=False, safe_mode=not unsafe
         )
     except Exception as error:
         # Keras raises a dozen types here, all meaning: this file does not load.
         raise TftraceError(_explain(path, error)) from error
+
+
+def _keras(version: int) -> Any:
+    if version == 3:
+        return importlib.import_module("keras")
+    try:
+        return importlib.import_module("tf_keras")
+    except ImportError:
+        raise TftraceError("Keras 2 is not installed: pip install 'tftrace[legacy]'") from None
 
 
 def check_model_file(path: Path) -> None:
@@ -50,7 +61,7 @@ def check_model_file(path: Path) -> None:
         if (path / "saved_model.pb").exists():
             raise TftraceError(
                 f"{path} is a SavedModel: it has graphs but no Keras layers to attribute time to; "
-                "save the model with model.save('model.keras')"
+                "save the model with model.save('model.keras'), or try --keras 2"
             )
         raise TftraceError(f"{path} is a folder; give a .keras or .h5 file")
     if path.stat().st_size == 0:

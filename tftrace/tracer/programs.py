@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrace.graph import Edge, Graph, Node, Program, TensorSpec
+from tftrace.tracer.keras_model import inputs_structure
 from tftrace.tracer.recorder import CallSite, Recording, record_calls
 from tftrace.tracer.tf_private import function_graph
 
@@ -54,7 +55,7 @@ def input_specs(model: Any, input_shapes: Sequence[Sequence[int]] | None) -> Any
     if len(input_shapes) != len(declared):
         raise ValueError(f"the model has {len(declared)} inputs, {len(input_shapes)} shapes given")
     specs = [_spec(t, shape) for t, shape in zip(declared, input_shapes, strict=True)]
-    structure = getattr(model, "_inputs_struct", None)
+    structure = inputs_structure(model)
     if structure is None:
         return specs[0] if len(specs) == 1 else specs
     return tf.nest.pack_sequence_as(structure, specs)
