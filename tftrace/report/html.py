@@ -48,19 +48,23 @@ def _sections(profile: Profile, name: str) -> Iterator[str]:
 
 
 def _header(profile: Profile, name: str) -> str:
-    run, machine, versions = profile.run, profile.machine, profile.versions
-    params = profile.model["params"]
-    facts = [
-        f"{profile.model['class']}" + ("" if params is None else f", {params:,} parameters"),
-        f"{machine['cpu']}, {machine['cores']} cores; threads: {machine['intra_op_threads']} "
-        f"intra-op, {machine['inter_op_threads']} inter-op; XLA {'on' if run['jit'] else 'off'}",
-        ", ".join(f"{package} {version}" for package, version in versions.items()),
-    ]
-    if run["samples"] is not None:
-        steps = f"{run['samples']:,} samples, batch size {run['batch_size']}, {run['steps']} steps"
-        facts.insert(1, steps)
-    lines = "".join(f'<p class="dim">{escape(fact)}</p>' for fact in facts)
+    lines = "".join(f'<p class="dim">{escape(fact)}</p>' for fact in _facts(profile))
     return f"<header><h1>{escape(name)}</h1>{lines}{_latency(profile)}</header>"
+
+
+def _facts(profile: Profile) -> Iterator[str]:
+    run, machine, model = profile.run, profile.machine, profile.model
+    if run["samples"] is None:
+        yield "a trace taken elsewhere: samples, latency and graph are not known"
+        return
+    params = model["params"]
+    yield model["class"] + ("" if params is None else f", {params:,} parameters")
+    yield f"{run['samples']:,} samples, batch size {run['batch_size']}, {run['steps']} steps"
+    yield (
+        f"{machine['cpu']}, {machine['cores']} cores; threads: {machine['intra_op_threads']} "
+        f"intra-op, {machine['inter_op_threads']} inter-op; XLA {'on' if run['jit'] else 'off'}"
+    )
+    yield ", ".join(f"{package} {version}" for package, version in profile.versions.items())
 
 
 def _latency(profile: Profile) -> str:

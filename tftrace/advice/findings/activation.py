@@ -38,27 +38,25 @@ def activation_pass(profile: Evidence) -> Iterator[Finding]:
 def _product(graph: LayerGraph, key: str) -> Product | None:
     """What makes the activation's input, unless folding a batch norm lets the two fuse."""
     op = graph.index.get(key)
-    if op is None:
+    source = None if op is None else _input_of_activation(graph, op)
+    if op is None or source is None:
         return None
-    sources = graph.data_inputs(op)
-    found = product_before(graph, sources[0], past_norms=True) if len(sources) == 1 else ""
-    if not isinstance(found, Product):
-        # Swish and GELU read their input twice; the last reader before the fork decides.
-        found = _before_fork(graph, sources[0]) if len(sources) == 1 else ""
-    if not isinstance(found, Product):
+    # Swish and GELU read their input twice.
+    found = product_before(graph, source, past_norms=True, forks=True)
+    if isinstance(found, str):
         return None
-    fusable = found.direct and graph.type[found.op] in FUSING
-    if fusable and graph.type[op] in FUSED_ACTIVATIONS:
-        return None
-    return found
+    fuses = found.direct and graph.type[found.op] in FUSING
+    return None if fuses and graph.type[op] in FUSED_ACTIVATIONS else found
 
 
-def _before_fork(graph: LayerGraph, op: int) -> Product | str:
-    """As `product_before` for a value whose readers are all of one layer: its activation."""
-    if len({graph.owner[reader] for reader in graph.consumers[op]}) > 1:
-        return "its input has other readers too"
-    sources = graph.data_inputs(op)
-    return product_before(graph, sources[0], past_norms=True) if len(sources) == 1 else ""
+def _input_of_activation(graph: LayerGraph, op: int) -> int | None:
+    """Back from the curve past what the activation does to its argument, scaling it, say."""
+    layer = graph.owner[op]
+    while len(sources := graph.data_inputs(op)) == 1:
+        op = sources[0]
+        if graph.owner[op] != layer or graph.type[op] not in _ELEMENTWISE:
+            return op
+    return None
 
 
 def _finding(

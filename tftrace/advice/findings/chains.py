@@ -42,16 +42,19 @@ class Product:
     direct: bool
 
 
-def product_before(graph: LayerGraph, op: int, past_norms: bool = False) -> Product | str:
+def product_before(
+    graph: LayerGraph, op: int, past_norms: bool = False, forks: bool = False
+) -> Product | str:
     """Walk back from the value of ``op`` to the product that makes it, or say what is in the way.
 
     Args:
         past_norms: go past batch norms too.
+        forks: a value may have several readers, as long as one layer makes them all.
     """
     bias, direct = False, True
     while True:
-        readers = len(graph.consumers[op])
-        if readers > 1:
+        readers = graph.consumers[op]
+        if len({graph.owner[r] for r in readers} if forks else readers) > 1:
             return "its input has other readers too"
         kind = graph.type[op]
         sources = graph.data_inputs(op)

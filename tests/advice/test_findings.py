@@ -1,0 +1,449 @@
+"""Every rule on a run made by hand that triggers it, and on one that must not; sums by hand."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import pytest
+from runs_by_hand import graph, kernel, layer, machine, run
+
+from tftrace.advice.findings import find
+from tftrace.advice.ratio import Ratio
+from tftrace.advice.try_jit import jit_finding
+from tftrace.attribution.timeline import COMPILATION, EXECUTOR, PIPELINE
+from tftrace.report.findings import grouped
+
+
+def only(found, kind):
+    (finding,) = [f for f in found if f["kind"] == kind]
+    return finding
+
+
+def kinds(found):
+    return [f["kind"] for f in found]
+
+
+def conv_then(*ops, types=None):
+    """A convolution with a bias, and behind it the given operations."""
+    return graph(
+        ("x", "Placeholder", None),
+        ("w", "ReadVariableOp", "m/conv"),
+        ("conv", "Conv2D", "m/conv", ["x", "w"]),
+        ("bias", "BiasAdd", "m/conv", ["conv", "w"]),
+        *ops,
+        types={"m/conv": "Conv2D"} | (types or {}),
+    )
+
+
+# --- what every finding has -------------------------------------------------------------------
+
+
+def test_a_finding_says_what_why_what_to_do_and_how_sure() -> None:
+    found = find(run([layer("m/a", "Permute", 10)], [kernel("t", "Transpose", "m/a", 10)]))
+    (finding,) = found
+    assert finding.keys() == {
+        *("layer", "kind", "text", "cause", "remedy", "saving_ms", "evidence", "sure"),
+    }
+    assert finding["sure"] in ("measured", "modelled", "heuristic")
+    assert finding["evidence"]["ms"] == 10
+
+
+def test_the_largest_saving_comes_first() -> None:
+    layers = [layer("m/a", "Permute", 10), layer("m/b", "ZeroPadding2D", 30)]
+    ops = [kernel("t", "Transpose", "m/a", 10), kernel("p", "Pad", "m/b", 30)]
+    assert kinds(find(run(layers, ops))) == ["padding pass", "transpose pass"]
+
+
+def test_a_trace_without_layers_has_no_findings() -> None:
+    empty = run([layer("m", "Model", 1)])
+    empty.layers = empty.layers.iloc[:0]
+    assert find(empty) == []
+
+
+@pytest.mark.parametrize(("each_ms", "seen"), [(0.05, 0), (0.2, 60)])
+def test_small_findings_count_by_their_sum(each_ms: float, seen: int) -> None:
+    """60 transposes in 1000 ms of layers: 3 ms are below a hundredth, 12 ms are not."""
+    paths = [f"m/t{i}" for i in range(60)]
+    layers = [layer("m/conv", "Conv2D", 1000), *(layer(p, "Permute", each_ms) for p in paths)]
+    ops = [kernel(p, "Transpose", p, each_ms) for p in paths]
+    assert kinds(find(run(layers, ops))).count("transpose pass") == seen
+
+
+def test_an_execution_held_up_by_others_is_not_promised() -> None:
+    """Three of four executions took 1 ms and one 7: settled, that is 4 of the 10 ms."""
+    slow = kernel("t", "Transpose", "m/a", 10, p50_us=1000.0)
+    finding = only(find(run([layer("m/a", "Permute", 10)], [slow])), "transpose pass")
+    assert finding["saving_ms"] == pytest.approx(4)
+
+
+# --- batch norm -------------------------------------------------------------------------------
+
+
+def norm_run(op_types=("Mul", "AddV2"), mults=1, behind="Softmax"):
+    """A norm of 12 of 100 ms behind a biased convolution; ``behind`` reads it."""
+    structure = conv_then(
+        ("bn/mul", op_types[0], "m/bn", ["bias", "w"]),
+        ("bn/add", op_types[-1], "m/bn", ["bn/mul", "w"]),
+        ("act", behind, "m/act", ["bn/add"]),
+        ("out", "Identity", None, ["act"]),
+        types={"m/bn": "BatchNormalization"},
+    )
+    layers = [
+        layer("m/conv", "Conv2D", 85, mults=99),
+        layer("m/bn", "BatchNormalization", 12, mults=mults, bytes=50, bytes_executed=100),
+        layer("m/act", "ReLU", 3),
+    ]
+    kernels = [
+        kernel("conv", "_FusedConv2D", "m/conv", 85),
+        *(kernel(f"bn/{t}", t, "m/bn", 12 / len(op_types)) for t in op_types),
+        kernel("act", behind, "m/act", 3),
+    ]
+    return run(layers, kernels, structure)
+
+
+def test_a_batch_norm_in_two_passes_is_named_with_kernels_bytes_and_saving() -> None:
+    finding = only(find(norm_run()), "unfused batch norm")
+    assert finding["layer"] == "m/bn"
+    assert "Mul (Mul), AddV2 (AddV2)" in finding["text"]
+    assert "100 B" in finding["text"]
+    assert "50 B" in finding["text"]
+    assert (finding["saving_ms"], finding["sure"]) == (12, "measured")
+    assert finding["evidence"]["fold"] == "backward"
+    assert finding["evidence"]["into"] == ["m/conv"]
+
+
+def test_folding_frees_the_relu_behind_it_too() -> None:
+    finding = only(find(norm_run(behind="Relu")), "unfused batch norm")
+    assert (finding["saving_ms"], finding["sure"]) == (15, "modelled")
+
+
+def test_a_batch_norm_that_multiplies_as_much_as_it_takes_is_no_finding() -> None:
+    assert "unfused batch norm" not in kinds(find(norm_run(mults=99)))
+
+
+def test_a_fused_batch_norm_is_not_called_unfused() -> None:
+    assert "unfused batch norm" not in kinds(find(norm_run(op_types=("fusion",))))
+
+
+def test_a_bias_in_front_of_a_fused_norm_is_named_with_the_activation_it_holds_up() -> None:
+    finding = only(
+        find(norm_run(op_types=("FusedBatchNormV3",), behind="Relu")), "bias blocks the fusion"
+    )
+    assert finding["evidence"]["convolution"] == "m/conv"
+    assert finding["saving_ms"] == 15
+
+
+def test_a_fused_norm_behind_a_convolution_without_bias_is_no_finding() -> None:
+    with_bias = norm_run(op_types=("FusedBatchNormV3",))
+    with_bias.layer_graph.type[3] = "Relu"
+    assert "bias blocks the fusion" not in kinds(find(with_bias))
+
+
+# --- activation -------------------------------------------------------------------------------
+
+
+def activation_run(op_type: str, kernel_type: str):
+    structure = conv_then(("act", op_type, "m/conv", ["bias"]), ("o", "Identity", None, ["act"]))
+    ops = [kernel("conv", "Conv2D", "m/conv", 6), kernel("act", kernel_type, "m/conv", 4)]
+    return run([layer("m/conv", "Conv2D", 10)], ops, structure)
+
+
+def test_a_tanh_behind_a_convolution_is_a_pass_of_its_own() -> None:
+    finding = only(find(activation_run("Tanh", "Tanh")), "activation pass")
+    assert finding["evidence"] == {
+        "ms": 4,
+        "time_share": 0.4,
+        "kernels": ["Tanh"],
+        "behind": "Conv2D",
+    }
+    assert finding["saving_ms"] is None
+
+
+def test_a_relu_inside_the_convolution_is_none() -> None:
+    assert "activation pass" not in kinds(find(activation_run("Relu", "_FusedConv2D")))
+
+
+# --- dispatch and batches ---------------------------------------------------------------------
+
+
+def test_starting_kernels_for_longer_than_they_run_is_dispatch_bound() -> None:
+    """1000 kernels in 2 ms are 2 us each; starting them took 3 ms."""
+    ops = [kernel("a", "Mul", "m/cell", 1.5, calls=900), kernel("b", "Add", "m/head", 0.5, 100)]
+    layers = [layer("m/cell", "LSTMCell", 1.5), layer("m/head", "Dense", 0.5)]
+    finding = only(find(run(layers, ops, wall={EXECUTOR: 3.0})), "dispatch-bound small ops")
+    assert "1,000 kernels of 2.0 us" in finding["text"]
+    assert "900 of them are in m/cell" in finding["text"]
+    assert "unroll" in finding["remedy"]
+
+
+def test_large_kernels_are_not_dispatch_bound() -> None:
+    ops = [kernel("a", "Conv2D", "m/conv", 2, calls=10)]
+    found = find(run([layer("m/conv", "Conv2D", 2)], ops, wall={EXECUTOR: 3.0}))
+    assert "dispatch-bound small ops" not in kinds(found)
+
+
+def batches(ops_ms: float, macs: int, samples: int = 64):
+    """8 batches of 8 samples, 2 ms each, of which the kernels take ``ops_ms``."""
+    steps = [(10.0 + 2 * i, 2.0, ops_ms) for i in range(8)]
+    layers = [layer("m/dense", "Dense", 8 * ops_ms, macs=macs)]
+    rest = {PIPELINE: 8 * (2 - ops_ms) + 10}
+    return run(
+        layers, [], None, rest, steps, machine(), batch_size=8, samples=samples, median_ms=16.0
+    )
+
+
+def test_batches_that_are_mostly_overhead_are_too_small() -> None:
+    """12 of 16 ms run nothing; one batch of 64 instead of eight saves 7/8 of them: 10.5 ms.
+
+    64 samples x 1.25e6 MACs in 16 ms are 5 GMAC/s, a tenth of the peak.
+    """
+    finding = only(find(batches(0.5, macs=1_250_000)), "batch size too small")
+    assert finding["saving_ms"] == pytest.approx(10.5)
+    assert finding["evidence"]["peak_share"] == pytest.approx(0.1)
+    assert finding["evidence"]["suggested"] == 64
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        batches(1.8, macs=1_250_000),  # busy batches
+        batches(0.5, macs=10_000_000),  # 40 GMAC/s: little is left to gain
+        batches(0.5, macs=1_250_000, samples=8),  # there is no more data
+    ],
+)
+def test_batches_that_are_large_enough(profile) -> None:
+    assert "batch size too small" not in kinds(find(profile))
+
+
+# --- the call of predict ----------------------------------------------------------------------
+
+
+def call(before: float, after: float, median_ms: float | None = None, **wall: float):
+    """Four batches of 10 ms, each with 6 ms of kernels."""
+    steps = [(before + 10 * i, 10.0, 6.0) for i in range(4)]
+    rest = {PIPELINE: before + after + 16.0} | wall
+    return run([layer("m/conv", "Conv2D", 24)], [], None, rest, steps, median_ms=median_ms)
+
+
+def test_a_call_that_is_mostly_before_and_after_its_batches() -> None:
+    finding = only(find(call(30, 90)), "predict overhead")
+    assert finding["saving_ms"] == 120
+    assert "30.0 ms before the first batch and 90.0 ms after the last" in finding["text"]
+    assert "by chance" in finding["cause"]
+
+
+def test_no_more_overhead_is_promised_than_the_untraced_passes_have() -> None:
+    """A median of 100 ms less 40 ms in the batches leaves 60, whatever the traced pass took."""
+    assert only(find(call(30, 90, median_ms=100)), "predict overhead")["saving_ms"] == 60
+
+
+@pytest.mark.parametrize("profile", [call(3, 3), call(30, 90, median_ms=41)])
+def test_a_call_that_is_mostly_batches(profile) -> None:
+    assert "predict overhead" not in kinds(find(profile))
+
+
+def test_batches_that_wait_for_data() -> None:
+    """The pipeline has 16 ms more than there is around the batches; 3 x 4 ms can be waiting."""
+    finding = only(find(call(1, 1)), "input pipeline bound")
+    assert finding["evidence"]["waiting_ms"] == pytest.approx(12)
+
+
+def test_a_pipeline_that_only_sets_up_does_not_bind() -> None:
+    assert "input pipeline bound" not in kinds(find(call(1, 1, **{PIPELINE: 5.0})))
+
+
+def test_compiling_in_the_window_is_said_and_counted() -> None:
+    finding = only(find(call(1, 1, **{COMPILATION: 50.0})), "compilation in the window")
+    assert finding["saving_ms"] == 50
+    assert "compilation in the window" not in kinds(find(call(1, 1)))
+
+
+# --- convolutions -----------------------------------------------------------------------------
+
+
+def thin(type: str, op_type: str, roof_share: float | None, jit: bool = False):
+    structure = graph(
+        ("x", "Placeholder", None), ("c", op_type, "m/thin", ["x"]), types={"m/thin": type}
+    )
+    layers = [
+        layer("m/plain", "Conv2D", 10, gmacs_per_s=30.0),
+        layer("m/thin", type, 10, gmacs_per_s=1.5, roof_share=roof_share, bound="memory"),
+    ]
+    ops = [kernel("p", "_FusedConv2D", "m/plain", 10), kernel("c", op_type, "m/thin", 10)]
+    return run(layers, ops, structure, jit=jit)
+
+
+def test_a_depthwise_convolution_far_below_its_roof() -> None:
+    finding = only(
+        find(thin("DepthwiseConv2D", "DepthwiseConv2dNative", 0.05)), "depthwise convolution"
+    )
+    assert "5.0% of its memory roof" in finding["text"]
+    assert "1.50 GMAC/s, the plain convolutions 30.0" in finding["text"]
+    assert finding["saving_ms"] is None
+
+
+def test_under_xla_the_remedy_is_to_leave_it_off() -> None:
+    profile = thin("DepthwiseConv2D", "DepthwiseConv2dNative", 0.05, jit=True)
+    assert "--jit off" in only(find(profile), "depthwise convolution")["remedy"]
+
+
+def test_a_grouped_convolution_is_told_by_the_function_that_keras_calls_for_it() -> None:
+    profile = thin("Conv2D", "StatefulPartitionedCall", 0.05)
+    assert only(find(profile), "grouped convolution")["layer"] == "m/thin"
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        thin("DepthwiseConv2D", "DepthwiseConv2dNative", 0.6),  # near its roof
+        thin("DepthwiseConv2D", "DepthwiseConv2dNative", None),  # the roof is not known
+        thin("Conv2D", "Conv2D", 0.05),  # plain
+    ],
+)
+def test_other_convolutions_are_not_called_thin(profile) -> None:
+    assert not [k for k in kinds(find(profile)) if k.endswith("convolution")]
+
+
+def dilated(op_type: str, copies: bool):
+    structure = graph(("x", "Placeholder", None), ("c", op_type, "m/dilated", ["x"]))
+    ops = [kernel("c", op_type, "m/dilated", 6)]
+    if copies:
+        ops += [kernel(n, n, "m/dilated", 2) for n in ("SpaceToBatchND", "BatchToSpaceND")]
+    return run([layer("m/dilated", "Conv2D", 10)], ops, structure)
+
+
+def test_the_copies_around_a_dilated_convolution_could_be_saved() -> None:
+    finding = only(find(dilated("Conv2D", copies=True)), "dilation by copies")
+    assert finding["saving_ms"] == 4
+    assert "4.00 of its 10.0 ms" in finding["text"]
+
+
+def test_but_not_around_a_depthwise_one() -> None:
+    finding = only(find(dilated("DepthwiseConv2dNative", copies=True)), "dilation by copies")
+    assert finding["saving_ms"] is None
+    assert "dilation by copies" not in kinds(find(dilated("Conv2D", copies=False)))
+
+
+# --- copies, threads, precision ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("op_type", "kind"),
+    [("Transpose", "transpose pass"), ("Cast", "cast pass"), ("PadV2", "padding pass")],
+)
+def test_passes_that_compute_nothing(op_type: str, kind: str) -> None:
+    found = find(run([layer("m/a", "Layer", 10)], [kernel("k", op_type, "m/a", 10)]))
+    assert only(found, kind)["saving_ms"] == 10
+    assert not find(run([layer("m/a", "Layer", 10)], [kernel("k", "Mul", "m/a", 10)]))
+
+
+def test_the_input_pipelines_own_copies_are_not_the_models() -> None:
+    own = kernel("k", "Cast", None, 10, component=PIPELINE)
+    assert not find(run([layer("m/a", "Layer", 10)], [own]))
+
+
+def lonely(**columns):
+    ops = [kernel("k", "Cumsum", "m/a", 12, **({"thread_ms": 12.0} | columns))]
+    return run([layer("m/a", "Lambda", 12)], ops)
+
+
+def test_a_long_kernel_on_one_of_two_threads() -> None:
+    """Perfectly split, 12 ms would be 6."""
+    finding = only(find(lonely()), "one thread")
+    assert finding["saving_ms"] == pytest.approx(6)
+    assert "1.00 of 2 threads" in finding["text"]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"thread_ms": 22.0},  # two threads work
+        {"calls": 1},  # once proves nothing
+        {"p50_us": 100.0},  # many short ones
+        {"busy_ms": 24.0, "thread_ms": 24.0},  # half of the time others ran as well
+        {"device": "/device:GPU:0"},
+    ],
+)
+def test_what_is_not_poor_parallelism(columns) -> None:
+    assert "one thread" not in kinds(find(lonely(**columns)))
+
+
+def test_one_core_cannot_idle() -> None:
+    single = lonely()
+    single.machine["intra_op_threads"] = 1
+    assert "one thread" not in kinds(find(single))
+
+
+def precise(dtype: str, roofs=None, macs: int = 5):
+    structure = graph(("x", "Placeholder", None), ("c", "Conv2D", "m/conv", ["x"], dtype))
+    ops = [kernel("c", "_FusedConv2D", "m/conv", 10, macs=macs)]
+    return run([layer("m/conv", "Conv2D", 10)], ops, structure, roofs=roofs)
+
+
+def test_double_precision_costs_what_the_machine_says() -> None:
+    """50 against 20 GMAC/s: 2 of 5 parts of the time would be left."""
+    finding = only(find(precise("float64", machine())), "double precision")
+    assert finding["saving_ms"] == pytest.approx(6)
+    assert "2.5 times slower" in finding["cause"]
+
+
+def test_double_precision_is_twice_the_bytes_at_least() -> None:
+    assert only(find(precise("float64")), "double precision")["saving_ms"] == pytest.approx(5)
+    assert "double precision" not in kinds(find(precise("float32", machine())))
+
+
+# --- XLA, measured ----------------------------------------------------------------------------
+
+
+@dataclass
+class Compared:
+    medians: tuple[float, float]
+    ratio: Ratio | None
+    verdict: str = "verdict"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind", "saving"),
+    [
+        (0.4, 0.6, "XLA would help", 5.0),
+        (1.7, 2.1, "XLA would hurt", None),
+        (0.9, 1.1, "XLA makes no difference", None),
+    ],
+)
+def test_xla_is_judged_by_its_interval(low, high, kind, saving) -> None:
+    ratio = Ratio((low + high) / 2, low, high, 0.95, 11)
+    finding = jit_finding(Compared((10.0, 10.0 * ratio.ratio), ratio))
+    assert (finding.kind, finding.saving_ms) == (kind, pytest.approx(saving))
+    assert finding.sure == "measured"
+
+
+# --- grouping for the eye ---------------------------------------------------------------------
+
+
+def told(kind: str, layer: str, saving: float | None, sure: str = "measured"):
+    return {
+        **{"kind": kind, "layer": layer, "text": f"{layer} is slow", "cause": "c", "remedy": "r"},
+        **{"saving_ms": saving, "sure": sure, "evidence": {"ms": saving or 1.0}},
+    }
+
+
+def test_many_of_a_kind_are_told_once_with_their_sum() -> None:
+    many = [told("norm", f"m/bn{i}", 10.0 - i) for i in range(5)]
+    first, second = grouped([told("overhead", None, 20.0), *many, told("pad", "m/p", None)])[:2]
+    assert first.title == "norm (5 layers): would save about 40.0 ms (measured)"
+    assert [f["layer"] for f in first.shown] == ["m/bn0"]
+    assert first.rest == "Likewise 4 more, 30.0 ms: bn1, bn2, bn3 …"
+    assert second.kind == "overhead"
+
+
+def test_a_few_of_a_kind_are_all_told_and_the_least_sure_names_the_group() -> None:
+    few = [told("pad", "m/a", 2.0), told("pad", "m/b", 1.0, "heuristic")]
+    (group,) = grouped(few)
+    assert (len(group.shown), group.rest) == (2, "")
+    assert group.title.endswith("3.00 ms (heuristic)")
+    assert grouped([told("pad", "m/a", None)])[0].title == "pad: no saving promised"
+
+
+def test_null_times_are_no_trouble() -> None:
+    """Kernels that were not recorded have no times."""
+    unseen = kernel("k", "Transpose", "m/a", 0, calls=0, wall_ms=pd.NA, busy_ms=pd.NA, p50_us=pd.NA)
+    assert not find(run([layer("m/a", "Permute", 10)], [unseen]))
