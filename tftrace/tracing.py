@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,24 +51,42 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
             arrays, ``steps`` is given, or a profiler already runs.
     """
     tracing = Tracing()
-    original = keras.Model.predict
-    # Keras inherits predict from its backend's trainer; a name of the model's own goes before.
-    own = keras.Model.__dict__.get("predict")
 
-    def predict(model: Any, x: Any, batch_size: int | None = None, **keywords: Any) -> Any:
-        options = Options(batch_size or 32, repeats, warmup=0, all_ops=all_ops, trace_batches=0)
-        outputs, profile = _traced(original, model, x, options, keywords, Path(logdir))
-        tracing.profiles.append(profile)
-        return outputs
+    def traced(original: Callable[..., Any]) -> Callable[..., Any]:
+        def predict(model: Any, x: Any, batch_size: int | None = None, **keywords: Any) -> Any:
+            options = Options(batch_size or 32, repeats, warmup=0, all_ops=all_ops, trace_batches=0)
+            outputs, profile = _traced(original, model, x, options, keywords, Path(logdir))
+            tracing.profiles.append(profile)
+            return outputs
 
-    keras.Model.predict = predict
-    try:
+        return predict
+
+    with ExitStack() as stack:
+        for model_class in _model_classes():
+            stack.enter_context(_predict_replaced(model_class, traced))
         yield tracing
+
+
+def _model_classes() -> list[Any]:
+    """Of Keras 3, and of Keras 2 where the caller has imported it."""
+    legacy = sys.modules.get("tf_keras")
+    return [keras.Model, *([legacy.Model] if legacy is not None else [])]
+
+
+@contextmanager
+def _predict_replaced(
+    model_class: Any, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
+    # Keras 3 inherits predict from its backend's trainer; a name of the model's own goes before.
+    own = model_class.__dict__.get("predict")
+    model_class.predict = wrap(model_class.predict)
+    try:
+        yield
     finally:
         if own is None:
-            del keras.Model.predict
+            del model_class.predict
         else:
-            keras.Model.predict = own
+            model_class.predict = own
 
 
 def _traced(
