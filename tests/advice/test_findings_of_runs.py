@@ -9,6 +9,7 @@ import pytest
 
 import tftrace
 from tftrace.advice.findings.batch_norm import fold_of
+from tftrace.advice.findings.registry import candidates
 
 keras = pytest.importorskip("keras")
 layers = keras.layers
@@ -18,8 +19,8 @@ layers = keras.layers
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Callable:
     def measure(model, *shape: int) -> tftrace.Profile:
         out: Path = tmp_path_factory.mktemp("run") / "logs"
-        data = networks.normal(*shape)
-        return tftrace.profile(model, data, repeats=0, calibrate=False, out=out, batch_size=16)
+        options = {"repeats": 0, "calibrate": False, "batch_size": 16, "all_ops": True}
+        return tftrace.profile(model, networks.normal(*shape), out=out, **options)
 
     return measure
 
@@ -81,9 +82,9 @@ def test_fold_agrees_with_what_the_findings_promise(norms, norms_run) -> None:
 
     done = {f.layer: f.direction for f in fold(norms).folded}
     said = {
-        f["layer"].rpartition("/")[2]: f["evidence"]["fold"]
-        for f in norms_run.findings
-        if f["kind"] == "unfused batch norm"
+        f.layer.rpartition("/")[2]: f.evidence["fold"]
+        for f in candidates(norms_run)
+        if f.kind == "unfused batch norm"
     }
     assert {name: way for name, way in said.items() if way} == done
     assert said.keys() - done.keys() == {"between_relus", "before_same"}
@@ -134,7 +135,7 @@ def slow_parts(measured):
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("padding pass", {"padded/pad"}),
+        ("padding pass", {"padded"}),
         ("transpose pass", {"permuted"}),
         ("dilation by copies", {"dilated", "thin_dilated"}),
         ("activation pass", {"swish"}),
@@ -145,8 +146,9 @@ def slow_parts(measured):
     ],
 )
 def test_each_layer_is_named_for_what_it_is_and_no_other(slow_parts, kind, names) -> None:
-    found = {f["layer"] for f in slow_parts.findings if f["kind"] == kind}
-    assert found == {f"slow/{name}" for name in names}
+    # However small: on a busy machine anything may take the time.
+    found = {f.layer.split("/")[1] for f in candidates(slow_parts) if f.kind == kind}
+    assert found == names
 
 
 def test_keras_2_norms_fuse_unless_a_bias_stands_before_them(measured) -> None:
@@ -165,12 +167,12 @@ def test_keras_2_norms_fuse_unless_a_bias_stands_before_them(measured) -> None:
         ],
         name="old",
     )
-    found = [f for f in measured(model, 64, 24, 24, 8).findings if f["layer"] is not None]
-    blocked = [f for f in found if f["kind"] == "bias blocks the fusion"]
-    assert [f["layer"] for f in blocked] == ["old/held_up"]
-    assert blocked[0]["evidence"]["convolution"] == "old/biased"
-    assert blocked[0]["evidence"]["activation"].rpartition("/")[2] == "Relu"
-    assert not [f for f in found if f["layer"] in ("old/fused", "old/another_relu")]
+    found = candidates(measured(model, 64, 24, 24, 8))
+    (blocked,) = [f for f in found if f.kind == "bias blocks the fusion"]
+    assert blocked.layer == "old/held_up"
+    assert blocked.evidence["convolution"] == "old/biased"
+    assert blocked.evidence["activation"].rpartition("/")[2] == "Relu"
+    assert not [f for f in found if f.layer in ("old/fused", "old/another_relu")]
 
 
 def test_a_model_without_any_of_it_has_no_findings_on_its_layers(measured) -> None:
@@ -184,8 +186,7 @@ def test_a_model_without_any_of_it_has_no_findings_on_its_layers(measured) -> No
     )
     profile = measured(model, 64, 32, 32, 8)
     # Whether a busy machine lends a second thread is not the model's doing.
-    kinds = {f["kind"] for f in profile.findings if f["layer"] is not None}
-    assert kinds <= {"one thread"}
+    assert {f.kind for f in candidates(profile) if f.layer is not None} <= {"one thread"}
 
 
 def test_xla_is_tried_on_two_copies_of_the_model() -> None:

@@ -9,6 +9,7 @@ from tftrace.advice.findings import dispatch as _dispatch  # noqa: F401
 from tftrace.advice.findings import precision as _precision  # noqa: F401
 from tftrace.advice.findings import predict_call as _predict_call  # noqa: F401
 from tftrace.advice.findings import threads as _threads  # noqa: F401
-from tftrace.advice.findings.registry import Evidence, Finding, find, finding
+from tftrace.advice.findings.evidence import Evidence
+from tftrace.advice.findings.registry import Finding, find, finding
 
 __all__ = ["Evidence", "Finding", "find", "finding"]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from tftrace.advice.findings.chains import FUSED_ACTIVATIONS, FUSING, Product, product_before
+from tftrace.advice.findings.evidence import Evidence
 from tftrace.advice.findings.figures import kernels, layers_ms
-from tftrace.advice.findings.registry import Evidence, Finding, finding
+from tftrace.advice.findings.registry import Finding, finding
 from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.text import ms_text
 

@@ -15,8 +15,9 @@ from tftrace.advice.findings.chains import (
     product_before,
     products_after,
 )
+from tftrace.advice.findings.evidence import Evidence
 from tftrace.advice.findings.figures import kernels, layers_ms, settled_part
-from tftrace.advice.findings.registry import Evidence, Finding, Sure, finding
+from tftrace.advice.findings.registry import Finding, Sure, finding
 from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.text import bytes_text, ms_text
 
@@ -49,12 +50,14 @@ def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
     if not time or not mults or not len(norms):
         return
     all_kernels = kernels(profile)
+    settled = all_kernels["settled_ms"].sum()
     for _, row in norms.iterrows():
         mine = all_kernels[all_kernels["layer"] == row["path"]]
         time_share, mult_share = row["wall_ms"] / time, row["mults"] / mults
         if not mine["op_type"].isin(_PASSES).any():
             continue
-        if time_share < _FAR_ABOVE * mult_share:
+        # Settled, so that a convolution that another process held up does not hide the norm.
+        if mine["settled_ms"].sum() < _FAR_ABOVE * mult_share * settled:
             continue
         fold = fold_of(profile.layer_graph, row["path"])
         yield _unfused(row, mine, all_kernels, fold, float(time_share), float(mult_share))

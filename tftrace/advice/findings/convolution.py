@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from tftrace.advice.findings.evidence import Evidence
 from tftrace.advice.findings.figures import kernels, settled_part
-from tftrace.advice.findings.registry import Evidence, Finding, finding
+from tftrace.advice.findings.registry import Finding, finding
 from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.graph.flatten import CALLS
 from tftrace.text import ms_text

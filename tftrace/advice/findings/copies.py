@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tftrace.advice.findings.evidence import Evidence
 from tftrace.advice.findings.figures import kernels, layers_ms
-from tftrace.advice.findings.registry import Evidence, Finding, finding
+from tftrace.advice.findings.registry import Finding, finding
 from tftrace.text import ms_text
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tftrace.advice.findings.registry import Evidence
+from tftrace.advice.findings.evidence import Evidence
 from tftrace.attribution.rows import LAYERS
 
 
@@ -33,6 +33,11 @@ def kernels(profile: Evidence) -> pd.DataFrame:
     part = (typical / found["busy_ms"].where(found["busy_ms"] > 0)).clip(upper=1.0).fillna(1.0)
     found["settled_ms"] = (found["wall_ms"] * part).astype(float)
     return found
+
+
+def settled_layers_ms(profile: Evidence) -> float:
+    """Time of all layers' recorded kernels in ms, had every execution taken its median."""
+    return float(kernels(profile)["settled_ms"].sum())
 
 
 def settled_part(mine: pd.DataFrame) -> float:

@@ -4,54 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-import pandas as pd
-
-from tftrace.attribution.layer_graph import LayerGraph
-from tftrace.machine.model import MachineModel
+from tftrace.advice.findings.evidence import Evidence
+from tftrace.advice.findings.figures import settled_layers_ms
 
 Sure: TypeAlias = Literal["measured", "modelled", "heuristic"]
-
-
-class Evidence(Protocol):
-    """What a rule may look at: the tables and facts of one run, as a Profile has them."""
-
-    @property
-    def layers(self) -> pd.DataFrame:
-        """The **layers** table."""
-
-    @property
-    def ops(self) -> pd.DataFrame:
-        """The **ops** table."""
-
-    @property
-    def wall(self) -> pd.DataFrame:
-        """The **wall** table."""
-
-    @property
-    def steps(self) -> pd.DataFrame:
-        """The **steps** table."""
-
-    @property
-    def layer_graph(self) -> LayerGraph:
-        """How values pass between layers."""
-
-    @property
-    def roofs(self) -> MachineModel | None:
-        """What the machine can do at best, when it was calibrated."""
-
-    @property
-    def run(self) -> dict[str, Any]:
-        """Settings of the run, as in the manifest."""
-
-    @property
-    def latency(self) -> dict[str, Any]:
-        """Untraced passes, as in the manifest."""
-
-    @property
-    def machine(self) -> dict[str, Any]:
-        """The machine, as in the manifest."""
 
 
 @dataclass(frozen=True)
@@ -95,19 +53,22 @@ def finding(rule: Rule) -> Rule:
     return rule
 
 
+def candidates(profile: Evidence) -> list[Finding]:
+    """What every rule has to say about ``profile``, however small."""
+    return [f for rule in _RULES for f in rule(profile)] if len(profile.layers) else []
+
+
 def find(profile: Evidence) -> list[dict[str, Any]]:
     """All findings of ``profile`` as plain dicts: the largest saving first, then the most time.
 
     A kind about less than a thousandth of the wall time, or a hundredth of the layers' time if it
     is about layers, is left out: over all its findings, for a model may have a hundred small ones.
     """
-    if not len(profile.layers):
-        return []
-    found = [f for rule in _RULES for f in rule(profile)]
+    found = candidates(profile)
     at_stake: dict[str, float] = {}
     for f in found:
         at_stake[f.kind] = at_stake.get(f.kind, 0.0) + f.evidence["ms"]
-    wall, layers = (float(t["wall_ms"].sum()) for t in (profile.wall, profile.layers))
+    wall, layers = float(profile.wall["wall_ms"].sum()), settled_layers_ms(profile)
     kept = [
         f
         for f in found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tftrace.advice.findings.evidence import Evidence
 from tftrace.advice.findings.figures import kernels, layers_ms
-from tftrace.advice.findings.registry import Evidence, Finding, finding
+from tftrace.advice.findings.registry import Finding, finding
 from tftrace.text import ms_text
 
 _LONG_US = 1000.0
