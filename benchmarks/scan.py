@@ -137,31 +137,41 @@ class Cluster:
 def cluster(folder: Path, workers: int) -> Iterator[Cluster]:
     """A scheduler with so many workers of one thread; all end with the context."""
     told = folder / f"scheduler-{workers}.json"
-    processes = [dask("scheduler", "--port", "0", "--scheduler-file", str(told), cwd=folder)]
-    try:
+    # Ended in reverse order, one after the other: a worker that says goodbye to a scheduler which
+    # is just going may wait for it forever.
+    with ExitStack() as started:
+        processes = [
+            started.enter_context(
+                dask("scheduler", "--port", "0", "--scheduler-file", str(told), cwd=folder)
+            )
+        ]
         while not told.exists() or not told.read_text():
             if processes[0].poll() is not None:
                 raise SystemExit("the scheduler did not start")
             time.sleep(0.05)
         address: str = json.loads(told.read_text())["address"]
         for _ in range(workers):
-            processes.append(dask("worker", address, "--no-nanny", "--nthreads", "1", cwd=folder))
+            worker = dask("worker", address, "--no-nanny", "--nthreads", "1", cwd=folder)
+            processes.append(started.enter_context(worker))
         yield Cluster(address, [psutil.Process(process.pid) for process in processes])
-    finally:
-        for process in reversed(processes):
-            process.terminate()
-        for process in processes:
-            process.wait(timeout=20)
 
 
-def dask(command: str, *arguments: str, cwd: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+@contextmanager
+def dask(command: str, *arguments: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
         [sys.executable, "-m", "dask", command, *arguments, *HERE],
         env=read_trace._environment(),
         cwd=cwd,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    try:
+        yield process
+        process.terminate()
+        process.wait(timeout=20)
+    finally:
+        process.kill()  # nothing, if it has ended
+        process.wait()
 
 
 if __name__ == "__main__":
