@@ -38,7 +38,8 @@ def main() -> None:
     machine = calibrate(force=not arguments.keep, full=True)
     print(*machine.warnings, sep="\n")
     print(
-        f"{'network':18} {'measured':>9} {'estimate':>9} {'error':>7} {'MACs only':>10} {'error':>7}"
+        f"{'network':18} {'measured':>9} {'estimate':>9} {'error':>7} "
+        f"{'MACs only':>10} {'error':>7}"
     )
     errors: list[float] = []
     mac_errors: list[float] = []
