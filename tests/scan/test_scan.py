@@ -231,7 +231,8 @@ def test_too_few_workers(log_folder, scheduler, monkeypatch):
         scan(log_folder, scheduler=scheduler, workers=3)
 
 
-def test_without_dask_the_user_learns_what_to_install(log_folder, monkeypatch):
-    monkeypatch.setattr("tftrace.scan.run._NEEDED", ("surely_not_installed",))
+@pytest.mark.parametrize("packages", ["_NEEDED", "_NEEDED_LOCALLY"])
+def test_without_dask_the_user_learns_what_to_install(log_folder, monkeypatch, packages):
+    monkeypatch.setattr(f"tftrace.scan.run.{packages}", ("surely_not_installed",))
     with pytest.raises(TftraceError, match=r"pip install 'tftrace\[distributed\]'"):
         scan(log_folder)

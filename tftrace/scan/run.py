@@ -15,6 +15,7 @@ from tftrace.scan.read import Reading, read_capture
 from tftrace.scan.result import ScanResult, assemble
 
 _NEEDED = ("distributed", "fsspec")
+_NEEDED_LOCALLY = ("cryptography",)  # certificates between local processes
 _TIMEOUT = 30  # seconds for a scheduler, and then for its workers, to answer
 
 Path = str | os.PathLike[str]
@@ -48,7 +49,7 @@ def scan(
         TftraceError: Dask is missing or does not answer, there is no trace at a path, or `out`
             cannot be written.
     """
-    _require()
+    _require(_NEEDED if scheduler is not None else _NEEDED + _NEEDED_LOCALLY)
     searched = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if out is not None:
         from tftrace.scan.dataset import require_empty
@@ -66,8 +67,8 @@ def scan(
     return result
 
 
-def _require() -> None:
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+def _require(packages: Sequence[str]) -> None:
+    missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise TftraceError(
             f"scan needs {' and '.join(missing)}: pip install 'tftrace[distributed]'"
