@@ -118,7 +118,7 @@ def test_python_api_json_and_cli_json_are_one_contract(ran, files):
     [
         (("run", "no.keras", "x.npy"), "no model file no.keras"),
         (("report", "nowhere"), "no run at nowhere"),
-        (("report", "."), "holds no run"),
+        (("report", "."), "holds no trace"),
         (("report", "x.npy"), "x.npy"),
         (("export", "nowhere", "-o", "t"), "no run at nowhere"),
     ],

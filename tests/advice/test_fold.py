@@ -22,9 +22,13 @@ def _float64(request: pytest.FixtureRequest) -> Iterator[None]:
     if "float32" in request.fixturenames:
         yield
         return
+    # Inputs follow floatx; layers a policy that Keras makes of floatx once and then keeps.
+    before = keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy(before)
 
 
 @pytest.fixture

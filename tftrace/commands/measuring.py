@@ -151,8 +151,9 @@ def scan(
         list[str], typer.Argument(help="Folders of runs: paths, gs://, s3://, https://.")
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Parquet data set to write, by run and host.")
-    ] = Path("tftrace-scan"),
+        str | None,
+        typer.Option("--out", "-o", help="Parquet data set to write, by run and host."),
+    ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Dask cluster to use, as tcp://host:port.")
     ] = None,
@@ -172,6 +173,8 @@ def scan(
         from tftrace.report.scan import print_scan
 
         print_scan(result, console(), top or None)
+    if len(result.errors):
+        raise typer.Exit(2 if result.hosts.empty else 1)
 
 
 def demo(
