@@ -1,0 +1,96 @@
+"""What folding batch norm saves, against what the findings promised, in one run.
+
+    python benchmarks/fold.py [--samples 64] [--batch 16] [--pairs 9] [NETWORK ...]
+
+Each network gets random batch norm statistics. It is profiled, folded, and both are measured in
+turn. Printed: the saving that the run's findings promise for the norms that were folded, the
+measured difference of medians with its interval, and their ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+NETWORKS = ("mission", "ResNet50", "MobileNetV2", "DenseNet121", "EfficientNetB0")
+
+
+def main() -> None:
+    """Print one row per network."""
+    arguments = _arguments()
+    import numpy as np
+
+    import tftrace
+    from tftrace.advice.fold import fold
+    from tftrace.advice.ratio import interleave, ratio_of
+
+    print(f"{'network':15} {'error':>8} {'folded':>7} {'promised':>9} {'measured':>9} {'ratio':>6}")
+    random = np.random.default_rng(0)
+    for name in arguments.networks or NETWORKS:
+        model = _network(name)
+        _randomise(model, random)
+        shape = model.inputs[0].shape[1:]
+        x = random.random((arguments.samples, *shape), dtype=np.float32)
+        profile = tftrace.profile(
+            model, x, batch_size=arguments.batch, repeats=0, calibrate=False, trace_batches=0
+        )
+        result = fold(model, x)
+        gone = {f.layer for f in result.folded}
+        promised = sum(
+            f["saving_ms"] or 0.0
+            for f in profile.findings
+            if f["kind"] == "unfused batch norm" and f["layer"].rpartition("/")[2] in gone
+        )
+
+        def run(which: object, x: object = x) -> None:
+            which.predict(x, batch_size=arguments.batch, verbose=0)  # type: ignore[attr-defined]
+
+        before, after = interleave(
+            lambda model=model: run(model),
+            lambda folded=result.model: run(folded),
+            arguments.pairs,
+            warmup=2,
+        )
+        saved = statistics.median(before) - statistics.median(after)
+        ratio = ratio_of(before, after)
+        print(
+            f"{name:15} {result.max_rel_error:8.1e} {len(gone):3}/{len(gone) + len(result.kept):<3} "
+            f"{promised:7.0f}ms {saved:7.0f}ms {promised / saved:6.2f}   folded/original "
+            f"{ratio.ratio:.3f} ({ratio.low:.3f} to {ratio.high:.3f})",
+            flush=True,
+        )
+
+
+def _network(name: str) -> object:
+    import keras
+
+    if name == "mission":
+        from tftrace.demo import build
+
+        return build(batch_norm=True)
+    return getattr(keras.applications, name)(weights=None, input_shape=(128, 128, 3))
+
+
+def _randomise(model: object, random: object) -> None:
+    """Statistics as after training: near, but not at, what makes the norm do nothing."""
+    import keras
+
+    for layer in model.layers:  # type: ignore[attr-defined]
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])  # type: ignore[attr-defined]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("networks", nargs="*")
+    parser.add_argument("--samples", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--pairs", type=int, default=9)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
