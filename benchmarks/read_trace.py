@@ -99,12 +99,12 @@ def _ratios(other: dict[str, float] | None, own: dict[str, float]) -> str:
     return "".join(f"{other[key] / own[key]:9.2f}" for key in ("call", "process", "cpu"))
 
 
-def run_self(task: str, *arguments: object) -> dict[str, float]:
-    """Run a task of this script in a process of its own.
+def run_self(task: str, *arguments: object, script: str = __file__) -> dict[str, float]:
+    """Run a task of this script, or of another one like it, in a process of its own.
 
     This process stays small: a child's peak memory starts from its parent's.
     """
-    command = [sys.executable, __file__, "--task", task, *map(str, arguments)]
+    command = [sys.executable, script, "--task", task, *map(str, arguments)]
     began = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment())
     assert child.stdout is not None

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tftrace.attribution.spans import intersect, length, spans, subtract
+from tftrace.attribution.spans import intersect, length, overlap, spans, subtract, union
 
 pairs = st.lists(st.tuples(st.integers(-10, 30), st.integers(-2, 8)), max_size=10).map(
     lambda found: [(start, start + size) for start, size in found]
@@ -47,6 +47,18 @@ def test_difference(a, b):
 @given(pairs, pairs)
 def test_intersection(a, b):
     check(intersect(made(a), made(b)), instants(a) & instants(b))
+
+
+@properties
+@given(pairs, pairs)
+def test_union_of_two(a, b):
+    check(union(made(a), made(b)), instants(a) | instants(b))
+
+
+@properties
+@given(pairs, pairs)
+def test_overlap(a, b):
+    assert overlap(made(a), made(b)) == len(instants(a) & instants(b))
 
 
 @properties

@@ -76,22 +76,13 @@ def is_copy(kind: str) -> bool:
     return kind.startswith(_COPIES)
 
 
-def dispatching(trace: Trace) -> Int:
-    """The host's events in which it launched work: calls of the driver, and operations."""
-    launched = frozenset(device_work(trace).op)
-    operations = trace.where(
-        lambda plane, name: plane.name.startswith("/host:CPU") and launches_work(name, launched)
-    )
-    return np.union1d(_launches(trace), operations)
-
-
 def launches_work(name: str, launched: frozenset[str]) -> bool:
     """Whether the host's event of this name is an operation whose work a device did."""
     match = _OP.match(name)
     return match is not None and match[1] in launched
 
 
-def _launches(trace: Trace) -> Int:
+def launches(trace: Trace) -> Int:
     """The host's calls of the driver that launched something."""
     asked = trace.events.stats["correlation_id"].events.astype(np.int64)
     on_host = np.array([not is_device(trace.planes[n.plane].name) for n in trace.lines], bool)
@@ -134,7 +125,7 @@ def _tried(ops: list[str], names: list[str], start: Int, group: Int) -> list[boo
 def _launched(trace: Trace, events: Int) -> Int:
     """When the host launched each, by the id that both sides note."""
     ids = trace.events.stats["correlation_id"]
-    asked = _launches(trace)
+    asked = launches(trace)
     start = trace.events.start_ps
     if not len(asked):
         return start[events]

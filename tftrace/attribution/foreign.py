@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tftrace.attribution.devices import AUTOTUNING
+from tftrace.attribution.groups import grouped
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernels import WORK, KernelInfo
 from tftrace.attribution.model_file import LayerNode, read_layers
@@ -75,21 +75,16 @@ class ForeignJoin(Join):
     @cached_property
     def rows(self) -> list[Row]:
         """Rows of **ops**."""
-        return [self._row(kind, np.array(found)) for kind, found in self._kinds.items()]
+        return [self._row(key, found) for key, found in self._kinds.items()]
 
     @cached_property
-    def _kinds(self) -> dict[tuple[int, ...], list[int]]:
-        """Executions by operation, type, module, plane, and whether a function ran them."""
+    def _kinds(self) -> dict[tuple[int, ...], np.ndarray]:
+        """Executions by kind, module, plane, and whether a function ran them."""
         e = self.executions
-        plane = np.array([line.plane for line in self.run.trace.lines], np.int64)[e.line]
-        kinds: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        columns = (e.op, e.type, e.hlo, plane, (e.run >= 0).astype(np.int64))
-        for i, key in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
-            kinds[key].append(i)
-        return kinds
+        return dict(grouped(e.kind, e.hlo, self.planes, e.run >= 0))
 
     def _row(self, key: tuple[int, ...], found: np.ndarray) -> Row:
-        name, kind = self.executions.ops[key[0]], self.executions.types[key[1]]
+        name, kind = self.executions.ops[key[0]], self.executions.types[key[0]]
         instruction = self._instruction(key)
         if instruction is not None:
             kind = instruction.opcode
@@ -114,9 +109,9 @@ class ForeignJoin(Join):
         return instruction.op_name if instruction else self.executions.ops[key[0]]
 
     def _instruction(self, key: tuple[int, ...]) -> HloInstruction | None:
-        if key[2] < 0:
+        if key[1] < 0:
             return None
-        module = self._instructions.get(self.executions.modules[key[2]], {})
+        module = self._instructions.get(self.executions.modules[key[1]], {})
         return module.get(self.executions.ops[key[0]])
 
     @cached_property

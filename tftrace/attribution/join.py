@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
@@ -11,19 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.attribution.devices import AUTOTUNING, is_copy, is_device
-from tftrace.attribution.events import (
-    Executions,
-    Runs,
-    Window,
-    find_executions,
-    find_runs,
-    find_window,
-    whole_window,
-)
+from tftrace.attribution.events import Runs, Window, find_runs, find_window, whole_window
+from tftrace.attribution.executions import Executions, find_executions
+from tftrace.attribution.groups import grouped
 from tftrace.attribution.kernels import WORK, KernelInfo, kernel_info
+from tftrace.attribution.marks import Marks
 from tftrace.attribution.provenance import WORKLESS
 from tftrace.attribution.roofline import machine_of
-from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, asks_for_data, component_of
+from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, Totals, asks_for_data, component_of
 from tftrace.attribution.run import Function, Run
 from tftrace.attribution.timeline import PIPELINE, Timeline, build_timeline
 from tftrace.attribution.workers import Workers, calls_of, find_workers
@@ -39,6 +34,7 @@ class Join:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self._infos: dict[tuple[int, str, str], KernelInfo | None] = {}
 
     @cached_property
     def machine(self) -> MachineModel | None:
@@ -46,31 +42,36 @@ class Join:
         return machine_of(self.run.manifest)
 
     @cached_property
+    def marks(self) -> Marks:
+        """What the names of the trace's events say."""
+        return Marks(self.run.trace)
+
+    @cached_property
     def window(self) -> Window:
         """The measured stretch of the trace."""
-        return find_window(self.run.trace) or whole_window(self.run.trace)
+        return find_window(self.marks) or whole_window(self.marks)
 
     @cached_property
     def runs(self) -> Runs:
         """Executions of the predict function."""
         names = {f.name for f in self.run.functions if f.name}
         hidden = any(f.name is None for f in self.run.functions)
-        return find_runs(self.run.trace, self.window, None if hidden or not names else names)
+        return find_runs(self.marks, self.window, None if hidden or not names else names)
 
     @cached_property
     def executions(self) -> Executions:
         """Executions of operations."""
-        return find_executions(self.run.trace, self.window, self.runs)
+        return find_executions(self.marks, self.window, self.runs)
 
     @cached_property
     def workers(self) -> Workers:
         """What the pool's threads did for the executions."""
-        return find_workers(self.run.trace, self.executions)
+        return find_workers(self.marks, self.executions)
 
     @cached_property
     def timeline(self) -> Timeline:
         """The window shared out."""
-        return build_timeline(self.run.trace, self.window, self.runs, self.executions, self.workers)
+        return build_timeline(self.marks, self.window, self.runs, self.executions, self.workers)
 
     @cached_property
     def xla_calls(self) -> Int:
@@ -80,25 +81,40 @@ class Join:
     @cached_property
     def calls(self) -> Counter[int]:
         """How often each function (by index) ran in the window."""
-        return Counter(self._function_of(name) for name in self.runs.function)
+        calls: Counter[int] = Counter()
+        for name, count in Counter(self.runs.function).items():
+            calls[self._function_of(name)] += count
+        return calls
 
     @cached_property
     def rows(self) -> list[Row]:
         """Rows of **ops**: what was recorded, then what was not but must have run."""
         e = self.executions
-        plane = np.array([line.plane for line in self.run.trace.lines], np.int64)[e.line]
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for i in np.flatnonzero((e.hlo < 0) | (e.run < 0)).tolist():
-            groups[e.op[i], e.type[i], plane[i], e.run[i] >= 0].append(i)
-        rows = [
-            self._recorded(e.ops[op], e.types[kind], bool(inside), np.array(found))
-            for (op, kind, _, inside), found in groups.items()
-        ]
-        rows += xla_rows(
-            self.run, e, self.xla_calls, lambda run: self._function_of(self.runs.function[run])
-        )
-        inside = {e.ops[op] for op in np.unique(e.op[e.run >= 0]).tolist()}
-        return rows + self._unrecorded(inside)
+        # XLA's kernels of the model have rows of their own.
+        own = np.where(e.hlo < 0, -1, e.run >= 0) if e.modules else np.full(len(e), -1, np.int8)
+        rows = []
+        seen = set()
+        for (kind, _, ran, xla), found in grouped(e.kind, self.planes, e.run >= 0, own):
+            if ran:
+                seen.add(e.ops[kind])
+            if xla < 1:
+                rows.append(self._recorded(e.ops[kind], e.types[kind], bool(ran), found))
+        if e.modules:
+            functions = [self._function_of(name) for name in self.runs.function]
+            rows += xla_rows(self.run, e, self.xla_calls, np.array(functions, np.int64))
+        return rows + self._unrecorded(seen)
+
+    @cached_property
+    def totals(self) -> Totals:
+        """What the executions of each row add up to."""
+        return Totals.of(self.rows, self.timeline)
+
+    @property
+    def planes(self) -> npt.NDArray[np.int32]:
+        """The plane (an index) of each execution."""
+        planes = np.array([line.plane for line in self.run.trace.lines], np.int32)
+        of_each: npt.NDArray[np.int32] = planes[self.executions.line]
+        return of_each
 
     def _function_of(self, name: str) -> int:
         names = [f.name for f in self.run.functions]
@@ -125,11 +141,17 @@ class Join:
 
     def _shows_its_body(self, found: np.ndarray) -> bool:
         """Whether these are calls inside which kernels were recorded."""
-        return bool(np.isin(found, self.xla_calls).any() or np.isin(found, self._callers).any())
+        return self._called_something is not None and bool(self._called_something[found].any())
 
     @cached_property
-    def _callers(self) -> Int:
-        return np.unique(self.executions.caller)
+    def _called_something(self) -> npt.NDArray[np.bool_] | None:
+        """Per execution, whether it called what others ran in; None if none did."""
+        calls = [c[c >= 0] for c in (self.xla_calls, self.executions.caller)]
+        if not any(len(c) for c in calls):
+            return None
+        which = np.zeros(len(self.executions), bool)
+        which[np.concatenate(calls)] = True
+        return which
 
     def _on_device(self, found: np.ndarray) -> bool:
         return is_device(self.run.trace.plane_of(int(self.executions.line[found[0]])).name)
@@ -142,15 +164,21 @@ class Join:
     def _info(self, name: str, kind: str) -> KernelInfo | None:
         """From the function that ran most: its work is that of a full batch."""
         for index, _ in self.calls.most_common():
-            info = kernel_info(self.run.functions[index], name, kind)
+            info = self._known(index, name, kind)
             if info is not None:
                 return info
         return None
 
+    def _known(self, function: int, name: str, kind: str) -> KernelInfo | None:
+        key = function, name, kind
+        if key not in self._infos:
+            self._infos[key] = kernel_info(self.run.functions[function], name, kind)
+        return self._infos[key]
+
     def _expected(self, name: str, kind: str) -> int | None:
         total = 0
         for index, calls in self.calls.items():
-            info = kernel_info(self.run.functions[index], name, kind)
+            info = self._known(index, name, kind)
             if info is None:
                 continue
             if info.times is None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from tftrace.attribution import execution_kernels
 from tftrace.attribution.kernels import OUTSIDE, KernelInfo
+from tftrace.attribution.timeline import Timeline
 
 LAYERS = "layers"
 OUTSIDE_LAYERS = "model ops outside layers"
@@ -28,6 +31,40 @@ class Row:
     executions: np.ndarray
     expected: int | None
     note: str | None = None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the executions of rows add up to, in ps: one entry per row."""
+
+    wall: npt.NDArray[np.float64]
+    busy: npt.NDArray[np.int64]
+    thread: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: list[Row], timeline: Timeline) -> Totals:
+        """Of every row, in one pass over the executions."""
+        row = np.full(len(timeline.wall), -1, np.int32)
+        for number, own in enumerate(rows):
+            row[own.executions] = number
+        totals = cls(
+            np.zeros(len(rows)), np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        )
+        execution_kernels.add_up(
+            len(row),
+            row,
+            timeline.wall,
+            timeline.start,
+            timeline.until,
+            timeline.self,
+            totals.wall,
+            totals.busy,
+            totals.thread,
+        )
+        known = timeline.root >= 0
+        of_root = row[timeline.root[known]]
+        np.add.at(totals.thread, of_root[of_root >= 0], timeline.worker[known][of_root >= 0])
+        return totals
 
 
 def component_of(info: KernelInfo | None) -> str:

@@ -5,22 +5,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution import span_kernels
+
 Spans = npt.NDArray[np.int64]
 
 
 def spans(start: npt.ArrayLike, end: npt.ArrayLike) -> Spans:
     """The union of the intervals [start, end), in any order, empty ones dropped."""
-    begin = np.asarray(start, np.int64).ravel()
-    stop = np.asarray(end, np.int64).ravel()
-    whole = stop > begin
-    begin, stop = begin[whole], stop[whole]
-    if not len(begin):
-        return np.empty((0, 2), np.int64)
+    begin, stop = (np.require(a, np.int64, ["C"]).ravel() for a in (start, end))
+    if len(begin) != len(stop):  # the compiled loops do not check bounds
+        raise ValueError("as many starts as ends are needed")
+    out = np.empty((len(begin), 2), np.int64)
     order = np.argsort(begin, kind="stable")
-    begin, stop = begin[order], np.maximum.accumulate(stop[order])
-    first = np.r_[True, begin[1:] > stop[:-1]]
-    last = np.r_[np.flatnonzero(first)[1:] - 1, len(begin) - 1]
-    return np.stack([begin[first], stop[last]], axis=1)
+    return out[: span_kernels.merge(len(begin), order, begin, stop, out)]
 
 
 def grouped_spans(
@@ -46,32 +43,26 @@ def length(a: Spans) -> int:
     return int((a[:, 1] - a[:, 0]).sum())
 
 
+def overlap(a: Spans, b: Spans) -> int:
+    """Length in ps of what is in both."""
+    return span_kernels.overlap(len(a), a, len(b), b)
+
+
 def union(a: Spans, b: Spans) -> Spans:
     """What is in either."""
-    return spans(np.r_[a[:, 0], b[:, 0]], np.r_[a[:, 1], b[:, 1]])
+    if not len(b):
+        return a
+    out = np.empty((len(a) + len(b), 2), np.int64)
+    return out[: span_kernels.unite(len(a), a, len(b), b, out)]
 
 
 def subtract(a: Spans, b: Spans) -> Spans:
     """What is in ``a`` but not in ``b``."""
-    if not len(a) or not len(b):
-        return a
-    # The gaps of b, reaching beyond a on both sides.
-    low = min(a[0, 0], b[0, 0]) - 1
-    high = max(a[-1, 1], b[-1, 1]) + 1
-    gaps = np.stack([np.r_[low, b[:, 1]], np.r_[b[:, 0], high]], axis=1)
-    return intersect(a, gaps)
+    out = np.empty((len(a) + len(b), 2), np.int64)
+    return out[: span_kernels.subtract(len(a), a, len(b), b, out)]
 
 
 def intersect(a: Spans, b: Spans) -> Spans:
     """What is in both."""
-    if not len(a) or not len(b):
-        return np.empty((0, 2), np.int64)
-    first = np.searchsorted(b[:, 1], a[:, 0], side="right")
-    stop = np.searchsorted(b[:, 0], a[:, 1], side="left")
-    pairs = np.maximum(stop - first, 0)
-    left = np.repeat(np.arange(len(a)), pairs)
-    right = np.arange(pairs.sum()) - np.repeat(np.cumsum(pairs) - pairs, pairs)
-    right += np.repeat(first, pairs)
-    begin = np.maximum(a[left, 0], b[right, 0])
-    end = np.minimum(a[left, 1], b[right, 1])
-    return spans(begin, end)
+    out = np.empty((len(a) + len(b), 2), np.int64)
+    return out[: span_kernels.intersect(len(a), a, len(b), b, out)]

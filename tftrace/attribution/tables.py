@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tftrace.attribution.events import STEP, named
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernels import OUTSIDE, WORK, KernelInfo
+from tftrace.attribution.marks import Mark
 from tftrace.attribution.roofline import Roof, roof_of
 from tftrace.attribution.rows import LAYERS, OUTSIDE_LAYERS, Row
 from tftrace.attribution.timeline import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE
@@ -28,11 +28,13 @@ def ops_table(join: Join) -> pd.DataFrame:
 
     A trace that tftrace did not take has one more column, ``note``: how certain the match is.
     """
-    sites, timeline = join.run.sites, join.timeline
+    sites, totals = join.run.sites, join.totals
     rows = []
-    for row in join.rows:
-        busy = timeline.busy[row.executions]
+    every = join.timeline.busy
+    for number, row in enumerate(join.rows):
+        busy = every[row.executions]
         count = len(busy)
+        p50, p99 = np.percentile(busy, (50, 99)) / 1e6 if count else (None, None)
         work = _per_sample(row.info, join)
         rows.append(
             {
@@ -42,12 +44,12 @@ def ops_table(join: Join) -> pd.DataFrame:
                 "component": row.component,
                 "calls": count,
                 "expected_calls": row.expected,
-                "busy_ms": busy.sum() / _PS_PER_MS if count else None,
-                "mean_us": busy.mean() / 1e6 if count else None,
-                "p50_us": np.percentile(busy, 50) / 1e6 if count else None,
-                "p99_us": np.percentile(busy, 99) / 1e6 if count else None,
-                "wall_ms": timeline.wall[row.executions].sum() / _PS_PER_MS if count else None,
-                "thread_ms": timeline.thread[row.executions].sum() / _PS_PER_MS if count else None,
+                "busy_ms": totals.busy[number] / _PS_PER_MS if count else None,
+                "mean_us": totals.busy[number] / count / 1e6 if count else None,
+                "p50_us": p50,
+                "p99_us": p99,
+                "wall_ms": totals.wall[number] / _PS_PER_MS if count else None,
+                "thread_ms": totals.thread[number] / _PS_PER_MS if count else None,
                 **{name: work[name] for name in _NEEDED},
                 "members": list(row.info.members) if row.info else [],
                 "device": _device(join, row.executions),
@@ -68,19 +70,17 @@ def ops_table(join: Join) -> pd.DataFrame:
 def layers_table(join: Join) -> pd.DataFrame:
     """**layers**: one row per call site, in execution order; rows are exclusive."""
     sums = [_LayerSum() for _ in join.run.sites]
-    timeline = join.timeline
-    for row in join.rows:
+    totals = join.totals
+    for number, row in enumerate(join.rows):
         if row.info is None:
             continue
-        wall = timeline.wall[row.executions].sum()
-        busy_ps = timeline.busy[row.executions].sum()
-        thread = timeline.thread[row.executions].sum()
+        wall, busy, thread = (t[number] for t in (totals.wall, totals.busy, totals.thread))
         traffic = _per_sample(row.info, join)["bytes"]
         for site, weight in row.info.weights.items():
             if site != OUTSIDE:
                 others = {s for s in row.info.weights if s not in (site, OUTSIDE)}
-                sums[site].add(row, weight, wall, busy_ps, thread, traffic, others)
-    total = timeline.length
+                sums[site].add(row, weight, wall, busy, thread, traffic, others)
+    total = join.timeline.length
     rows = [
         _layer_row(join, site, found, total)
         for site, found in zip(join.run.sites, sums, strict=True)
@@ -195,8 +195,7 @@ def wall_table(join: Join) -> pd.DataFrame:
     """**wall**: one row per component; they sum to the measured window."""
     timeline = join.timeline
     parts: dict[str, float] = dict.fromkeys(COMPONENTS, 0.0)
-    for row in join.rows:
-        wall = timeline.wall[row.executions].sum()
+    for row, wall in zip(join.rows, join.totals.wall, strict=False):
         if row.info is None:
             parts[row.component] += wall
             continue
@@ -232,7 +231,7 @@ def events_table(join: Join) -> pd.DataFrame:
             "layer": layer,
             "device": planes[e.line],
             "line": lines[e.line],
-            "step": pd.array([None if r < 0 else r for r in e.run.tolist()], "Int64"),
+            "step": pd.arrays.IntegerArray(e.run.astype(np.int64), e.run < 0),
             "start_ns": trace.base_ns + e.start / _PS_PER_NS,
             "duration_ns": join.timeline.busy / _PS_PER_NS,
             "self_ns": join.timeline.self / _PS_PER_NS,
@@ -243,30 +242,40 @@ def events_table(join: Join) -> pd.DataFrame:
 
 def steps_table(join: Join) -> pd.DataFrame:
     """**steps**: one row per batch; times in ms, starts since the window's begin."""
-    trace, run = join.run.trace, join.run.manifest["run"]
-    marks = named(trace, lambda name: name == STEP)
-    marks = marks[np.argsort(trace.events.start_ps[marks], kind="stable")]
+    events, run = join.run.trace.events, join.run.manifest["run"]
+    marks = join.marks.of(Mark.STEP)
+    marks = marks[np.argsort(events.start_ps[marks], kind="stable")]
+    start, duration = events.start_ps[marks], events.duration_ps[marks]
+    wall, calls = _in_steps(join, start, duration)
     size = run["batch_size"] * run["steps_per_execution"] if len(marks) else 0
     left = run["trace"]["samples"]
-    e, timeline = join.executions, join.timeline
     rows = []
-    for step, mark in enumerate(marks.tolist()):
-        start, duration = int(trace.events.start_ps[mark]), int(trace.events.duration_ps[mark])
-        inside = (e.start >= start) & (e.start < start + duration) & (e.run >= 0)
+    for step in range(len(marks)):
         rows.append(
             {
                 "step": step,
                 "samples": min(size, left),
-                "start_ms": (start - join.window.start) / _PS_PER_MS,
-                "wall_ms": duration / _PS_PER_MS,
-                "ops_ms": timeline.wall[inside].sum() / _PS_PER_MS,
-                "calls": int(inside.sum()),
+                "start_ms": int(start[step] - join.window.start) / _PS_PER_MS,
+                "wall_ms": int(duration[step]) / _PS_PER_MS,
+                "ops_ms": wall[step] / _PS_PER_MS,
+                "calls": int(calls[step]),
             }
         )
         left -= min(size, left)
     return _table(
         rows, integers=("step", "samples", "calls"), numbers=("start_ms", "wall_ms", "ops_ms")
     )
+
+
+def _in_steps(join: Join, start: np.ndarray, duration: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wall time (ps) and number of the model's executions that begin in each step (in order)."""
+    e = join.executions
+    mine = np.flatnonzero(e.run >= 0)
+    step = np.searchsorted(start, e.start[mine], side="right") - 1
+    inside = e.start[mine] < np.append(start + duration, 0)[step]
+    mine, step = mine[inside], step[inside]
+    wall = np.bincount(step, weights=join.timeline.wall[mine], minlength=len(start))
+    return wall, np.bincount(step, minlength=len(start))
 
 
 def _per_sample(info: KernelInfo | None, join: Join) -> dict[str, int | float | None]:

@@ -32,7 +32,7 @@ class PoolWork(NamedTuple):
     Attributes:
         line: of the thread that did the work.
         start, end: from `StartRegion` to `StopRegion`, in the unit of the times.
-        root: index of the event of the op that the work was done for, -1 if none is known.
+        root: the op that the work was done for, by its number among the ops; -1 if none is known.
     """
 
     line: Int64Array
@@ -79,6 +79,7 @@ def follow_pool(
         len(by_region[0]),
         *by_region,
         np.empty(len(kind), np.int64),
+        np.empty(len(kind), np.int64),
         *records,
         *regions,
     )
@@ -112,9 +113,7 @@ def _follow_unsorted(
         (regions.line, regions.start, regions.end, region_id[edges[regions.opening]]),
         (line[ops], start[ops], start[ops] + duration[ops]),
     )
-    return PoolWork(
-        regions.line.astype(np.int64), regions.start, regions.end, np.append(ops, -1)[root]
-    )
+    return PoolWork(regions.line.astype(np.int64), regions.start, regions.end, root)
 
 
 _Sparse = tuple[Int32Array, Int64Array]

@@ -6,7 +6,7 @@ import numpy as np
 
 from tftrace.parsers.jit import Int, Int8s, Int32s, Int64s, kernel
 
-# What an event is .
+# What an event is.
 OP, RECORD, START, STOP = 1, 2, 3, 4
 NO_ID = np.iinfo(np.int64).min
 
@@ -25,6 +25,7 @@ def walk_pool(
     region_id_event: Int32s,
     region_id_value: Int64s,
     stack: Int64s,
+    until: Int64s,
     record_id: Int64s,
     record_around: Int64s,
     record_time: Int64s,
@@ -36,11 +37,13 @@ def walk_pool(
     """One walk over all `n` events of a trace for `thread_pool.follow_pool`.
 
     `kind` per event: OP, RECORD, START, STOP, or else. The ids are sparse columns: event, value.
-    Fills the columns of records with ids: id, what is around it (event of an op, -1 nothing,
-    -2 - r region r), time; and those of regions: line, start, end, id.
+    `stack` and `until` are room for what is open. Fills the columns of records with ids: id, what
+    is around it (number of an op, -1 nothing, -2 - r region r), time; and those of regions: line,
+    start, end, id.
     Returns how many records have ids; -1 if a line is not in order of time.
     """
     depth = 0
+    n_ops = 0
     n_records = 0
     n_regions = 0
     last = np.int64(0)  # time of the line's last opening or closing
@@ -59,16 +62,15 @@ def walk_pool(
         what = kind[i]
         if what < OP or what > STOP:
             continue
-        while depth > 0 and stack[depth - 1] >= 0:
-            op = stack[depth - 1]
-            if start[op] + duration[op] > now:
-                break
+        while depth > 0 and stack[depth - 1] >= 0 and until[depth - 1] <= now:
             depth -= 1
         if what in (START, STOP):
             last = now
         if what == OP:
-            stack[depth] = i
+            stack[depth] = n_ops
+            until[depth] = now + duration[i]
             depth += 1
+            n_ops += 1
         elif what == RECORD:
             while at_record_id < n_record_ids and record_id_event[at_record_id] < i:
                 at_record_id += 1

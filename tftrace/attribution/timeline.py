@@ -8,28 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.devices import dispatching
-from tftrace.attribution.events import (
-    STEP,
-    Executions,
-    Runs,
-    Window,
-    event_spans,
-    executor_spans,
-    named,
-    waiting_for_data,
+from tftrace.attribution.devices import launches
+from tftrace.attribution.events import Runs, Window, waiting_for_data
+from tftrace.attribution.executions import Executions, executor_spans, is_call
+from tftrace.attribution.intervals import (
+    concurrent_shares,
+    enclosing,
+    self_segments,
+    self_time,
 )
-from tftrace.attribution.intervals import concurrent_shares, enclosing, self_segments, self_time
+from tftrace.attribution.marks import Mark, Marks, event_spans
 from tftrace.attribution.spans import (
     Spans,
     grouped_spans,
     intersect,
     length,
+    overlap,
     spans,
     subtract,
     union,
 )
-from tftrace.attribution.workers import Workers, is_call
+from tftrace.attribution.sweep import is_ordered, sweep
+from tftrace.attribution.workers import Workers
 from tftrace.parsers import Trace
 
 Int = npt.NDArray[np.int64]
@@ -41,35 +41,38 @@ DISPATCH = "function dispatch"
 LOOP = "Keras loop and callbacks"
 COMPILATION = "compilation"
 
-_PIPELINE_EVENTS = ("Iterator", "Dataset", "tf.function-graph_building", "DeleteTensorHandle")
-_COMPILERS = ("CpuCompiler::", "GpuCompiler::")
-_EXECUTES = ("CpuExecutable::Execute", "GpuExecutable::Execute")
-_WAIT = "BlockUntilReady"
-
 
 @dataclass(frozen=True)
 class Timeline:
     """The window shared out, in ps.
 
-    ``wall``, ``busy``, ``self`` and ``thread`` have one entry per execution: its share of the
-    wall time; the time until its last worker was done; its duration without what ran inside it;
-    and its thread time with its workers'. ``gaps`` name what the rest of the window was. The wall
-    shares of the executions and the gaps sum to ``length``. ``lost_worker_ps`` is worker time
-    that could not be followed to an operation.
+    ``wall``, ``start``, ``until`` and ``self`` have one entry per execution: its share of the wall
+    time; when it began, and when its last worker was done; its duration without what ran inside
+    it. Its thread time is that and what the pool did for it: ``worker`` for the execution
+    ``root`` (-1: unknown), negative where its own thread slept. ``gaps`` name what the rest of the
+    window was. The wall shares of the executions and the gaps sum to ``length``.
+    ``lost_worker_ps`` is worker time that could not be followed to an operation.
     """
 
     wall: Float
-    busy: Int
+    start: Int
+    until: Int
     self: Int
-    thread: Int
+    root: Int
+    worker: Int
     gaps: dict[str, int]
     length: int
     worker_ps: int
     lost_worker_ps: int
 
+    @property
+    def busy(self) -> Int:
+        """The time from each execution's begin until its last worker was done; a new array."""
+        return self.until - self.start
+
 
 def build_timeline(
-    trace: Trace, window: Window, runs: Runs, executions: Executions, workers: Workers
+    marks: Marks, window: Window, runs: Runs, executions: Executions, workers: Workers
 ) -> Timeline:
     """Share each instant of the window equally among the operations active in it.
 
@@ -77,59 +80,70 @@ def build_timeline(
     active when nothing that it waits for is, and it does not wait for a compiler. What no
     operation covers is named by what the driving thread was doing.
     """
-    start = np.clip(executions.start, window.start, window.end)
-    end = np.clip(executions.end, window.start, window.end)
-    inside = (workers.start < window.end) & (workers.closed > window.start)
-    root = workers.root[inside]
-    working = np.clip(workers.start[inside], window.start, window.end)
-    done = np.clip(workers.end[inside], window.start, window.end)
-    called = is_call(executions)
-    calls = np.flatnonzero(called)
-
-    who, active = _activity(executions, start, end, root, working, done)
-    covered = spans(active[:, 0], active[:, 1])
-    shares = concurrent_shares(active[:, 0], active[:, 1])
-    wall: Float = np.bincount(who, weights=shares, minlength=len(executions)).astype(np.float64)
-    compiling = subtract(_compilation(trace, window, executions, calls), covered)
-    covered = union(covered, compiling)
-    clock = _uncovered_clock(covered, window)
-    wall[calls] += concurrent_shares(clock(start[calls]), clock(end[calls]))
-    covered = union(covered, spans(start[calls], end[calls]))
-    gaps = _gaps(trace, window, runs, executions, covered)
+    start, end = executions.start, executions.end
+    if len(end) and end.max() > window.end:
+        end = np.minimum(end, window.end)
+    root = workers.root
+    # Of a region outside the window nothing is left.
+    working = np.clip(workers.start, window.start, window.end)
+    done = np.clip(workers.end, window.start, window.end)
+    calls = np.flatnonzero(is_call(executions))
+    own, wall, covered = _active(executions, end, calls, root, working, done)
+    compiling = np.empty((0, 2), np.int64)
+    if len(calls):
+        compiling = subtract(_compilation(marks, window, executions, calls), covered)
+        covered = union(covered, compiling)
+        clock = _uncovered_clock(covered, window)
+        wall[calls] += concurrent_shares(clock(start[calls]), clock(end[calls]))
+        covered = union(covered, spans(start[calls], end[calls]))
+    gaps = _gaps(marks, window, runs, executions, covered)
     gaps[COMPILATION] += length(compiling)
 
-    own = self_time(executions.line, start, end)
     worker = done - working
-    known = root >= 0
-    thread = own - _blocked(trace, executions, calls)
-    np.add.at(thread, root[known], worker[known])
+    sleeper, slept = _blocked(marks, executions, calls)
     return Timeline(
         wall=wall,
-        busy=_until_done(executions, workers) - executions.start,
+        start=start,
+        until=_until_done(executions, workers),
         self=own,
-        thread=thread,
+        root=np.r_[root, sleeper],
+        worker=np.r_[worker, -slept],
         gaps=gaps,
         length=window.end - window.start,
         worker_ps=int(worker.sum()),
-        lost_worker_ps=int(worker[~known].sum()),
+        lost_worker_ps=int(worker[root < 0].sum()),
     )
 
 
-def _activity(
-    executions: Executions, start: Int, end: Int, root: Int, working: Int, done: Int
-) -> tuple[Int, Spans]:
-    """When each kernel was active: the kernel (an execution) of every span, and the spans."""
-    kernels = np.flatnonzero(~is_call(executions))
-    owner, low, high = self_segments(executions.line[kernels], start[kernels], end[kernels])
-    # The workers of TensorFlow's own kernels are done when the kernel is.
-    left = np.append(executions.hlo, -1)[root] >= 0
-    return grouped_spans(
+def _active(
+    executions: Executions, end: Int, calls: Int, root: Int, working: Int, done: Int
+) -> tuple[Int, Float, Spans]:
+    """The time that each execution was its thread's innermost, each kernel's share of the wall,
+    and when any kernel was active."""
+    line, start = executions.line, executions.start
+    called = np.zeros(len(executions), bool)
+    called[calls] = True
+    if not executions.modules and is_ordered(line, start, end):
+        # The workers of TensorFlow's own kernels are done when the kernel is.
+        own, wall, covered = sweep(line, start, end, called)
+        if len(calls):
+            own = sweep(line, start, end, np.zeros(len(line), bool)).own
+        return own, wall, covered
+    kernels = np.flatnonzero(~called)
+    owner, low, high = self_segments(line[kernels], start[kernels], end[kernels])
+    left = (np.append(executions.hlo, -1)[root] >= 0) & (done > working)
+    who, active = grouped_spans(
         np.r_[kernels[owner], root[left]], np.r_[low, working[left]], np.r_[high, done[left]]
     )
+    wall = np.zeros(len(executions))
+    np.add.at(wall, who, concurrent_shares(active[:, 0], active[:, 1]))
+    return self_time(line, start, end), wall, spans(active[:, 0], active[:, 1])
 
 
 def _until_done(executions: Executions, workers: Workers) -> Int:
     """End of each execution, its workers' included."""
+    if not executions.modules:
+        return executions.end
     end = executions.end.copy()
     left = np.append(executions.hlo, -1)[workers.root] >= 0
     left &= workers.end > workers.start
@@ -137,12 +151,10 @@ def _until_done(executions: Executions, workers: Workers) -> Int:
     return end
 
 
-def _blocked(trace: Trace, executions: Executions, calls: Int) -> Int:
-    """Time that each call's thread slept until XLA's kernels were done."""
-    waits, at = _in_calls(trace, (_WAIT,), executions, calls)
-    slept = np.zeros(len(executions), np.int64)
-    np.add.at(slept, calls[at], trace.events.duration_ps[waits])
-    return slept
+def _blocked(marks: Marks, executions: Executions, calls: Int) -> tuple[Int, Int]:
+    """Calls, and for how long (ps) their threads slept until XLA's kernels were done."""
+    waits, at = _in_calls(marks, Mark.WAIT, executions, calls)
+    return calls[at], marks.trace.events.duration_ps[waits]
 
 
 def _uncovered_clock(covered: Spans, window: Window) -> Callable[[Int], Int]:
@@ -164,49 +176,48 @@ def _uncovered_clock(covered: Spans, window: Window) -> Callable[[Int], Int]:
 
 
 def _gaps(
-    trace: Trace, window: Window, runs: Runs, executions: Executions, covered: Spans
+    marks: Marks, window: Window, runs: Runs, executions: Executions, covered: Spans
 ) -> dict[str, int]:
     """Name what no operation covers, by the first cause that applies."""
-    rest = subtract(spans([window.start], [window.end]), covered)
+    trace = marks.trace
+    whole = spans([window.start], [window.end])
     causes = (
         (COMPILATION, _tracing(trace)),
-        (DISPATCH, event_spans(trace, dispatching(trace))),
-        (PIPELINE, event_spans(trace, waiting_for_data(trace, runs))),
-        (EXECUTOR, executor_spans(trace, runs, executions)),
+        (DISPATCH, event_spans(trace, np.r_[launches(trace), marks.of(Mark.LAUNCH)])),
+        (PIPELINE, event_spans(trace, waiting_for_data(marks, runs))),
+        (EXECUTOR, executor_spans(marks, runs, executions)),
         (DISPATCH, spans(runs.start, runs.end)),
         (DISPATCH, _calls(trace, window)),
-        (PIPELINE, _pipeline(trace, window)),
+        (PIPELINE, _pipeline(marks, window)),
     )
     gaps: dict[str, int] = dict.fromkeys((name for name, _ in causes), 0)
+    named = np.empty((0, 2), np.int64)
     for name, cause in causes:
-        gaps[name] += length(intersect(rest, cause))
-        rest = subtract(rest, cause)
-    gaps[LOOP] = length(rest)
+        rest = subtract(intersect(cause, whole), named)
+        gaps[name] += length(rest) - overlap(rest, covered)
+        named = union(named, rest)
+    gaps[LOOP] = length(whole) - overlap(whole, covered) - sum(gaps.values())
     return gaps
 
 
-def _compilation(trace: Trace, window: Window, executions: Executions, calls: Int) -> Spans:
+def _compilation(marks: Marks, window: Window, executions: Executions, calls: Int) -> Spans:
     """XLA at work: a call that compiles does so, from the graph on, before it executes."""
-    events = trace.events
-    compiled = _in_calls(trace, _COMPILERS, executions, calls)
-    executed = _in_calls(trace, _EXECUTES, executions, calls)
-    until = executions.end[calls].copy()
-    for event, call in zip(*executed, strict=True):
-        until[call] = min(until[call], events.start_ps[event])
+    compiled = _in_calls(marks, Mark.COMPILER, executions, calls)
+    executed = _in_calls(marks, Mark.EXECUTE, executions, calls)
+    until = executions.end[calls]
+    np.minimum.at(until, executed[1], marks.trace.events.start_ps[executed[0]])
     which = np.unique(compiled[1])
     return intersect(
         spans(executions.start[calls][which], until[which]), spans([window.start], [window.end])
     )
 
 
-def _in_calls(
-    trace: Trace, names: tuple[str, ...], executions: Executions, calls: Int
-) -> tuple[Int, Int]:
-    """Events of these names within calls, and the place in ``calls`` of the one around each."""
-    found = named(trace, lambda name: name.startswith(names))
+def _in_calls(marks: Marks, mark: Mark, executions: Executions, calls: Int) -> tuple[Int, Int]:
+    """Events with the mark within calls, and the place in ``calls`` of the one around each."""
+    events, found = marks.trace.events, marks.of(mark)
     at = enclosing(
-        trace.events.line[found],
-        trace.events.start_ps[found],
+        events.line[found],
+        events.start_ps[found],
         executions.line[calls],
         executions.start[calls],
         executions.end[calls],
@@ -227,17 +238,17 @@ def _calls(trace: Trace, window: Window) -> Spans:
     return event_spans(trace, calls[trace.events.line[calls] == window.line])
 
 
-def _pipeline(trace: Trace, window: Window) -> Spans:
+def _pipeline(marks: Marks, window: Window) -> Spans:
     """Making, asking and taking down the iterator.
 
     Before its first batch predict builds the pipeline. When it has finished it drops the
     iterator's handle, whose destructor may wait for tf.data's threads: deleting a finished
     iterator by hand took 0.6 ms or about 100 ms, at random (TensorFlow 2.21).
     """
-    events = trace.events
-    asked = named(trace, lambda name: any(part in name for part in _PIPELINE_EVENTS))
+    events = marks.trace.events
+    asked = marks.of(Mark.PIPELINE)
     asked = asked[events.line[asked] == window.line]
-    steps = named(trace, lambda name: name == STEP)
+    steps = marks.of(Mark.STEP)
     first = events.start_ps[steps].min() if len(steps) else window.start
     return spans(
         np.r_[window.start, events.start_ps[asked]],

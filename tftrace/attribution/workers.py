@@ -7,22 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.events import Executions, named
+from tftrace.attribution.executions import Executions, is_call
 from tftrace.attribution.intervals import enclosing, follow_chains
+from tftrace.attribution.marks import Mark, Marks
 from tftrace.attribution.thread_pool import follow_pool
-from tftrace.attribution.thread_pool_kernels import OP, RECORD, START, STOP
-from tftrace.graph.flatten import CALLS
-from tftrace.parsers import Trace
 
 Int = npt.NDArray[np.int64]
 
 _NEVER = np.iinfo(np.int64).max
-_END = "end: "
-_KINDS = {
-    "ThreadpoolListener::Record": RECORD,
-    "ThreadpoolListener::StartRegion": START,
-    "ThreadpoolListener::StopRegion": STOP,
-}
 
 
 @dataclass(frozen=True)
@@ -40,34 +32,32 @@ class Workers:
     root: Int
 
 
-def find_workers(trace: Trace, executions: Executions) -> Workers:
+def find_workers(marks: Marks, executions: Executions) -> Workers:
     """All work of the intra-op pool, followed to its execution.
 
     The executor's own closures run on the inter-op pool, as regions too; what is executed inside
     them is known without.
     """
-    events = trace.events
-    kind = np.zeros(len(events), np.int8)
-    kind[executions.event] = OP
-    for name, code in _KINDS.items():
-        kind[named(trace, name.__eq__)] = code
+    events = marks.trace.events
     record, region = events.stats["_p"], events.stats["_c"]
     work = follow_pool(
-        kind,
+        marks.pool_kind(executions.event),
         events.line,
         events.start_ps,
         events.duration_ps,
         (record.events, record.values),
         (region.events, region.values),
     )
-    inter_op = np.unique(executions.line[executions.hlo < 0])
-    kept = ~np.isin(work.line, inter_op)
-    line, start, closed = work.line[kept], work.start[kept], work.end[kept]
-    root = _position(work.root[kept], executions.event)
-    end = np.minimum(closed, _first_inside(line, start, executions))
-    done = np.append(_done(trace, executions), _NEVER)[root]
+    inter_op = np.zeros(len(marks.trace.lines), bool)
+    inter_op[executions.line[executions.hlo < 0] if executions.modules else executions.line] = True
+    kept = np.flatnonzero(~inter_op[work.line])
+    line, start, closed, root = (column[kept] for column in work)
+    end = np.where(root >= 0, _done(marks, executions)[root], _NEVER) if len(executions) else closed
+    np.minimum(end, closed, out=end)
+    if executions.modules:
+        np.minimum(end, _first_inside(line, start, executions), out=end)
     # A worker that comes when all is done finds nothing to do.
-    return Workers(line, start, np.maximum(np.minimum(end, done), start), closed, root)
+    return Workers(line, start, np.maximum(end, start, out=end), closed, root)
 
 
 def calls_of(executions: Executions, workers: Workers) -> Int:
@@ -77,6 +67,9 @@ def calls_of(executions: Executions, workers: Workers) -> Int:
     whose call it shares, is done.
     """
     kernels = np.flatnonzero(executions.hlo >= 0)
+    result = np.full(len(executions), -1, np.int64)
+    if not len(kernels):
+        return result
     calls = np.flatnonzero(is_call(executions))
     line, start = executions.line[kernels], executions.start[kernels]
     direct = enclosing(
@@ -88,48 +81,41 @@ def calls_of(executions: Executions, workers: Workers) -> Int:
     call[kernels] = np.append(calls, -1)[direct]
     before = np.full(len(executions), -1, np.int64)
     before[kernels] = np.where(direct < 0, np.append(workers.root, -1)[region], -1)
-    result = np.full(len(executions), -1, np.int64)
     result[kernels] = follow_chains(before, call)[kernels]
     return result
-
-
-def is_call(executions: Executions) -> npt.NDArray[np.bool_]:
-    """Which executions are calls of functions."""
-    types = [i for i, name in enumerate(executions.types) if name in CALLS]
-    return np.isin(executions.type, types)
 
 
 def _first_inside(line: Int, start: Int, executions: Executions) -> Int:
     """When the first execution after each region's start begins on the region's line."""
     result = np.full(len(line), _NEVER)
-    for thread in np.unique(line):
-        here = np.append(np.sort(executions.start[executions.line == thread]), _NEVER)
+    kernels = np.flatnonzero(executions.hlo >= 0)  # nothing else runs on the pool's threads
+    for thread in np.unique(executions.line[kernels]):
         mine = np.flatnonzero(line == thread)
-        result[mine] = here[np.searchsorted(here, start[mine])]
+        if len(mine):
+            here = executions.start[kernels[executions.line[kernels] == thread]]
+            here = np.append(np.sort(here), _NEVER)
+            result[mine] = here[np.searchsorted(here, start[mine])]
     return result
 
 
-def _done(trace: Trace, executions: Executions) -> Int:
+def _done(marks: Marks, executions: Executions) -> Int:
     """The latest time at which anything can still work for each execution.
 
     A kernel of TensorFlow returns when its work is done; a region that ends later shows a
     worker that waited for a processor. One of XLA's goes on after its event, until an event
     ``end: …`` of the same id.
     """
-    events = trace.events
-    ends = named(trace, lambda name: name.startswith(_END))
+    events = marks.trace.events
+    kernels = np.flatnonzero(executions.hlo >= 0)
+    if not len(kernels):
+        return executions.end
+    ends = marks.of(Mark.END)
     ids = events.stats["_c"].at(ends)
     order = np.argsort(ids, kind="stable")
     ends, ids = ends[order], ids[order]
-    mine = events.stats["_p"].at(executions.event)
+    mine = events.stats["_p"].at(executions.event[kernels])
     place = np.searchsorted(ids, mine)
     ended = np.append(ids, -1)[place] == mine
-    last = np.where(ended, np.append(events.start_ps[ends], _NEVER)[place], _NEVER)
-    return np.where(executions.hlo < 0, executions.end, last)
-
-
-def _position(events: Int, known: Int) -> Int:
-    """Position of each event in the ascending ``known``, -1 for -1."""
-    if not len(known):
-        return np.full(len(events), -1, np.int64)
-    return np.where(events >= 0, np.searchsorted(known, events), -1)
+    done = executions.end.copy()
+    done[kernels] = np.where(ended, np.append(events.start_ps[ends], _NEVER)[place], _NEVER)
+    return done

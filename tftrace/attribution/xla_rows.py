@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.events import Executions
+from tftrace.attribution.executions import XLA, Executions
 from tftrace.attribution.graph_names import GraphNames
+from tftrace.attribution.groups import grouped
 from tftrace.attribution.kernels import OUTSIDE, WORK, KernelInfo
 from tftrace.attribution.rows import Row, component_of
 from tftrace.attribution.run import Function, Run
@@ -21,7 +22,7 @@ from tftrace.parsers.hlo import HloModule, parse_hlo
 
 Int = npt.NDArray[np.int64]
 
-UNKNOWN = "XLA"
+UNKNOWN = XLA
 """Type of a kernel whose module the trace does not carry."""
 
 
@@ -39,29 +40,31 @@ class _Group:
     function: int
 
 
-def xla_rows(
-    run: Run, executions: Executions, calls: Int, function_of: Callable[[int], int]
-) -> list[Row]:
+def xla_rows(run: Run, executions: Executions, calls: Int, function: Int) -> list[Row]:
     """Rows of all of XLA's kernels that ran for the model.
 
     Args:
         calls: per execution, the one that called XLA, -1 for others and unknown.
-        function_of: index of the traced function that a run (an index) executed.
+        function: per run, the index of the traced function that it executed.
     """
-    groups: dict[_Group, list[int]] = defaultdict(list)
+    e = executions
+    kernels = np.flatnonzero((e.hlo >= 0) & (e.run >= 0))
+    if not len(kernels):
+        return []
+    groups: dict[_Group, list[Int]] = defaultdict(list)
     modules = _Modules(run)
-    kernels = np.flatnonzero((executions.hlo >= 0) & (executions.run >= 0))
-    for i in kernels.tolist():
-        call = executions.ops[executions.op[calls[i]]] if calls[i] >= 0 else ""
-        module = executions.modules[executions.hlo[i]]
-        name = executions.ops[executions.op[i]]
-        place = modules.place(module, name)
-        group = _Group(place, name, module, flat_name(call), function_of(int(executions.run[i])))
-        groups[group].append(i)
-    rows = [
-        (group, modules.row(group, np.array(found), calls[found]))
-        for group, found in groups.items()
-    ]
+    called = np.append(e.kind, -1)[np.where(calls[kernels] >= 0, calls[kernels], len(e))]
+    for (kind, hlo, by, of), found in grouped(
+        e.kind[kernels], e.hlo[kernels], called, function[e.run[kernels]]
+    ):
+        call = flat_name(e.ops[by]) if by >= 0 else flat_name("")
+        name, module = e.ops[kind], e.modules[hlo]
+        group = _Group(modules.place(module, name), name, module, call, of)
+        groups[group].append(kernels[found])
+    rows = []
+    for group, parts in groups.items():
+        members = np.sort(np.concatenate(parts))
+        rows.append((group, modules.row(group, members, calls[members])))
     return _distinct(_merged(rows))
 
 

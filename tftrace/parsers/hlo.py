@@ -6,16 +6,17 @@ and xla/xla_data.proto, of which only what is used here is described.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any
-
-from google.protobuf.message import DecodeError
+from typing import TYPE_CHECKING, Any
 
 from tftrace.parsers.errors import TraceError
-from tftrace.parsers.own_proto import Field, message_classes
+
+if TYPE_CHECKING:
+    from tftrace.parsers.own_proto import Field
 
 _SCHEMA: dict[str, list[Field]] = {
     "HloProto": [(1, "hlo_module", "HloModuleProto", "")],
@@ -47,7 +48,6 @@ _SCHEMA: dict[str, list[Field]] = {
         (4, "tuple_shapes", "ShapeProto", "*"),
     ],
 }
-_CLASSES = message_classes("tftrace.xla", _SCHEMA)
 
 # xla.PrimitiveType, as far as TensorFlow's types go.
 _DTYPES = {
@@ -130,8 +130,10 @@ def parse_hlo(data: bytes) -> HloModule:
     Raises:
         TraceError: the bytes are not one.
     """
+    from google.protobuf.message import DecodeError
+
     try:
-        module = _CLASSES["HloProto"].FromString(data).hlo_module
+        module = _classes()["HloProto"].FromString(data).hlo_module
     except DecodeError as error:
         raise TraceError(f"an HLO module in the trace is damaged: {error}") from error
     return HloModule(
@@ -140,6 +142,14 @@ def parse_hlo(data: bytes) -> HloModule:
         entry=module.entry_computation_id,
         computations={c.id: _computation(c) for c in module.computations},
     )
+
+
+@functools.cache
+def _classes() -> dict[str, Any]:
+    # Few traces have modules: the others do without importing protobuf.
+    from tftrace.parsers.own_proto import message_classes
+
+    return message_classes("tftrace.xla", _SCHEMA)
 
 
 def _computation(computation: Any) -> HloComputation:

@@ -5,7 +5,8 @@ than reading most traces. So numba is imported only to compile: what it made of 
 is kept as one object file, and loaded with llvmlite alone (some 30 ms).
 
 A kernel is a function whose annotations are the types below, that allocates nothing and raises
-nothing. It is called with NumPy arrays and integers, and runs without the interpreter lock.
+nothing (dividing may raise). It is called with NumPy arrays and integers, and runs without the
+interpreter lock.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import contextlib
 import ctypes
 import functools
 import hashlib
-import importlib.util
 import os
 import sys
 import tempfile
@@ -33,12 +33,21 @@ Bytes: TypeAlias = npt.NDArray[np.uint8]
 Int8s: TypeAlias = npt.NDArray[np.int8]
 Int32s: TypeAlias = npt.NDArray[np.int32]
 Int64s: TypeAlias = npt.NDArray[np.int64]
+Float64s: TypeAlias = npt.NDArray[np.float64]
 
-_ITEMS = {"Bytes": "uint8", "Int8s": "int8", "Int32s": "int32", "Int64s": "int64"}
+_sources: dict[str, bytes] = {}
+_ITEMS = {
+    "Bytes": "uint8",
+    "Int8s": "int8",
+    "Int32s": "int32",
+    "Int64s": "int64",
+    "Float64s": "float64",
+}
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Mark a function as a part of the kernels of its module."""
+    _remember_source(function)
     function.__dict__["inlined"] = True
     return function
 
@@ -67,6 +76,7 @@ class kernel:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
+        _remember_source(function)
         self.function = function
         self._items = [_ITEMS.get(kind) for kind in _parameters(function)]
         self._entry: Any = None
@@ -188,15 +198,23 @@ def _cache_file(module: str) -> Path:
 
     members = vars(sys.modules[module]).values()
     helpers = {value.__module__ for value in members if is_inlined(value)}
-    sources = [module, "tftrace.parsers.jit_numba", *sorted(helpers - {module})]
-    files = [importlib.util.find_spec(name) for name in sources]
-    ingredients = [Path(str(spec.origin)).read_bytes() for spec in files if spec]
+    ingredients = [_sources[name] for name in (module, *sorted(helpers - {module}))]
     ingredients += [
+        Path(__file__).with_name("jit_numba.py").read_bytes(),
         f"{version('numba')} {version('llvmlite')} {sys.version_info[:2]}".encode(),
         f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}".encode(),
     ]
     key = hashlib.sha256(b"\0".join(ingredients)).hexdigest()[:24]
     return cache_folder() / "kernels" / f"{module}-{key}.o"
+
+
+def _remember_source(function: Callable[..., Any]) -> None:
+    """Note the source of the function's module while it is the one that was imported.
+
+    An upgrade of the package under a running process must not file old code under the new source.
+    """
+    if function.__module__ not in _sources:
+        _sources[function.__module__] = Path(function.__code__.co_filename).read_bytes()
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -22,6 +22,7 @@ _TYPES = {
     "Int8s": types.CPointer(types.int8),
     "Int32s": types.CPointer(types.int32),
     "Int64s": types.CPointer(types.int64),
+    "Float64s": types.CPointer(types.float64),
 }
 # Functions of libc that the optimiser puts in the place of loops.
 _LIBC = {"memcpy", "memmove", "memset"}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -244,54 +243,59 @@ class Trace:
     def where(self, wanted: Callable[[Plane, str], bool]) -> Int64Array:
         """Indices, ascending, of the events for which `wanted(plane, event name)` holds.
 
-        It is asked once per plane and name, not once per event. The first call sorts the events
-        by name (4 bytes each, kept); every call then costs as much as it finds.
+        It is asked once per plane and name, not once per event.
         """
-        answers: dict[tuple[int, int], bool] = {}
-        found = []
-        for line, groups in zip(self.lines, self._groups, strict=True):
-            names = self.planes[line.plane].event_names
-            of_line = []
-            for key, events in groups.items():
-                if (line.plane, key) not in answers:
-                    answer = wanted(self.planes[line.plane], names.get(key, ""))
-                    answers[line.plane, key] = bool(answer)
-                if answers[line.plane, key]:
-                    of_line.append(events)
-            merged = np.concatenate(of_line) if of_line else np.empty(0, np.int32)
-            found.append(np.sort(merged) if len(of_line) > 1 else merged)
-        return np.concatenate(found).astype(np.int64) if found else np.empty(0, np.int64)
+        return np.flatnonzero(self.classify(wanted))
 
     def classify(self, kind_of: Callable[[Plane, str], int]) -> npt.NDArray[np.int8]:
         """`kind_of(plane, event name)` of every event, as int8; asked as `where` does."""
         kinds = np.empty(len(self.events), np.int8)
-        answers: dict[tuple[int, int], int] = {}
-        for line, groups in zip(self.lines, self._groups, strict=True):
-            names = self.planes[line.plane].event_names
-            for key, events in groups.items():
-                if (line.plane, key) not in answers:
-                    answers[line.plane, key] = kind_of(self.planes[line.plane], names.get(key, ""))
-                kinds[events] = answers[line.plane, key]
+        codes = [_Codes.of(plane, kind_of, np.int8) for plane in self.planes]
+        for line in self.lines:
+            codes[line.plane].look_up(self.events.metadata_id[line.events], kinds[line.events])
         return kinds
 
-    @cached_property
-    def _groups(self) -> list[dict[int, Int32Array]]:
-        """Per line, metadata id -> ascending indices of its events."""
-        return [_group(self.events.metadata_id[line.events], line.first) for line in self.lines]
+    def codes(self, events: Int64Array, code_of: Callable[[Plane, str], int]) -> Int32Array:
+        """`code_of(plane, event name)` of the given events (ascending), as int32; asked as above.
+
+        It is asked for every name of a plane, not only for those that the events bear.
+        """
+        found = np.empty(len(events), np.int32)
+        codes = [_Codes.of(plane, code_of, np.int32) for plane in self.planes]
+        firsts = np.searchsorted(events, [line.first for line in self.lines])
+        for line, first, end in zip(self.lines, firsts, [*firsts[1:], len(events)], strict=True):
+            ids = self.events.metadata_id[events[first:end]]
+            codes[line.plane].look_up(ids, found[first:end])
+        return found
 
     def string(self, code: int) -> str | None:
         """The string behind a code of a string stat; None for -1."""
         return None if code < 0 else self.strings[code]
 
 
-def _group(ids: Int64Array, first: int) -> dict[int, Int32Array]:
-    """Positions, counted from `first`, by id."""
-    if not len(ids):
-        return {}
-    small = ids.min() >= 0 and ids.max() < 1 << 16
-    keys = ids.astype(np.uint16) if small else ids  # numpy sorts 16 bits by radix, in linear time
-    order = np.argsort(keys, kind="stable").astype(np.int32)
-    keys = keys[order]
-    bounds = np.flatnonzero(keys[1:] != keys[:-1]) + 1
-    heads = keys[np.concatenate([[0], bounds])].tolist()
-    return dict(zip(heads, np.split(order + np.int32(first), bounds), strict=True))
+_DIRECT_IDS = 1 << 22
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """Small numbers by event metadata id: `table` by id, its last entry for all other ids, as far
+    as `others` does not have them."""
+
+    table: npt.NDArray[Any]
+    others: dict[int, int]
+
+    @classmethod
+    def of(cls, plane: Plane, code_of: Callable[[Plane, str], int], dtype: Any) -> _Codes:
+        codes = {key: code_of(plane, name) for key, name in plane.event_names.items()}
+        direct = {key: code for key, code in codes.items() if 0 <= key < _DIRECT_IDS}
+        table = np.full(max(direct, default=-1) + 2, code_of(plane, ""), dtype)
+        table[list(direct)] = list(direct.values())
+        return cls(table, {key: code for key, code in codes.items() if key not in direct})
+
+    def look_up(self, ids: Int64Array, codes: npt.NDArray[Any]) -> None:
+        """Fill `codes` with those of the ids."""
+        np.take(self.table, ids, mode="clip", out=codes)
+        if len(ids) and ids.min() < 0:
+            codes[ids < 0] = self.table[-1]
+        for key, code in self.others.items():
+            codes[ids == key] = code
