@@ -56,8 +56,9 @@ def main() -> None:
         )
         saved = statistics.median(before) - statistics.median(after)
         ratio = ratio_of(before, after)
+        norms = len(gone) + len(result.kept)
         print(
-            f"{name:15} {result.max_rel_error:8.1e} {len(gone):3}/{len(gone) + len(result.kept):<3} "
+            f"{name:15} {result.max_rel_error:8.1e} {len(gone):3}/{norms:<3} "
             f"{promised:7.0f}ms {saved:7.0f}ms {promised / saved:6.2f}   folded/original "
             f"{ratio.ratio:.3f} ({ratio.low:.3f} to {ratio.high:.3f})",
             flush=True,
