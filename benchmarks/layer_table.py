@@ -14,7 +14,7 @@ The manifest's samples and steps grow with it. Every way runs in a process of it
 the best of `--repeats` processes taken in turns; `peak` is the largest resident memory in multiples
 of the file. A ratio above 1 means that the layer table is the faster one. `growth` is how much
 longer the call takes than for the smallest file, in multiples of how much larger the file is: 1 is
-linear.
+linear; below it, what a call costs whatever its size still shows in the smallest.
 
 Last, `tftrace report` on a run of 2 MB as a whole process, against a Python that imports pandas.
 """

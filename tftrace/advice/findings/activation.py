@@ -26,7 +26,8 @@ _ELEMENTWISE = _CURVES | {
 def activation_pass(profile: Evidence) -> Iterator[Finding]:
     """An activation that TensorFlow could not make part of the kernel before it."""
     seen, time, graph = kernels(profile), layers_ms(profile), profile.layer_graph
-    for path, mine in seen.groupby("layer", sort=False):
+    curved = seen.loc[seen["op_type"].isin(_CURVES), "layer"].unique()
+    for path, mine in seen[seen["layer"].isin(curved)].groupby("layer", sort=False):
         curves = mine[mine["op_type"].isin(_CURVES)]
         products = [_product(graph, op) for op in curves["op"]]
         product = next((p for p in products if p is not None), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,10 +51,11 @@ def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
         return
     all_kernels = kernels(profile)
     settled = all_kernels["settled_ms"].sum()
-    for _, row in norms.iterrows():
-        mine = all_kernels[all_kernels["layer"] == row["path"]]
+    of_layer = dict(list(all_kernels.groupby("layer", sort=False)))
+    for row in norms.to_dict(orient="records"):
+        mine = of_layer.get(row["path"])
         time_share, mult_share = row["wall_ms"] / time, row["mults"] / mults
-        if not mine["op_type"].isin(_PASSES).any():
+        if mine is None or _PASSES.isdisjoint(mine["op_type"]):
             continue
         # Settled, so that a convolution that another process held up does not hide the norm.
         if mine["settled_ms"].sum() < _FAR_ABOVE * mult_share * settled:
@@ -64,7 +65,7 @@ def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
 
 
 def _unfused(
-    row: pd.Series,
+    row: dict[Hashable, Any],
     mine: pd.DataFrame,
     all_kernels: pd.DataFrame,
     fold: Fold,
@@ -108,7 +109,7 @@ def _unfused(
 
 
 def _saving(
-    row: pd.Series, mine: pd.DataFrame, all_kernels: pd.DataFrame, fold: Fold
+    row: dict[Hashable, Any], mine: pd.DataFrame, all_kernels: pd.DataFrame, fold: Fold
 ) -> tuple[float | None, Sure]:
     """The norm's own time, with what folding it does to its neighbours."""
     if fold.direction is None:
