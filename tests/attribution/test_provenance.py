@@ -157,6 +157,36 @@ def test_chained_residuals_do_not_mix():
     assert found["y2"] == {"y2"}
 
 
+def test_a_product_that_took_in_a_transpose_is_the_product_also_on_one_leaf():
+    """``erf(x @ transpose(x))``: all rests on x alone."""
+    before = """
+    x Placeholder
+    perm Const
+    turned Transpose x perm
+    product BatchMatMulV2 x turned
+    erf Erf product
+    """
+    after = """
+    Optimizer/FoldTransposeIntoMatMul_product BatchMatMulV2 x x
+    erf Erf Optimizer/FoldTransposeIntoMatMul_product
+    """
+    found = members(before, after)
+    assert found["Optimizer/FoldTransposeIntoMatMul_product"] == {"product", "turned"}
+    assert found["erf"] == {"erf"}
+
+
+def test_a_dropped_identity_on_the_way_hides_nothing():
+    before = """
+    a Placeholder
+    b Placeholder
+    same Identity a
+    turned Transpose b
+    product MatMul same turned
+    """
+    found = members(before, "renamed MatMul a b")
+    assert found["renamed"] == {"product", "turned"}
+
+
 def test_a_chain_flattened_into_one_sum_stands_for_every_addition():
     before = """
     a Placeholder

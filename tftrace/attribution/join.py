@@ -16,14 +16,14 @@ from tftrace.attribution.executions import Executions, find_executions
 from tftrace.attribution.groups import grouped
 from tftrace.attribution.kernels import WORK, KernelInfo, kernel_info
 from tftrace.attribution.marks import Marks
-from tftrace.attribution.provenance import WORKLESS
+from tftrace.attribution.provenance import MACHINERY, WORKLESS
 from tftrace.attribution.roofline import machine_of
 from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, Totals, asks_for_data, component_of
 from tftrace.attribution.run import Function, Run
 from tftrace.attribution.timeline import PIPELINE, Timeline, build_timeline
 from tftrace.attribution.workers import Workers, calls_of, find_workers
 from tftrace.attribution.xla_rows import calling_info, xla_rows
-from tftrace.graph.flatten import CALLS
+from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.machine.model import MachineModel
 
 Int = npt.NDArray[np.int64]
@@ -162,8 +162,11 @@ class Join:
         return bool(((self.executions.hlo >= 0) & (self.xla_calls < 0)).any())
 
     def _info(self, name: str, kind: str) -> KernelInfo | None:
-        """From the function that ran most: its work is that of a full batch."""
-        for index, _ in self.calls.most_common():
+        """From the function that ran it most: its work is that of a full batch."""
+        flat = flat_name(name)
+        functions = self.run.functions
+        ran = [index for index, _ in self.calls.most_common()]
+        for index in sorted(ran, key=lambda i: not functions[i].executes(flat)):
             info = self._known(index, name, kind)
             if info is not None:
                 return info
@@ -176,14 +179,19 @@ class Join:
         return self._infos[key]
 
     def _expected(self, name: str, kind: str) -> int | None:
-        total = 0
+        """Executions that the graphs ask for; None when a graph cannot tell."""
+        flat = flat_name(name)
+        total: int | None = None
         for index, calls in self.calls.items():
-            info = self._known(index, name, kind)
+            function = self.run.functions[index]
+            if kind in MACHINERY and flat in function.constant:
+                return None
+            info = self._known(index, name, kind) if function.executes(flat) else None
             if info is None:
                 continue
             if info.times is None:
                 return None
-            total += calls * info.times
+            total = (total or 0) + calls * info.times
         return total
 
     def _unrecorded(self, seen: set[str]) -> list[Row]:
@@ -222,7 +230,7 @@ def _runnable(function: Function) -> Iterable[tuple[str, str]]:
         return (
             (n, t)
             for n, t in zip(function.kernels.name, function.kernels.type, strict=True)
-            if t not in WORKLESS and n not in function.constant
+            if t not in WORKLESS and flat_name(n) not in function.constant
         )
     return (
         (k, t)

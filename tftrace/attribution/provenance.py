@@ -24,6 +24,8 @@ WORKLESS = frozenset(
 
 _STATEFUL = re.compile("Random|Variable|VarHandle|PyFunc|Call|While|If|Case|Print|Assert")
 
+_RENEWED = re.compile(r"V\d$")
+
 MACHINERY = frozenset(("Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch"))
 """What a lowered loop or branch runs on: it works for the loop, not for what it hands on."""
 
@@ -76,7 +78,7 @@ def members_of_kernels(ops: TracedOps, kernels: KernelNodes) -> dict[str, Member
     twins = _twins(ops, set(kept.values()))
     fixed = set(kept.values()) | set(covered) | set(twins)
     new = [name for name in names if name not in kept]
-    aliases = _aliases(ops, inputs, kept, new, fixed, twins)
+    aliases = _aliases(ops, inputs, kept, new, fixed, twins, types)
     fixed |= set(aliases.values())
 
     result: dict[str, Members] = {}
@@ -159,6 +161,7 @@ def _aliases(
     new: list[str],
     fixed: set[int],
     twins: dict[int, int],
+    types: dict[str, str],
 ) -> dict[str, int]:
     """New kernels that compute the value of a dropped operation: both rest on the same leaves.
 
@@ -167,19 +170,40 @@ def _aliases(
     """
     if not new:
         return {}
-    dropped = [
-        i
-        for i in range(len(ops.key))
-        if i not in fixed and ops.live[i] and ops.type[i] not in WORKLESS
-    ]
-    of_op = _leaf_sets(
-        dropped, lambda i: ops.inputs[i], lambda i: twins.get(i, i) if i in fixed else None
-    )
-    of_new = _leaf_sets(new, lambda n: inputs.get(n, []), kept.get)
-    # Later entries win: of several with the same leaves the most downstream is the value.
-    by_leaves = {leaves: op for op, leaves in of_op.items() if len(leaves) > 1}
+    given = {key: i for i, key in enumerate(ops.key) if ops.type[i] == "Placeholder"}
+
+    def leaf_of_op(i: int) -> int | None:
+        known = i in fixed or ops.type[i] == "Placeholder"
+        return twins.get(i, i) if known and ops.type[i] != "Const" else None
+
+    def leaf_of_kernel(name: str) -> int | None:
+        i = kept.get(name, given.get(name))
+        return i if i is not None and ops.type[i] != "Const" else None
+
+    dropped = [i for i in range(len(ops.key)) if i not in fixed and ops.live[i]]
+    of_op = _leaf_sets(dropped, lambda i: ops.inputs[i], leaf_of_op)
+    of_new = _leaf_sets(new, lambda n: inputs.get(n, []), leaf_of_kernel)
+    working = {i: leaves for i, leaves in of_op.items() if ops.type[i] not in WORKLESS}
+    # Later entries win: of several with the same leaves the most downstream is the value. On one
+    # leaf alone rests much that is not the same; there the type has to agree.
+    by_type = {(leaves, _stem(ops.type[i])): i for i, leaves in working.items()}
+    by_leaves = {leaves: i for i, leaves in working.items() if len(leaves) > 1}
+    alike = {
+        by_type[leaves, _stem(types[name])]: name
+        for name, leaves in of_new.items()
+        if (leaves, _stem(types[name])) in by_type
+    }
     last_new = {leaves: name for name, leaves in of_new.items()}
-    return {name: by_leaves[leaves] for leaves, name in last_new.items() if leaves in by_leaves}
+    found = {name: op for op, name in alike.items()}
+    for leaves, name in last_new.items():
+        if leaves in by_leaves and by_leaves[leaves] not in alike:
+            found.setdefault(name, by_leaves[leaves])
+    return found
+
+
+def _stem(kind: str) -> str:
+    """Type without what fusing and renewing add: ``_FusedMatMul``, ``BatchMatMulV2``."""
+    return _RENEWED.sub("", kind.removeprefix("_Fused"))
 
 
 def _leaf_sets(

@@ -17,7 +17,7 @@ from tftrace.attribution.provenance import (
     members_of_kernels,
 )
 from tftrace.errors import TftraceError
-from tftrace.graph.flatten import flat_name
+from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.parsers import Trace, TraceError, read_hlo_protos, read_trace
 
 SCHEMA = 1
@@ -56,8 +56,25 @@ class Function:
 
     @cached_property
     def constant(self) -> frozenset[str]:
-        """Kernels that rest on constants alone."""
-        return constant_kernels(self.kernels)
+        """Flat names of the kernels that rest on constants alone."""
+        return frozenset(flat_name(name) for name in constant_kernels(self.kernels))
+
+    @cached_property
+    def _whole_calls(self) -> tuple[str, ...]:
+        return tuple(f"{name}/" for name, kind in self.kernel_type.items() if kind in CALLS)
+
+    def executes(self, flat: str) -> bool:
+        """Whether a call of this function runs the kernel of that flat name.
+
+        What the optimiser or the runtime folded away does not run; what runs in a function that
+        is called, or without the optimised graph, is taken to run.
+        """
+        if not self.kernels.name or flat.startswith(self._whole_calls):
+            return True
+        if flat in self.kernel_type:
+            return flat not in self.constant
+        op = self.index.get(flat)
+        return op is not None and self.ops.type[op] == "Placeholder"
 
     @cached_property
     def members(self) -> dict[str, Members]:

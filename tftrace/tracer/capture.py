@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +29,7 @@ Progress = Callable[[str], None]
 Finish = Callable[[Path], None]
 
 _EVENT_BUDGET = 400_000
+_REFUSED = re.compile(r"'[^\n]*' is not a valid (root )?scope name|Node '[^\n]*invalid characters")
 _JIT = {"auto": None, "on": True, "off": False}
 
 
@@ -153,12 +156,24 @@ def _record(model: Any, run: Predict, x: Any) -> tuple[Recording, Reference, lis
     count = samples_of(x)
     # One full call, then the remainder: the same signatures in the same order as the real pass.
     first = take(x, per_call + count % per_call) if count > per_call else x
-    with record_calls(model) as recording, collect_graphs() as collection:
+    with record_calls(model) as recording, collect_graphs() as collection, _names_explained():
         run(first)
     if not recording.roots:
         raise TftraceError("predict traced no graph: does the model override predict?")
     reference, functions = captured_functions(model, recording, collection, first, run.batch_size)
     return recording, reference, functions
+
+
+@contextmanager
+def _names_explained() -> Iterator[None]:
+    """Say which name it is that TensorFlow takes for no name."""
+    try:
+        yield
+    except (ValueError, tf.errors.InvalidArgumentError) as error:
+        refused = _REFUSED.search(str(error))
+        if refused:
+            raise TftraceError(f"TensorFlow refuses a layer's name: {refused[0]}") from error
+        raise
 
 
 def _traced_part(x: Any, run: Predict, options: Options, functions: list[Captured]) -> Any:
