@@ -192,3 +192,19 @@ def test_from_the_command_line(tmp_path):
     assert "_FusedConv2D" in set(profile.ops["op_type"])
     fused = profile.layers.set_index("name")["fused_with"]
     assert len(fused["conv"]) == 2
+
+
+def test_a_constant_that_the_model_holds_is_not_its_batch():
+    """Normalization keeps mean and variance as tensors of shape (1, …), inputs of the graph."""
+    model = tf_keras.Sequential(
+        [
+            tf_keras.Input((6,)),
+            layers.Normalization(mean=np.zeros(6), variance=np.ones(6), name="norm"),
+            layers.Dense(3, name="head"),
+        ],
+        name="m",
+    )
+    profile = tftrace.profile(model, networks.normal(70, 6), repeats=0, calibrate=False)
+    assert profile.layers.set_index("path").loc["m/head", "macs"] == 18
+    kernels = profile.ops[profile.ops["layer"] == "m/head"]
+    assert kernels["macs"].sum() == 18

@@ -23,7 +23,8 @@ class Entry:
     ``contracts`` are the layers that have products of tensors, each of them must; ``only`` says
     which layer makes all operations of a type (seen when XLA is off); ``heavy`` is the layer
     that does more than 50 times the work of all others together. ``keras`` are the versions it
-    exists for; ``xla`` is False for what XLA refuses; ``level`` 2 keeps large traces small.
+    exists for; ``xla`` is False for what XLA refuses, ``compiled`` are layers that XLA makes
+    products of; ``level`` 2 keeps large traces small.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Entry:
     keras: tuple[int, ...] = (3, 2)
     xla: bool = True
     xla2: bool = True
+    compiled: frozenset[str] = frozenset()
     quick: bool = False
     level: int = 3
 
@@ -206,7 +208,11 @@ def squeeze_and_excite(k):
     return k.Model(x, L.Multiply(name="scale")([y, s]), name="m"), data(12, 12, 3)
 
 
-@entry("conv", only={"ResizeNearestNeighbor": "up", "ResizeBilinear": "resize", "Pad": "pad"})
+@entry(
+    "conv",
+    only={"ResizeNearestNeighbor": "up", "ResizeBilinear": "resize", "Pad": "pad"},
+    compiled=frozenset({"resize"}),
+)
 def shapes_and_sizes(k):
     L = k.layers
     return sequential(
@@ -483,6 +489,22 @@ def subclassed(k):
             return self.other(tf.math.cumsum(y[:, :4]))
 
     return Own(), data(8, samples=24)
+
+
+@entry("inner", only={"Gather": "words", "Erf": "m"})
+def subclassed_with_a_mapping(k):
+    import tensorflow as tf
+
+    class Mapped(k.Model):
+        def __init__(self):
+            super().__init__(name="m")
+            self.words = k.layers.Embedding(10, 8, name="words")
+            self.inner = k.layers.Dense(8, name="inner")
+
+        def call(self, x):
+            return self.inner(tf.math.erf(self.words(x["ids"]) + x["more"][:, None]))
+
+    return Mapped(), {"ids": tokens(6, 10), "more": data(8)}
 
 
 @entry("dense", only={"Atan": "twist"})

@@ -12,7 +12,7 @@ from tftrace.counts.count import OpCount, count_flow
 from tftrace.counts.flow import Flow, flow_of
 from tftrace.tracer.inputs import take
 from tftrace.tracer.keras_model import is_legacy, steps_per_execution
-from tftrace.tracer.programs import program_of, trace_model
+from tftrace.tracer.programs import program_of, trace_model, trace_specs
 from tftrace.tracer.recorder import Recording
 from tftrace.tracer.tf_private import GraphCollection, concrete_functions
 
@@ -107,9 +107,18 @@ def events_per_step(functions: list[Captured]) -> float:
 
 def _fixed_trace(model: Any, x: Any, batch_size: int) -> Reference:
     """A trace at a fixed batch, only to be counted: the general one leaves shapes open."""
-    arrays = tf.nest.flatten(take(x, batch_size))
-    program, _ = trace_model(model, [a.shape for a in arrays])
+    batch = take(x, batch_size)
+    arrays = tf.nest.flatten(batch)
+    if getattr(model, "inputs", None):
+        program, _ = trace_model(model, [a.shape for a in arrays])
+    else:
+        program, _ = trace_specs(model, tf.nest.map_structure(_spec, batch))
     return _reference(flow_of(program), len(arrays[0]), 1)
+
+
+def _spec(array: Any) -> tf.TensorSpec:
+    # Keras feeds every floating-point array as its own default type.
+    return tf.TensorSpec(array.shape, "float32" if array.dtype.kind == "f" else array.dtype)
 
 
 def _reference(flow: Flow, batch: int, steps: int) -> Reference:
@@ -117,8 +126,11 @@ def _reference(flow: Flow, batch: int, steps: int) -> Reference:
 
 
 def _batch(graph: Any) -> int | None:
+    """Leading dimension of the data; None where it is open, or comes from an iterator inside."""
+    # Weights and constant tensors that the model holds are inputs too, behind the arguments.
+    captured = {id(inner) for _, inner in graph.captures}
     for tensor in graph.inputs:
-        if tensor.dtype not in (tf.resource, tf.variant):
+        if tensor.dtype not in (tf.resource, tf.variant) and id(tensor) not in captured:
             shape = tensor.shape
             return shape[0] if shape.rank else None
     return None

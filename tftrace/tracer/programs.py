@@ -32,7 +32,11 @@ def trace_model(
     Raises:
         ValueError: a shape is missing, has the wrong rank, or leaves a dimension open.
     """
-    specs = input_specs(model, input_shapes)
+    return trace_specs(model, input_specs(model, input_shapes))
+
+
+def trace_specs(model: Any, specs: Any) -> tuple[Program, list[CallSite]]:
+    """As :func:`trace_model`, for inputs given as TensorSpecs in the structure of the call."""
     with record_calls(model) as recording:
         concrete = tf.function(lambda x: model(x, training=False)).get_concrete_function(specs)
     return program_of(concrete.graph, recording), list(recording.sites.values())
@@ -48,7 +52,8 @@ def input_specs(model: Any, input_shapes: Sequence[Sequence[int]] | None) -> Any
     if not declared:
         if input_shapes is None:
             raise ValueError("the model declares no inputs; give input_shapes")
-        specs = [tf.TensorSpec(tuple(shape), model.input_dtype) for shape in input_shapes]
+        dtype = getattr(model, "input_dtype", None) or model.compute_dtype
+        specs = [tf.TensorSpec(tuple(shape), dtype) for shape in input_shapes]
         return specs[0] if len(specs) == 1 else specs
     if input_shapes is None:
         input_shapes = [(1, *tensor.shape[1:]) for tensor in declared]
