@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tftrace.attribution.join import Join
 from tftrace.attribution.layer_graph import LayerGraph, layer_graph
 from tftrace.attribution.run import Run, manifests_in, open_run
 from tftrace.attribution.tables import (
+    event_chunks,
     events_table,
     layers_table,
     ops_table,
@@ -63,6 +64,10 @@ class Profile:
     def events(self) -> pd.DataFrame:
         """One row per recorded execution, in time order."""
         return events_table(self._join)
+
+    def event_chunks(self, rows: int = 1 << 18) -> Iterator[pd.DataFrame]:
+        """``events`` in parts of so many rows, for traces whose events do not fit into memory."""
+        return event_chunks(self._join, rows)
 
     @cached_property
     def steps(self) -> pd.DataFrame:

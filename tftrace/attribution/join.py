@@ -107,7 +107,15 @@ class Join:
     @cached_property
     def totals(self) -> Totals:
         """What the executions of each row add up to."""
-        return Totals.of(self.rows, self.timeline)
+        return Totals.of(self.row_of, len(self.rows), self.timeline)
+
+    @cached_property
+    def row_of(self) -> npt.NDArray[np.int32]:
+        """The row (an index) of each execution; -1 without."""
+        row = np.full(len(self.executions), -1, np.int32)
+        for number, own in enumerate(self.rows):
+            row[own.executions] = number
+        return row
 
     @property
     def planes(self) -> npt.NDArray[np.int32]:

@@ -111,10 +111,17 @@ class Marks:
         end = start + events.duration_ps[found]
         return Processes(events.line[found], start, end, events.stats["id"].at(found))
 
+    @cached_property
+    def kind(self) -> npt.NDArray[np.int8]:
+        """Per event, `RECORD`, `START` or `STOP` of the thread pool, or something else."""
+        return self.trace.classify(self._kind_of)
+
     def operations(self, names: set[str] | None = None) -> npt.NDArray[np.bool_]:
         """Per event, whether it is an operation (of these names) that a host executed."""
         if names is None:
-            return np.logical_or(self._kind == OP, self._kind == _MARKED_OP)
+            which = self.kind == OP
+            which |= self.kind == _MARKED_OP
+            return which
 
         def wanted(plane: Plane, name: str) -> int:
             of_op = name.rpartition(":")[0] in names and self._kind_of(plane, name)
@@ -122,20 +129,9 @@ class Marks:
 
         return self.trace.classify(wanted).view(bool)
 
-    def pool_kind(self, operations: Int) -> npt.NDArray[np.int8]:
-        """Per event, `OP` for the given ones; `RECORD`, `START` or `STOP` of the pool; or else."""
-        kind = self._kind.copy()
-        kind[kind == OP] = _MARKED_OP
-        kind[operations] = OP
-        return kind
-
-    @cached_property
-    def _kind(self) -> npt.NDArray[np.int8]:
-        return self.trace.classify(self._kind_of)
-
     @cached_property
     def _marked(self) -> Int:
-        return np.flatnonzero(self._kind >= _MARK)
+        return np.flatnonzero(self.kind >= _MARK)
 
     @cached_property
     def _flags(self) -> npt.NDArray[np.int32]:

@@ -42,14 +42,9 @@ class Totals:
     thread: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: list[Row], timeline: Timeline) -> Totals:
-        """Of every row, in one pass over the executions."""
-        row = np.full(len(timeline.wall), -1, np.int32)
-        for number, own in enumerate(rows):
-            row[own.executions] = number
-        totals = cls(
-            np.zeros(len(rows)), np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
-        )
+    def of(cls, row: npt.NDArray[np.int32], rows: int, timeline: Timeline) -> Totals:
+        """Of so many rows; ``row`` is that of each execution, -1 for none."""
+        totals = cls(np.zeros(rows), np.zeros(rows, np.int64), np.zeros(rows, np.int64))
         execution_kernels.add_up(
             len(row),
             row,

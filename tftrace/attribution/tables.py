@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -216,27 +216,47 @@ def wall_table(join: Join) -> pd.DataFrame:
 
 def events_table(join: Join) -> pd.DataFrame:
     """**events**: one row per recorded execution, in time order."""
-    e, trace = join.executions, join.run.trace
-    name, kind, layer = (np.full(len(e), None, object) for _ in range(3))
-    for row in join.rows:
-        name[row.executions], kind[row.executions] = row.name, row.type
-        layer[row.executions] = _path(row.info, join.run.sites)
+    return _events(join, _in_time_order(join))
+
+
+def event_chunks(join: Join, rows: int) -> Iterator[pd.DataFrame]:
+    """**events** in parts of so many rows, of which only one need be in memory; at least one."""
+    order = _in_time_order(join)
+    for first in range(0, max(1, len(order)), rows):
+        yield _events(join, order[first : first + rows])
+
+
+def _in_time_order(join: Join) -> np.ndarray:
+    return np.argsort(_start_ns(join, np.arange(len(join.executions))), kind="stable")
+
+
+def _start_ns(join: Join, which: np.ndarray) -> np.ndarray:
+    start: np.ndarray = join.run.trace.base_ns + join.executions.start[which] / _PS_PER_NS
+    return start
+
+
+def _events(join: Join, which: np.ndarray) -> pd.DataFrame:
+    """**events** of some executions."""
+    e, trace, timeline, row = join.executions, join.run.trace, join.timeline, join.row_of[which]
+
+    def of_row(values: list[str | None]) -> np.ndarray:
+        return np.array([*values, None], object)[row]
+
     lines = np.array([line.name or str(line.id) for line in trace.lines], object)
     planes = np.array([trace.planes[line.plane].name for line in trace.lines], object)
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "op": name,
-            "op_type": kind,
-            "layer": layer,
-            "device": planes[e.line],
-            "line": lines[e.line],
-            "step": pd.arrays.IntegerArray(e.run.astype(np.int64), e.run < 0),
-            "start_ns": trace.base_ns + e.start / _PS_PER_NS,
-            "duration_ns": join.timeline.busy / _PS_PER_NS,
-            "self_ns": join.timeline.self / _PS_PER_NS,
+            "op": of_row([r.name for r in join.rows]),
+            "op_type": of_row([r.type for r in join.rows]),
+            "layer": of_row([_path(r.info, join.run.sites) for r in join.rows]),
+            "device": planes[e.line[which]],
+            "line": lines[e.line[which]],
+            "step": pd.arrays.IntegerArray(e.run[which].astype(np.int64), e.run[which] < 0),
+            "start_ns": _start_ns(join, which),
+            "duration_ns": (timeline.until[which] - timeline.start[which]) / _PS_PER_NS,
+            "self_ns": timeline.self[which] / _PS_PER_NS,
         }
     )
-    return table.sort_values("start_ns", kind="stable", ignore_index=True)
 
 
 def steps_table(join: Join) -> pd.DataFrame:

@@ -48,6 +48,7 @@ def follow_pool(
     duration: npt.ArrayLike,
     record_ids: SparseColumn,
     region_ids: SparseColumn,
+    ops: npt.ArrayLike | None = None,
 ) -> PoolWork:
     """Regions of pool work and the ops they belong to, from the columns of a whole trace.
 
@@ -57,6 +58,7 @@ def follow_pool(
         line, start, duration: per event; the events of a line are contiguous.
         record_ids: what records share with the region they started: their stat `_p`.
         region_ids: the stat `_c` of openings of regions.
+        ops: the ops (ascending indices of events), if not all that are `OP` by `kind`, or others.
 
     See `intervals.thread_pool_roots` for what is the root of a region.
     """
@@ -64,6 +66,7 @@ def follow_pool(
     line = np.require(line, np.int32, ["C"])
     start, duration = _int64(start), _int64(duration)
     by_record, by_region = _sparse(record_ids), _sparse(region_ids)
+    ops = _int64(np.flatnonzero(kind == OP) if ops is None else ops)
     if len({len(kind), len(line), len(start), len(duration)}) > 1:
         raise ValueError("columns of different lengths")
     records = np.empty((3, np.count_nonzero(kind == RECORD)), np.int64)
@@ -74,6 +77,8 @@ def follow_pool(
         line,
         start,
         duration,
+        len(ops),
+        ops,
         len(by_record[0]),
         *by_record,
         len(by_region[0]),
@@ -84,7 +89,7 @@ def follow_pool(
         *regions,
     )
     if found < 0:
-        return _follow_unsorted(kind, line, start, duration, by_record, by_region)
+        return _follow_unsorted(kind, line, start, duration, by_record, by_region, ops)
     identity, around, time = records[:, :found]
     record = match_ids(identity, time, regions[3], regions[1])
     around = np.append(around, -1)[record]
@@ -99,9 +104,9 @@ def _follow_unsorted(
     duration: Int64Array,
     record_ids: _Sparse,
     region_ids: _Sparse,
+    ops: Int64Array,
 ) -> PoolWork:
     """`follow_pool` where events are not in order of time: by sorting and searching."""
-    ops = np.flatnonzero(kind == OP)
     edges = np.flatnonzero((kind == START) | (kind == STOP))
     regions = pair_regions(line[edges], start[edges], kind[edges] == START)
     region_id = np.full(len(kind), NO_ID)

@@ -18,6 +18,8 @@ def walk_pool(
     line: Int32s,
     start: Int64s,
     duration: Int64s,
+    n_ops: Int,
+    op: Int64s,
     n_record_ids: Int,
     record_id_event: Int32s,
     record_id_value: Int64s,
@@ -36,14 +38,15 @@ def walk_pool(
 ) -> Int:
     """One walk over all `n` events of a trace for `thread_pool.follow_pool`.
 
-    `kind` per event: OP, RECORD, START, STOP, or else. The ids are sparse columns: event, value.
+    `kind` per event: RECORD, START, STOP, or else; `op`: the events that are ops, in order. The
+    ids are sparse columns: event, value.
     `stack` and `until` are room for what is open. Fills the columns of records with ids: id, what
     is around it (number of an op, -1 nothing, -2 - r region r), time; and those of regions: line,
     start, end, id.
     Returns how many records have ids; -1 if a line is not in order of time.
     """
     depth = 0
-    n_ops = 0
+    at_op = 0
     n_records = 0
     n_regions = 0
     last = np.int64(0)  # time of the line's last opening or closing
@@ -59,18 +62,20 @@ def walk_pool(
                         region_end[-2 - stack[depth]] = last
             elif now < start[i - 1]:
                 return -1
-        what = kind[i]
-        if what < OP or what > STOP:
+        what = np.int64(kind[i])
+        if at_op < n_ops and op[at_op] == i:
+            what = OP
+        elif what not in (RECORD, START, STOP):
             continue
         while depth > 0 and stack[depth - 1] >= 0 and until[depth - 1] <= now:
             depth -= 1
         if what in (START, STOP):
             last = now
         if what == OP:
-            stack[depth] = n_ops
+            stack[depth] = at_op
             until[depth] = now + duration[i]
             depth += 1
-            n_ops += 1
+            at_op += 1
         elif what == RECORD:
             while at_record_id < n_record_ids and record_id_event[at_record_id] < i:
                 at_record_id += 1

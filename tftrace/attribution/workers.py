@@ -41,12 +41,13 @@ def find_workers(marks: Marks, executions: Executions) -> Workers:
     events = marks.trace.events
     record, region = events.stats["_p"], events.stats["_c"]
     work = follow_pool(
-        marks.pool_kind(executions.event),
+        marks.kind,
         events.line,
         events.start_ps,
         events.duration_ps,
         (record.events, record.values),
         (region.events, region.values),
+        executions.event,
     )
     inter_op = np.zeros(len(marks.trace.lines), bool)
     inter_op[executions.line[executions.hlo < 0] if executions.modules else executions.line] = True

@@ -194,18 +194,23 @@ def _kernels(module: str) -> dict[str, kernel]:
 
 def _cache_file(module: str) -> Path:
     """Named after all that the code depends on."""
-    import llvmlite.binding as llvm
-
     members = vars(sys.modules[module]).values()
     helpers = {value.__module__ for value in members if is_inlined(value)}
     ingredients = [_sources[name] for name in (module, *sorted(helpers - {module}))]
-    ingredients += [
+    key = hashlib.sha256(b"\0".join([*ingredients, *_compiler()])).hexdigest()[:24]
+    return cache_folder() / "kernels" / f"{module}-{key}.o"
+
+
+@functools.cache
+def _compiler() -> tuple[bytes, ...]:
+    """What compiles, and for which processor."""
+    import llvmlite.binding as llvm
+
+    return (
         Path(__file__).with_name("jit_numba.py").read_bytes(),
         f"{version('numba')} {version('llvmlite')} {sys.version_info[:2]}".encode(),
         f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}".encode(),
-    ]
-    key = hashlib.sha256(b"\0".join(ingredients)).hexdigest()[:24]
-    return cache_folder() / "kernels" / f"{module}-{key}.o"
+    )
 
 
 def _remember_source(function: Callable[..., Any]) -> None:

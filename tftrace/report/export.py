@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Writer = Callable[[pd.DataFrame, Path], None]
 
 _WRITERS: dict[str, Writer] = {}
+_NO_PYARROW = "Parquet needs pyarrow: pip install 'tftrace[parquet]'"
 
 
 def exporter(suffix: str) -> Callable[[Writer], Writer]:
@@ -46,7 +48,26 @@ def _parquet(table: pd.DataFrame, path: Path) -> None:
     try:
         table.to_parquet(path, index=False)
     except ImportError:
-        raise TftraceError("Parquet needs pyarrow: pip install 'tftrace[parquet]'") from None
+        raise TftraceError(_NO_PYARROW) from None
+
+
+def _parquet_in_parts(parts: Iterator[pd.DataFrame], path: Path) -> None:
+    """Write each part (there is one at least) as a row group."""
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise TftraceError(_NO_PYARROW) from None
+    part = next(parts)
+    known = pa.Schema.from_pandas(part, preserve_index=False)
+    # A column without a value in the first part has no type yet; all such are names.
+    schema = pa.schema(
+        [f.with_type(pa.string()) if f.type == pa.null() else f for f in known],
+        metadata=known.metadata,
+    )
+    with parquet.ParquetWriter(path, schema) as writer:
+        for part in itertools.chain([part], parts):
+            writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
 
 
 def export_tables(profile: Profile, format: str, output: Path) -> list[Path]:
@@ -64,7 +85,10 @@ def export_tables(profile: Profile, format: str, output: Path) -> list[Path]:
     paths = []
     for name in TABLES:
         path = output / f"{name}.{format}"
-        _WRITERS[format](profile.table(name), path)
+        if (name, format) == ("events", "parquet"):
+            _parquet_in_parts(profile.event_chunks(), path)
+        else:
+            _WRITERS[format](profile.table(name), path)
         paths.append(path)
     return paths
 
