@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
 import tftrace
 from tftrace.errors import TftraceError
 from tftrace.profiling import TABLES
-from tftrace.report.export import export_tables, write_json
+from tftrace.report.export import export_tables, write_in_parts, write_json
 
 LISTS = ("output_shape", "fused_with", "members")
 
@@ -48,6 +49,14 @@ def test_parquet(profile, tmp_path):
     export_tables(profile, "parquet", tmp_path)
     for name in TABLES:
         same(pd.read_parquet(tmp_path / f"{name}.parquet"), profile.table(name))
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+def test_events_go_to_parquet_in_row_groups(profile, tmp_path, rows):
+    path = tmp_path / "events.parquet"
+    write_in_parts(profile.event_chunks(rows), path)
+    assert parquet.ParquetFile(path).num_row_groups == -(-len(profile.events) // rows)
+    same(pd.read_parquet(path), profile.events)
 
 
 def test_json(profile, tmp_path):

@@ -95,8 +95,7 @@ class Marks:
 
     def of(self, mark: Mark) -> Int:
         """The events that bear the mark."""
-        found: Int = self._marked[self._flags & mark != 0]
-        return found
+        return self._marked[mark].astype(np.int64)
 
     @cached_property
     def device(self) -> DeviceWork:
@@ -130,12 +129,10 @@ class Marks:
         return self.trace.classify(wanted).view(bool)
 
     @cached_property
-    def _marked(self) -> Int:
-        return np.flatnonzero(self.kind >= _MARK)
-
-    @cached_property
-    def _flags(self) -> npt.NDArray[np.int32]:
-        return self.trace.codes(self._marked, self._flags_of)
+    def _marked(self) -> dict[Mark, npt.NDArray[np.int32]]:
+        found = np.flatnonzero(self.kind >= _MARK)
+        flags = self.trace.codes(found, self._flags_of)
+        return {mark: found[flags & mark != 0].astype(np.int32) for mark in Mark}
 
     def _kind_of(self, plane: Plane, name: str) -> int:
         if not plane.name.startswith(HOST):

@@ -51,22 +51,22 @@ def _parquet(table: pd.DataFrame, path: Path) -> None:
         raise TftraceError(_NO_PYARROW) from None
 
 
-def _parquet_in_parts(parts: Iterator[pd.DataFrame], path: Path) -> None:
+def write_in_parts(parts: Iterator[pd.DataFrame], path: Path) -> None:
     """Write each part (there is one at least) as a row group."""
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
         raise TftraceError(_NO_PYARROW) from None
-    part = next(parts)
-    known = pa.Schema.from_pandas(part, preserve_index=False)
+    first = next(parts)
+    known = pa.Schema.from_pandas(first, preserve_index=False)
     # A column without a value in the first part has no type yet; all such are names.
     schema = pa.schema(
         [f.with_type(pa.string()) if f.type == pa.null() else f for f in known],
         metadata=known.metadata,
     )
     with parquet.ParquetWriter(path, schema) as writer:
-        for part in itertools.chain([part], parts):
+        for part in itertools.chain([first], parts):
             writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
 
 
@@ -86,7 +86,7 @@ def export_tables(profile: Profile, format: str, output: Path) -> list[Path]:
     for name in TABLES:
         path = output / f"{name}.{format}"
         if (name, format) == ("events", "parquet"):
-            _parquet_in_parts(profile.event_chunks(), path)
+            write_in_parts(profile.event_chunks(), path)
         else:
             _WRITERS[format](profile.table(name), path)
         paths.append(path)
