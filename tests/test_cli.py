@@ -44,6 +44,7 @@ def files(tmp_path_factory) -> Path:
     model.save(folder / "m.keras")
     np.save(folder / "x.npy", data)
     np.save(folder / "wide.npy", data[:, :3])
+    (folder / "empty").mkdir()
     (folder / "cut.keras").write_bytes((folder / "m.keras").read_bytes()[:900])
     return folder
 
@@ -107,6 +108,12 @@ def test_quiet_prints_nothing(ran, files, tmp_path):
     assert json.loads((tmp_path / "r.json").read_text())["schema"] == 1
 
 
+def test_a_folder_above_the_runs_will_do(ran, files):
+    done = tftrace("report", ".", cwd=files)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0].startswith("m.keras")
+
+
 def test_python_api_json_and_cli_json_are_one_contract(ran, files):
     import tftrace as package
 
@@ -118,7 +125,7 @@ def test_python_api_json_and_cli_json_are_one_contract(ran, files):
     [
         (("run", "no.keras", "x.npy"), "no model file no.keras"),
         (("report", "nowhere"), "no run at nowhere"),
-        (("report", "."), "holds no trace"),
+        (("report", "empty"), "holds no trace"),
         (("report", "x.npy"), "x.npy"),
         (("export", "nowhere", "-o", "t"), "no run at nowhere"),
     ],

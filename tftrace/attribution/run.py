@@ -159,7 +159,7 @@ def find_manifest(path: Path) -> Path:
 
 def manifests_in(folder: Path) -> list[Path]:
     """Manifests of the run in ``folder`` or of the runs below it, the newest last."""
-    for pattern in ("*.tftrace.json", "plugins/profile/*/*.tftrace.json"):
+    for pattern in ("*.tftrace.json", "plugins/profile/*/*.tftrace.json", "**/*.tftrace.json"):
         found = sorted(folder.glob(pattern), key=lambda p: p.stat().st_mtime_ns)
         if found:
             return found

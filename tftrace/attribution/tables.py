@@ -227,12 +227,7 @@ def event_chunks(join: Join, rows: int) -> Iterator[pd.DataFrame]:
 
 
 def _in_time_order(join: Join) -> np.ndarray:
-    return np.argsort(_start_ns(join, np.arange(len(join.executions))), kind="stable")
-
-
-def _start_ns(join: Join, which: np.ndarray) -> np.ndarray:
-    start: np.ndarray = join.run.trace.base_ns + join.executions.start[which] / _PS_PER_NS
-    return start
+    return np.argsort(join.executions.start, kind="stable")
 
 
 def _events(join: Join, which: np.ndarray) -> pd.DataFrame:
@@ -252,7 +247,8 @@ def _events(join: Join, which: np.ndarray) -> pd.DataFrame:
             "device": planes[e.line[which]],
             "line": lines[e.line[which]],
             "step": pd.arrays.IntegerArray(e.run[which].astype(np.int64), e.run[which] < 0),
-            "start_ns": _start_ns(join, which),
+            # Whole: since the epoch they are beyond what a float holds to the nanosecond.
+            "start_ns": trace.base_ns + e.start[which] // _PS_PER_NS,
             "duration_ns": (timeline.until[which] - timeline.start[which]) / _PS_PER_NS,
             "self_ns": timeline.self[which] / _PS_PER_NS,
         }
