@@ -41,6 +41,7 @@ def files(tmp_path_factory) -> Path:
     """A folder with a model and data that fits and does not."""
     folder = tmp_path_factory.mktemp("files")
     model, data = networks.BUILDERS["small"]()
+    (folder / "empty").mkdir()
     model.save(folder / "m.keras")
     np.save(folder / "x.npy", data)
     np.save(folder / "wide.npy", data[:, :3])
@@ -88,6 +89,14 @@ def test_report_says_the_same_without_tensorflow(ran, files):
     assert again.returncode == 0
     assert again.stderr.splitlines()[-1].split() == ["IMPORTED"]
     assert again.stdout.strip() == ran.stdout[: ran.stdout.rindex("run folder")].strip()
+
+
+def test_a_run_is_found_from_above_and_by_its_trace(ran, files):
+    (trace,) = files.rglob("*.xplane.pb")
+    for path in (".", trace):
+        again = tftrace("report", path, cwd=files)
+        assert "hidden" in again.stdout
+        assert "matched by name" not in again.stdout
 
 
 @pytest.mark.parametrize("format", ["csv", "parquet", "json"])
