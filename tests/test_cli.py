@@ -41,7 +41,6 @@ def files(tmp_path_factory) -> Path:
     """A folder with a model and data that fits and does not."""
     folder = tmp_path_factory.mktemp("files")
     model, data = networks.BUILDERS["small"]()
-    (folder / "empty").mkdir()
     model.save(folder / "m.keras")
     np.save(folder / "x.npy", data)
     np.save(folder / "wide.npy", data[:, :3])

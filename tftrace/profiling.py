@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.attribution.foreign import ForeignJoin, find_trace, foreign_join
+from tftrace.attribution.foreign import ForeignJoin, foreign_join
 from tftrace.attribution.join import Join
 from tftrace.attribution.layer_graph import LayerGraph, layer_graph
 from tftrace.attribution.run import Run, manifests_in, open_run
@@ -208,13 +208,10 @@ def open_any(path: Path, model: Path | None = None) -> Profile:
     Raises:
         TftraceError: there is neither.
     """
-    if path.name.endswith(".xplane.pb") or (path.is_dir() and not manifests_in(path)):
-        # A trace deeper down, or named by itself, may be a run's all the same.
-        beside = find_trace(path).parent
-        if model is not None or not manifests_in(beside):
-            return load_foreign(path, model)
-        return load(beside)
-    return load_foreign(path, model) if model is not None else load(path)
+    if model is None and path.name.endswith(".xplane.pb") and manifests_in(path.parent):
+        return load(path.parent)
+    foreign = path.name.endswith(".xplane.pb") or (path.is_dir() and not manifests_in(path))
+    return load_foreign(path, model) if model is not None or foreign else load(path)
 
 
 def profile(
