@@ -52,7 +52,13 @@ def measure(
     progress: Callable[[str], None] = lambda _: None,
     repeats: int = 7,
 ) -> float:
-    """Median of ``repeats`` predict calls on made-up data of those shapes, in ms."""
+    """Median of ``repeats`` predict calls on made-up data of those shapes, in ms.
+
+    The data is a ``tf.data.Dataset`` without autotuning: on arrays, predict waits at its end for
+    the autotuner and takes about 0.35, 0.7, 1.3, 2.6, … seconds whatever the network needs.
+    """
+    import tensorflow as tf
+
     from tftrace.tracer.latency import measure as time_passes
 
     progress("measuring")
@@ -62,8 +68,11 @@ def measure(
         random.random((batch * batches, *shape[1:])).astype(tensor.dtype)
         for shape, tensor in zip(shapes, model.inputs, strict=True)
     ]
-    x = arrays[0] if len(arrays) == 1 else arrays
+    x = arrays[0] if len(arrays) == 1 else tuple(arrays)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = tf.data.Dataset.from_tensor_slices((x,)).batch(batch).with_options(options)
     for _ in range(2):
-        model.predict(x, batch_size=batch, verbose=0)
-    timed = time_passes(lambda: model.predict(x, batch_size=batch, verbose=0), repeats)
+        model.predict(data, verbose=0)
+    timed = time_passes(lambda: model.predict(data, verbose=0), repeats)
     return median(timed.all_ms)
