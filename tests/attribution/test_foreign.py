@@ -170,7 +170,7 @@ def test_a_trace_of_tensorflows_own_profiler_is_matched_to_the_right_layers(
     wall = profile.wall.set_index("component")["wall_ms"]
     assert wall.sum() == pytest.approx(profile._join.timeline.length / 1e9, rel=1e-3)
     assert wall["layers"] == pytest.approx(rows["wall_ms"].sum(), rel=1e-6)
-    assert "taken elsewhere" in str(profile)
+    assert "taken elsewhere" in " ".join(str(profile).split())
 
 
 def test_without_a_model_no_row_has_a_layer(elsewhere: Path):
