@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pandas as pd
-
 from tftrace.advice.findings.chains import FUSED_ACTIVATIONS, FUSING, Product, product_before
 from tftrace.advice.findings.evidence import Evidence
-from tftrace.advice.findings.figures import kernels, layers_ms
+from tftrace.advice.findings.figures import Kernel, by_layer, kernels, layers_ms, settled_ms
 from tftrace.advice.findings.registry import Finding, finding
 from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.text import ms_text
@@ -25,16 +23,13 @@ _ELEMENTWISE = _CURVES | {
 @finding
 def activation_pass(profile: Evidence) -> Iterator[Finding]:
     """An activation that TensorFlow could not make part of the kernel before it."""
-    seen, time, graph = kernels(profile), layers_ms(profile), profile.layer_graph
-    curved = seen.loc[seen["op_type"].isin(_CURVES), "layer"].unique()
-    for path, mine in seen[seen["layer"].isin(curved)].groupby("layer", sort=False):
-        curves = mine[mine["op_type"].isin(_CURVES)]
-        products = [_product(graph, op) for op in curves["op"]]
+    time, graph = layers_ms(profile), profile.layer_graph
+    for path, mine in by_layer(kernels(profile)).items():
+        products = (_product(graph, k.op) for k in mine if k.op_type in _CURVES)
         product = next((p for p in products if p is not None), None)
-        if product is None:
-            continue
-        passes = mine[mine["op_type"].isin(_ELEMENTWISE)]
-        yield _finding(str(path), passes, time, graph, product)
+        if product is not None:
+            passes = [k for k in mine if k.op_type in _ELEMENTWISE]
+            yield _finding(path, passes, time, graph, product)
 
 
 def _product(graph: LayerGraph, key: str) -> Product | None:
@@ -63,13 +58,13 @@ def _input_of_activation(graph: LayerGraph, op: int) -> int | None:
 
 def _finding(
     path: str,
-    passes: pd.DataFrame,
+    passes: list[Kernel],
     time: float,
     graph: LayerGraph,
     product: Product,
 ) -> Finding:
-    at_stake = float(passes["settled_ms"].sum())
-    kinds = list(dict.fromkeys(passes["op_type"]))
+    at_stake = settled_ms(passes)
+    kinds = list(dict.fromkeys(k.op_type for k in passes))
     behind = graph.type[product.op]
     many = f"{len(passes)} kernels" if len(passes) > 1 else "a kernel"
     return Finding(

@@ -16,7 +16,16 @@ from tftrace.advice.findings.chains import (
     products_after,
 )
 from tftrace.advice.findings.evidence import Evidence
-from tftrace.advice.findings.figures import kernels, layers_ms, settled_part
+from tftrace.advice.findings.figures import (
+    Kernel,
+    by_layer,
+    by_op,
+    kernels,
+    layers_ms,
+    settled_ms,
+    settled_part,
+    total,
+)
 from tftrace.advice.findings.registry import Finding, Sure, finding
 from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.text import bytes_text, ms_text
@@ -49,36 +58,32 @@ def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
     norms = layers[(layers["type"] == "BatchNormalization") & layers["mults"].notna()]
     if not time or not mults or not len(norms):
         return
-    all_kernels = kernels(profile)
-    settled = all_kernels["settled_ms"].sum()
-    of_layer = dict(list(all_kernels.groupby("layer", sort=False)))
+    seen = kernels(profile)
+    settled, of_op, of_layer = settled_ms(seen), by_op(seen), by_layer(seen)
     for row in norms.to_dict(orient="records"):
         mine = of_layer.get(row["path"])
         time_share, mult_share = row["wall_ms"] / time, row["mults"] / mults
-        if mine is None or _PASSES.isdisjoint(mine["op_type"]):
+        if mine is None or _PASSES.isdisjoint(k.op_type for k in mine):
             continue
         # Settled, so that a convolution that another process held up does not hide the norm.
-        if mine["settled_ms"].sum() < _FAR_ABOVE * mult_share * settled:
+        if settled_ms(mine) < _FAR_ABOVE * mult_share * settled:
             continue
         fold = fold_of(profile.layer_graph, row["path"])
-        yield _unfused(row, mine, all_kernels, fold, float(time_share), float(mult_share))
+        yield _unfused(row, mine, of_op, fold, float(time_share), float(mult_share))
 
 
 def _unfused(
     row: dict[Hashable, Any],
-    mine: pd.DataFrame,
-    all_kernels: pd.DataFrame,
+    mine: list[Kernel],
+    of_op: dict[str, list[Kernel]],
     fold: Fold,
     time_share: float,
     mult_share: float,
 ) -> Finding:
-    heavy = mine[mine["wall_ms"] >= 0.05 * mine["wall_ms"].sum()]
-    names = [
-        f"{op.rpartition('/')[2]} ({kind})"
-        for op, kind in zip(heavy["op"], heavy["op_type"], strict=True)
-    ]
+    least_ms = 0.05 * total(k.wall_ms for k in mine)
+    names = [f"{k.op.rpartition('/')[2]} ({k.op_type})" for k in mine if k.wall_ms >= least_ms]
     moved, least = row["bytes_executed"], row["bytes"]
-    saving, sure = _saving(row, mine, all_kernels, fold)
+    saving, sure = _saving(row, mine, of_op, fold)
     return Finding(
         layer=row["path"],
         kind="unfused batch norm",
@@ -109,7 +114,7 @@ def _unfused(
 
 
 def _saving(
-    row: dict[Hashable, Any], mine: pd.DataFrame, all_kernels: pd.DataFrame, fold: Fold
+    row: dict[Hashable, Any], mine: list[Kernel], of_op: dict[str, list[Kernel]], fold: Fold
 ) -> tuple[float | None, Sure]:
     """The norm's own time, with what folding it does to its neighbours."""
     if fold.direction is None:
@@ -120,8 +125,7 @@ def _saving(
         return own / 2, "modelled"
     if fold.frees is None:
         return own, "measured"
-    freed = all_kernels.loc[all_kernels["op"] == fold.frees, "settled_ms"].sum()
-    return own + float(freed), "modelled"
+    return own + settled_ms(of_op.get(fold.frees, [])), "modelled"
 
 
 def _remedy(fold: Fold) -> str:
@@ -165,22 +169,21 @@ def bias_blocks_fusion(profile: Evidence) -> Iterator[Finding]:
     """Keras 2: a FusedBatchNormV3 of its own behind a convolution that has a bias."""
     seen = kernels(profile)
     time = layers_ms(profile)
-    norms = seen[seen["op_type"].str.startswith("FusedBatchNorm")]
     graph = profile.layer_graph
-    for _, kernel in norms.iterrows():
-        before = _biased_before(graph, kernel["layer"])
+    for kernel in (k for k in seen if k.op_type.startswith("FusedBatchNorm")):
+        before = _biased_before(graph, kernel.layer)
         if before is None or not time:
             continue
-        exits = graph.exits(kernel["layer"])
+        exits = graph.exits(kernel.layer)
         frees = _freed(graph, exits[0]) if len(exits) == 1 else None
-        freed = float(seen.loc[seen["op"] == frees, "settled_ms"].sum())
+        freed = settled_ms(k for k in seen if k.op == frees)
         conv = graph.path(before.op)
         yield Finding(
-            layer=kernel["layer"],
+            layer=kernel.layer,
             kind="bias blocks the fusion",
             text=(
-                f"{kernel['layer']} runs as a kernel of its own (FusedBatchNormV3), "
-                f"{ms_text(kernel['wall_ms'])} ms, {kernel['wall_ms'] / time:.1%} of the layers' "
+                f"{kernel.layer} runs as a kernel of its own (FusedBatchNormV3), "
+                f"{ms_text(kernel.wall_ms)} ms, {kernel.wall_ms / time:.1%} of the layers' "
                 f"time, behind {conv}, which adds a bias."
             ),
             cause=(
@@ -191,10 +194,10 @@ def bias_blocks_fusion(profile: Evidence) -> Iterator[Finding]:
                 "use_bias=False in the convolution, and its bias subtracted from the norm's "
                 "moving_mean: the same function in one kernel"
             ),
-            saving_ms=float(kernel["settled_ms"]) + freed,
+            saving_ms=kernel.settled_ms + freed,
             evidence={
-                "ms": float(kernel["wall_ms"]),
-                "time_share": float(kernel["wall_ms"] / time),
+                "ms": kernel.wall_ms,
+                "time_share": kernel.wall_ms / time,
                 "convolution": conv,
                 "activation": frees,
                 "activation_ms": freed,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from typing import Any
 
 import pandas as pd
 
 from tftrace.advice.findings.evidence import Evidence
-from tftrace.advice.findings.figures import kernels, settled_part
+from tftrace.advice.findings.figures import by_layer, kernels, settled_ms, settled_part
 from tftrace.advice.findings.registry import Finding, finding
 from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.graph.flatten import CALLS
@@ -20,13 +21,13 @@ _COPIES = frozenset(("BatchToSpaceND", "SpaceToBatchND"))
 @finding
 def thin_convolution(profile: Evidence) -> Iterator[Finding]:
     """A depthwise or grouped convolution that reaches a small part of its roof."""
-    seen = kernels(profile)
-    layers = profile.layers
+    seen, layers = by_layer(kernels(profile)), profile.layers
     thin = _thin_layers(profile.layer_graph)
     others = layers[layers["type"].str.startswith("Conv") & ~layers["path"].isin(thin)]
     usual = others["gmacs_per_s"].median()
-    for _, row in layers[layers["path"].isin(thin) & layers["roof_share"].notna()].iterrows():
-        part = settled_part(seen[seen["layer"] == row["path"]])
+    measured = layers[layers["path"].isin(thin) & layers["roof_share"].notna()]
+    for row in measured.to_dict(orient="records"):
+        part = settled_part(seen.get(row["path"], []))
         spent = float(row["wall_ms"]) * part
         share = float(row["roof_share"]) / part if part else 1.0
         if share > _FAR_BELOW:
@@ -35,7 +36,12 @@ def thin_convolution(profile: Evidence) -> Iterator[Finding]:
 
 
 def _thin(
-    profile: Evidence, row: pd.Series, how: str, spent: float, share: float, usual: float
+    profile: Evidence,
+    row: dict[Hashable, Any],
+    how: str,
+    spent: float,
+    share: float,
+    usual: float,
 ) -> Finding:
     rate = None if pd.isna(row["gmacs_per_s"]) else float(row["gmacs_per_s"])
     plain = None if pd.isna(usual) else float(usual)
@@ -106,15 +112,15 @@ def _thin_layers(graph: LayerGraph) -> dict[str, str]:
 @finding
 def dilated_by_copies(profile: Evidence) -> Iterator[Finding]:
     """A dilated convolution that is run as a plain one between two copies."""
-    seen, graph = kernels(profile), profile.layer_graph
-    depthwise = {p for p, how in _thin_layers(graph).items() if how == "depthwise"}
-    copies = seen[seen["op_type"].isin(_COPIES)]
-    for path, mine in copies.groupby("layer", sort=False):
-        spent = float(mine["settled_ms"].sum())
-        whole = float(seen.loc[seen["layer"] == path, "settled_ms"].sum())
+    depthwise = {p for p, how in _thin_layers(profile.layer_graph).items() if how == "depthwise"}
+    for path, mine in by_layer(kernels(profile)).items():
+        copies = [k for k in mine if k.op_type in _COPIES]
+        if not copies:
+            continue
+        spent, whole = settled_ms(copies), settled_ms(mine)
         native = path not in depthwise
         yield Finding(
-            layer=str(path),
+            layer=path,
             kind="dilation by copies",
             text=(
                 f"{path} is dilated and runs as SpaceToBatchND, convolution, BatchToSpaceND: the "
@@ -132,6 +138,6 @@ def dilated_by_copies(profile: Evidence) -> Iterator[Finding]:
                 "dilation"
             ),
             saving_ms=spent if native else None,
-            evidence={"ms": spent, "layer_ms": whole, "copies": int(mine["calls"].sum())},
+            evidence={"ms": spent, "layer_ms": whole, "copies": int(sum(k.calls for k in copies))},
             sure="modelled" if native else "measured",
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tftrace.advice.findings.evidence import Evidence
-from tftrace.advice.findings.figures import kernels, layers_ms
+from tftrace.advice.findings.figures import by_layer, kernels, layers_ms, settled_ms
 from tftrace.advice.findings.registry import Finding, finding
 from tftrace.text import ms_text
 
@@ -49,11 +49,11 @@ def copy_pass(profile: Evidence) -> Iterator[Finding]:
     """A transpose, cast or padding that takes a visible part of the layers' time."""
     seen, time = kernels(profile), layers_ms(profile)
     for copy in _COPIES:
-        for path, mine in seen[seen["op_type"].isin(copy.types)].groupby("layer", sort=False):
-            spent = float(mine["settled_ms"].sum())
-            types = ", ".join(dict.fromkeys(mine["op_type"]))
+        for path, mine in by_layer(k for k in seen if k.op_type in copy.types).items():
+            spent = settled_ms(mine)
+            types = ", ".join(dict.fromkeys(k.op_type for k in mine))
             yield Finding(
-                layer=str(path),
+                layer=path,
                 kind=copy.kind,
                 text=(
                     f"{types} in {path} takes {ms_text(spent)} ms, {spent / time:.1%} of the "
@@ -66,6 +66,6 @@ def copy_pass(profile: Evidence) -> Iterator[Finding]:
                     "ms": spent,
                     "time_share": spent / time,
                     "kernels": types.split(", "),
-                    "executions": int(mine["calls"].sum()),
+                    "executions": int(sum(k.calls for k in mine)),
                 },
             )

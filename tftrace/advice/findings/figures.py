@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import nan
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from tftrace.advice.findings.evidence import Evidence
@@ -23,13 +26,70 @@ def component_ms(profile: Evidence, name: str) -> float:
     return float(wall.loc[wall["component"] == name, "wall_ms"].sum())
 
 
-def kernels(profile: Evidence) -> pd.DataFrame:
-    """The layers' kernels that were seen to run, with ``settled_ms``; numbers are float64.
+class Kernel(NamedTuple):
+    """A layer's kernel that was seen to run, as in **ops**; ``macs`` is NaN when unknown."""
 
-    ``settled_ms`` is the wall time had every execution taken the median: one pass is short, and
-    an execution that another process held up would promise a saving that nobody sees again.
-    """
+    op: str
+    op_type: str
+    layer: str
+    device: str
+    calls: float
+    busy_ms: float
+    p50_us: float
+    wall_ms: float
+    thread_ms: float
+    macs: float
+
+    @property
+    def settled_ms(self) -> float:
+        """The wall time in ms, had every execution taken the median.
+
+        One pass is short: an execution that another process held up would promise a saving that
+        nobody sees again.
+        """
+        typical = self.p50_us * self.calls / 1e3
+        return self.wall_ms * (min(typical / self.busy_ms, 1.0) if self.busy_ms > 0 else 1.0)
+
+
+_TEXTS = ("op", "op_type", "layer", "device")
+
+
+def kernels(profile: Evidence) -> tuple[Kernel, ...]:
+    """The layers' kernels that were seen to run, longest first."""
     return _kernels(_Same(profile.ops))
+
+
+def by_layer(some: Iterable[Kernel]) -> dict[str, list[Kernel]]:
+    """Kernels by the path of their layer, in order."""
+    return _by(some, lambda kernel: kernel.layer)
+
+
+def by_op(some: Iterable[Kernel]) -> dict[str, list[Kernel]]:
+    """Kernels by name: one for each device and type that an operation ran as."""
+    return _by(some, lambda kernel: kernel.op)
+
+
+def _by(some: Iterable[Kernel], key: Callable[[Kernel], str]) -> dict[str, list[Kernel]]:
+    found: dict[str, list[Kernel]] = {}
+    for kernel in some:
+        found.setdefault(key(kernel), []).append(kernel)
+    return found
+
+
+def settled_ms(some: Iterable[Kernel]) -> float:
+    """Time of some kernels in ms, had every execution taken its median."""
+    return total(kernel.settled_ms for kernel in some)
+
+
+def settled_part(mine: Iterable[Kernel]) -> float:
+    """The settled share of the wall time of some kernels."""
+    wall = total(kernel.wall_ms for kernel in mine)
+    return settled_ms(mine) / wall if wall > 0 else 1.0
+
+
+def total(values: Iterable[float]) -> float:
+    """The sum as DataFrames have it: Python's own differs between its versions."""
+    return float(np.sum(np.fromiter(values, float)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,34 +105,17 @@ class _Same:
         return id(self.table)
 
 
-# Every rule asks, about one run after the other.
+# Every rule asks, about one run after the other. Rules take the kernels apart layer by layer,
+# which costs ten times more in a DataFrame.
 @lru_cache(maxsize=1)
-def _kernels(key: _Same) -> pd.DataFrame:
+def _kernels(key: _Same) -> tuple[Kernel, ...]:
     ops = key.table
-    seen = (ops["component"] == LAYERS) & ops["layer"].notna() & (ops["calls"] > 0)
-    # Plain columns: rules take these rows apart layer by layer, which nullable ones make slow.
-    found = pd.DataFrame({name: _plain(column[seen]) for name, column in ops.items()})
-    typical = found["p50_us"] * found["calls"] / 1e3
-    part = (typical / found["busy_ms"].where(found["busy_ms"] > 0)).clip(upper=1.0).fillna(1.0)
-    found["settled_ms"] = found["wall_ms"] * part
-    return found
-
-
-def _plain(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(column):
-        return pd.Series(column.to_numpy(float, na_value=nan))
-    return pd.Series(column.to_numpy(object), dtype=object)
-
-
-def settled_layers_ms(profile: Evidence) -> float:
-    """Time of all layers' recorded kernels in ms, had every execution taken its median."""
-    return float(kernels(profile)["settled_ms"].sum())
-
-
-def settled_part(mine: pd.DataFrame) -> float:
-    """The settled share of the wall time of some kernels."""
-    wall = float(mine["wall_ms"].sum())
-    return float(mine["settled_ms"].sum()) / wall if wall > 0 else 1.0
+    seen = ops[(ops["component"] == LAYERS) & ops["layer"].notna() & (ops["calls"] > 0)]
+    columns = (
+        seen[name].tolist() if name in _TEXTS else seen[name].to_numpy(float, na_value=nan).tolist()
+        for name in Kernel._fields
+    )
+    return tuple(map(Kernel, *columns))
 
 
 @dataclass(frozen=True)

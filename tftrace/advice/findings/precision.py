@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tftrace.advice.findings.evidence import Evidence
-from tftrace.advice.findings.figures import kernels, layers_ms
+from tftrace.advice.findings.figures import by_layer, kernels, layers_ms, settled_ms
 from tftrace.advice.findings.registry import Finding, finding
 from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.text import ms_text
@@ -16,7 +16,7 @@ _HALF = 0.5
 @finding
 def double_precision(profile: Evidence) -> Iterator[Finding]:
     """A layer whose kernels compute in float64."""
-    seen, time = kernels(profile), layers_ms(profile)
+    time = layers_ms(profile)
     doubles = _double_ops(profile.layer_graph)
     rates = {} if profile.roofs is None else profile.roofs.matmul_gmacs
     slower = (
@@ -25,17 +25,18 @@ def double_precision(profile: Evidence) -> Iterator[Finding]:
         else None
     )
     # A cast to float64 is a finding of its own.
-    doubled = seen[seen["op"].isin(doubles) & (seen["op_type"] != "Cast")]
-    for path, mine in doubled.groupby("layer", sort=False):
-        spent = float(mine["settled_ms"].sum())
-        multiplies = bool((mine["macs"].fillna(0) > 0).any())
+    doubled = (k for k in kernels(profile) if k.op in doubles and k.op_type != "Cast")
+    for path, mine in by_layer(doubled).items():
+        spent = settled_ms(mine)
+        types = list(dict.fromkeys(k.op_type for k in mine))
+        multiplies = any(k.macs > 0 for k in mine)
         left = 1 / slower if multiplies and slower else _HALF
         beside = f" multiplies {slower:.1f} times slower and" if slower and multiplies else ""
         yield Finding(
-            layer=str(path),
+            layer=path,
             kind="double precision",
             text=(
-                f"{path} computes in float64 ({', '.join(dict.fromkeys(mine['op_type']))}): "
+                f"{path} computes in float64 ({', '.join(types)}): "
                 f"{ms_text(spent)} ms, {spent / time:.1%} of the layers' time."
             ),
             cause=f"This machine{beside} moves twice the bytes in float64.",
@@ -44,7 +45,7 @@ def double_precision(profile: Evidence) -> Iterator[Finding]:
             evidence={
                 "ms": spent,
                 "time_share": spent / time,
-                "kernels": list(dict.fromkeys(mine["op_type"])),
+                "kernels": types,
                 "float32_over_float64": slower,
             },
             sure="modelled",

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from tftrace.advice.findings.evidence import Evidence
-from tftrace.advice.findings.figures import settled_layers_ms
+from tftrace.advice.findings.figures import kernels, settled_ms
 
 Sure: TypeAlias = Literal["measured", "modelled", "heuristic"]
 
@@ -68,7 +68,7 @@ def find(profile: Evidence) -> list[dict[str, Any]]:
     at_stake: dict[str, float] = {}
     for f in found:
         at_stake[f.kind] = at_stake.get(f.kind, 0.0) + f.evidence["ms"]
-    wall, layers = float(profile.wall["wall_ms"].sum()), settled_layers_ms(profile)
+    wall, layers = float(profile.wall["wall_ms"].sum()), settled_ms(kernels(profile))
     kept = [
         f
         for f in found

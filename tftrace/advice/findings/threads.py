@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tftrace.advice.findings.evidence import Evidence
-from tftrace.advice.findings.figures import kernels, layers_ms
+from tftrace.advice.findings.figures import Kernel, by_layer, kernels, layers_ms, settled_ms, total
 from tftrace.advice.findings.registry import Finding, finding
 from tftrace.text import ms_text
 
@@ -21,21 +21,13 @@ def poor_parallelism(profile: Evidence) -> Iterator[Finding]:
     threads = profile.machine["intra_op_threads"] or 1
     if threads < 2:
         return
-    seen, time = kernels(profile), layers_ms(profile)
-    # One execution proves little: its helper may just have been late.
-    lonely = seen[
-        (seen["p50_us"] >= _LONG_US)
-        & (seen["calls"] >= _MIN_CALLS)
-        & (seen["thread_ms"] < _ONE_THREAD * seen["busy_ms"])
-        & (seen["wall_ms"] >= _ALONE * seen["busy_ms"])
-        & seen["device"].str.contains("CPU")
-    ]
-    for path, mine in lonely.groupby("layer", sort=False):
-        spent = float(mine["settled_ms"].sum())
-        used = float(mine["thread_ms"].sum() / mine["busy_ms"].sum())
-        types = list(dict.fromkeys(mine["op_type"]))
+    time = layers_ms(profile)
+    for path, mine in by_layer(k for k in kernels(profile) if _lonely(k)).items():
+        spent = settled_ms(mine)
+        used = total(k.thread_ms for k in mine) / total(k.busy_ms for k in mine)
+        types = list(dict.fromkeys(k.op_type for k in mine))
         yield Finding(
-            layer=str(path),
+            layer=path,
             kind="one thread",
             text=(
                 f"{', '.join(types)} in {path} keeps {used:.2f} of {threads} threads busy for "
@@ -59,3 +51,15 @@ def poor_parallelism(profile: Evidence) -> Iterator[Finding]:
                 "time_share": spent / time,
             },
         )
+
+
+def _lonely(kernel: Kernel) -> bool:
+    """Whether it runs long, on one thread of the CPU, with nothing beside it."""
+    return (
+        kernel.p50_us >= _LONG_US
+        # One execution proves little: its helper may just have been late.
+        and kernel.calls >= _MIN_CALLS
+        and kernel.thread_ms < _ONE_THREAD * kernel.busy_ms
+        and kernel.wall_ms >= _ALONE * kernel.busy_ms
+        and "CPU" in kernel.device
+    )
