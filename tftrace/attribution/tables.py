@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -324,8 +323,8 @@ def _share(amount: int | None, batch: int) -> int | float | None:
     """Per sample: an integer where the batch divides it."""
     if amount is None:
         return None
-    share = Fraction(amount, batch)
-    return share.numerator if share.denominator == 1 else float(share)
+    share, rest = divmod(amount, batch)
+    return amount / batch if rest else share
 
 
 def _rate(per_sample: float | None, samples: int, seconds: float) -> float | None:

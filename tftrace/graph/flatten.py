@@ -18,7 +18,8 @@ _LOWERED = re.compile(r"/(body|cond|then|else|branch\d+)/_\d+/")
 
 def flat_name(executed: str) -> str:
     """The flat key of an executed node: TensorFlow numbers inlined bodies, ``body/_7/``."""
-    return _LOWERED.sub(r"/\1/", executed)
+    # Most names have none, and every kernel is asked about several times.
+    return _LOWERED.sub(r"/\1/", executed) if "/_" in executed else executed
 
 
 @dataclass(frozen=True, slots=True)
