@@ -121,8 +121,10 @@ def run_self(task: str, *arguments: object, script: str = __file__) -> dict[str,
 
 
 def _environment() -> dict[str, str]:
+    # Where Python must not keep bytecode, it compiles the package anew in every process.
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return {
-        **os.environ,
+        **kept,
         "PYTHONPATH": str(Path(__file__).parents[1]),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
