@@ -12,6 +12,7 @@ from tftrace.attribution.marks import FUNCTION, HOST, Mark, Marks
 from tftrace.parsers import StatNames, Trace
 
 Int = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.integer]
 
 STATS = StatNames(
     ints=("id", "step_num", "_p", "_c", "program_id", "correlation_id", "group_id"),
@@ -109,7 +110,7 @@ def waiting_for_data(marks: Marks, runs: Runs) -> Int:
     return found[look_up(marks.trace.events.stats["id"].at(found), runs.id) >= 0]
 
 
-def around(trace: Trace, inner: Int, outer: Int) -> Int:
+def around(trace: Trace, inner: Indices, outer: Indices) -> Int:
     """Position in ``outer`` of the event that encloses each of ``inner`` on its line, else -1."""
     if not len(inner) or not len(outer):
         return np.full(len(inner), -1, np.int64)

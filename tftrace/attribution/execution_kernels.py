@@ -14,7 +14,7 @@ def collect(
     line: Int32s,
     start: Int64s,
     duration: Int64s,
-    event: Int64s,
+    event: Int32s,
     on: Int32s,
     begin: Int64s,
     end: Int64s,
@@ -31,6 +31,17 @@ def collect(
             end[count] = start[i] + duration[i]
             count += 1
     return count
+
+
+@kernel
+def sort_by_rank(n: Int, rank: Int32s, place: Int64s, order: Int32s) -> Int:
+    """Fill `order` with the entries by rank, those of one rank in order; `place` has where each
+    rank begins, and is used up.
+    """
+    for i in range(n):
+        order[place[rank[i]]] = i
+        place[rank[i]] += 1
+    return 0
 
 
 @kernel

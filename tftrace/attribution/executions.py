@@ -36,7 +36,7 @@ class Executions:
     kernels.
     """
 
-    event: Int
+    event: Int32
     line: Int32
     start: Int
     end: Int
@@ -70,7 +70,7 @@ def find_executions(marks: Marks, window: Window, runs: Runs) -> Executions:
         run=np.append(look_up(process.id, runs.id), -1).astype(np.int32)[within],
         kind=_kinds(marks, event, kinds),
         hlo=hlo,
-        caller=_none(len(event), np.int64),
+        caller=none(len(event), np.int64),
         ops=kinds.ops,
         types=kinds.types,
         modules=modules,
@@ -117,11 +117,11 @@ class _Names:
 
 def _collect(
     events: Events, chosen: npt.NDArray[np.bool_], window: Window
-) -> tuple[Int, Int32, Int, Int]:
+) -> tuple[Int32, Int32, Int, Int]:
     """Index, line, start and end (ps) of the chosen events that start in the window."""
     length = np.count_nonzero(chosen)
-    event, start, end = (np.empty(length, np.int64) for _ in range(3))
-    line = np.empty(length, np.int32)
+    event, line = (np.empty(length, np.int32) for _ in range(2))
+    start, end = (np.empty(length, np.int64) for _ in range(2))
     count = execution_kernels.collect(
         len(events),
         chosen.view(np.int8),
@@ -173,7 +173,7 @@ def _on_host(trace: Trace, events: Int32) -> Int32:
     return events[host[trace.events.line[events]]]
 
 
-def _kinds(marks: Marks, event: Int, kinds: _Names) -> Int32:
+def _kinds(marks: Marks, event: Int32, kinds: _Names) -> Int32:
     """What each execution executed: XLA's kernel, a device's, a call, or the named operation."""
     trace, stats, device = marks.trace, marks.trace.events.stats, marks.device
 
@@ -202,19 +202,21 @@ def _kinds(marks: Marks, event: Int, kinds: _Names) -> Int32:
     return kind
 
 
-def _places(wanted: npt.NDArray[np.integer], event: Int) -> tuple[Int, Int]:
+def _places(wanted: npt.NDArray[np.integer], event: Int32) -> tuple[Int, Int]:
     """Positions in ``event`` (ascending) of the wanted events, and which of them are there."""
-    place = np.searchsorted(event, wanted)
-    there = np.flatnonzero(np.append(event, -1)[place] == wanted)
+    # Of one type, or the search would copy all of them.
+    place = np.searchsorted(event, wanted.astype(np.int32, copy=False))
+    there = np.flatnonzero(place < len(event))
+    there = there[event[place[there]] == wanted[there]]
     return place[there], there
 
 
-def _modules(trace: Trace, event: Int) -> tuple[Int32, list[str]]:
+def _modules(trace: Trace, event: Int32) -> tuple[Int32, list[str]]:
     """XLA module of each execution: its place among the modules that ran, -1 without."""
     column = trace.events.stats["hlo_module"]
     place, mine = _places(column.events, event)
     if not len(place):
-        return _none(len(event), np.int32), []
+        return none(len(event), np.int32), []
     program = trace.events.stats["program_id"].at(event[place])
     programs, which = np.unique(program, return_inverse=True)
     both = column.values[mine].astype(np.int64) * len(programs) + which
@@ -281,6 +283,6 @@ def _late_runs(marks: Marks, found: Executions, runs: Runs) -> Int32:
     return run
 
 
-def _none(length: int, dtype: Any) -> npt.NDArray[Any]:
+def none(length: int, dtype: Any) -> npt.NDArray[Any]:
     """-1 so many times, in no memory."""
     return np.broadcast_to(np.array(-1, dtype), length)

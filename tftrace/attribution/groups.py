@@ -7,6 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution import execution_kernels
+
 Int32 = npt.NDArray[np.int32]
 
 
@@ -18,8 +20,10 @@ def grouped(*columns: npt.NDArray[np.integer | np.bool_]) -> list[tuple[tuple[in
     if not len(columns[0]):
         return []
     rank, count = _ranked(_code(columns))
-    order = np.argsort(rank, kind="stable").astype(np.int32)
-    members = np.split(order, np.cumsum(np.bincount(rank, minlength=count))[:-1])
+    ends = np.cumsum(np.bincount(rank, minlength=count))
+    order = np.empty(len(rank), np.int32)
+    execution_kernels.sort_by_rank(len(rank), rank, np.r_[0, ends[:-1]], order)
+    members = np.split(order, ends[:-1])
     members.sort(key=lambda entries: int(entries[0]))
     return [(tuple(int(column[entries[0]]) for column in columns), entries) for entries in members]
 
@@ -39,15 +43,13 @@ def _code(columns: tuple[npt.NDArray[np.integer | np.bool_], ...]) -> npt.NDArra
     return code
 
 
-def _ranked(code: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.integer], int]:
+def _ranked(code: npt.NDArray[np.integer]) -> tuple[Int32, int]:
     """Codes as numbers without gaps, and how many numbers there are."""
     span = int(code.max()) + 1
     if span > 4 * len(code) + (1 << 16):
         values, rank = np.unique(code, return_inverse=True)
-        return rank, len(values)
+        return rank.astype(np.int32), len(values)
     there = np.zeros(span, bool)
     there[code] = True
-    count = int(there.sum())
-    # Of 16 bits where that is enough: those are sorted in linear time.
-    rank = (np.cumsum(there) - 1).astype(np.uint16 if count <= 1 << 16 else np.int64)
-    return rank[code], count
+    rank = np.cumsum(there, dtype=np.int32) - np.int32(1)
+    return rank[code], int(there.sum())

@@ -66,7 +66,7 @@ def follow_pool(
     line = np.require(line, np.int32, ["C"])
     start, duration = _int64(start), _int64(duration)
     by_record, by_region = _sparse(record_ids), _sparse(region_ids)
-    ops = _int64(np.flatnonzero(kind == OP) if ops is None else ops)
+    ops = np.require(np.flatnonzero(kind == OP) if ops is None else ops, np.int32, ["C"])
     if len({len(kind), len(line), len(start), len(duration)}) > 1:
         raise ValueError("columns of different lengths")
     records = np.empty((3, np.count_nonzero(kind == RECORD)), np.int64)
@@ -104,7 +104,7 @@ def _follow_unsorted(
     duration: Int64Array,
     record_ids: _Sparse,
     region_ids: _Sparse,
-    ops: Int64Array,
+    ops: Int32Array,
 ) -> PoolWork:
     """`follow_pool` where events are not in order of time: by sorting and searching."""
     edges = np.flatnonzero((kind == START) | (kind == STOP))

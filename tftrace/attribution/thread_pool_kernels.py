@@ -19,7 +19,7 @@ def walk_pool(
     start: Int64s,
     duration: Int64s,
     n_ops: Int,
-    op: Int64s,
+    op: Int32s,
     n_record_ids: Int,
     record_id_event: Int32s,
     record_id_value: Int64s,

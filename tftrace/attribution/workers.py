@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.executions import Executions, is_call
+from tftrace.attribution.executions import Executions, is_call, none
 from tftrace.attribution.intervals import enclosing, follow_chains
 from tftrace.attribution.marks import Mark, Marks
 from tftrace.attribution.thread_pool import follow_pool
@@ -68,9 +68,9 @@ def calls_of(executions: Executions, workers: Workers) -> Int:
     whose call it shares, is done.
     """
     kernels = np.flatnonzero(executions.hlo >= 0)
-    result = np.full(len(executions), -1, np.int64)
     if not len(kernels):
-        return result
+        return none(len(executions), np.int64)
+    result = np.full(len(executions), -1, np.int64)
     calls = np.flatnonzero(is_call(executions))
     line, start = executions.line[kernels], executions.start[kernels]
     direct = enclosing(
