@@ -117,6 +117,21 @@ def test_negative_numbers_and_unsigned_ones_beyond_63_bits():
     assert stat_values(trace, "_p") == {0: -5, 1: -5}
 
 
+@pytest.mark.parametrize(
+    ("ids", "dtype"),
+    [
+        ([2**31 - 1, -(2**31)], "int32"),
+        ([2**31, 1], "int64"),
+        ([1, -(2**31) - 1], "int64"),
+        ([], "int32"),
+    ],
+)
+def test_metadata_ids_of_any_size(ids, dtype):
+    trace = read_trace(one_line(*(event(integer(1, number)) for number in ids)))
+    assert trace.events.metadata_id.tolist() == ids
+    assert trace.events.metadata_id.dtype == dtype
+
+
 @pytest.mark.parametrize("length", range(1, 11))
 def test_integers_of_every_encoded_length(length):
     value = (1 << (7 * length - 1)) - 3 if length < 10 else -3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,9 +99,10 @@ def read_columns(
     for name, parts in zip(stats.ints + stats.strings, by_slot, strict=True):
         columns_by_name[name] = _join(parts, codes if name in stats.strings else None)
         parts.clear()
+    _give_memory_back()
     events = Events(
         line=np.repeat(np.arange(len(heads), dtype=np.int32), counts),
-        metadata_id=columns.metadata_id,
+        metadata_id=_narrow(columns.metadata_id),
         start_ps=columns.start_ps,
         duration_ps=columns.duration_ps,
         occurrences=occurrences,
@@ -171,6 +173,21 @@ def _keep(scratch: _Scratch, parts: list[list[_Part]], plane: int, ints: int) ->
                     plane,
                 )
             )
+
+
+def _give_memory_back() -> None:
+    """Return what was freed to the system: glibc keeps it for the threads that had asked for it."""
+    trim = getattr(ctypes.pythonapi, "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
+
+
+def _narrow(ids: Int64Array) -> npt.NDArray[np.integer]:
+    """As int32 where all fit: TensorFlow counts ids up from 1."""
+    limits = np.iinfo(np.int32)
+    if len(ids) and (ids.min() < limits.min or ids.max() > limits.max):
+        return ids
+    return ids.astype(np.int32)
 
 
 def _occurrences(parts: list[_Part], total: int) -> Int64Array:

@@ -115,7 +115,7 @@ class Events:
 
     Attributes:
         line: int32, index into `Trace.lines`; ascending.
-        metadata_id: int64, key into the plane's `event_names`.
+        metadata_id: int32, or int64 where one needs it, key into the plane's `event_names`.
         start_ps: int64, picoseconds since `Trace.base_ns`.
         duration_ps: int64.
         occurrences: int64, 1 but for aggregated events (`num_occurrences`), which have no start of
@@ -125,7 +125,7 @@ class Events:
     """
 
     line: Int32Array
-    metadata_id: Int64Array
+    metadata_id: npt.NDArray[np.integer]
     start_ps: Int64Array
     duration_ps: Int64Array
     occurrences: Int64Array
@@ -255,7 +255,9 @@ class Trace:
             codes[line.plane].look_up(self.events.metadata_id[line.events], kinds[line.events])
         return kinds
 
-    def codes(self, events: Int64Array, code_of: Callable[[Plane, str], int]) -> Int32Array:
+    def codes(
+        self, events: npt.NDArray[np.integer], code_of: Callable[[Plane, str], int]
+    ) -> Int32Array:
         """`code_of(plane, event name)` of the given events (ascending), as int32; asked as above.
 
         It is asked for every name of a plane, not only for those that the events bear.
@@ -292,7 +294,7 @@ class _Codes:
         table[list(direct)] = list(direct.values())
         return cls(table, {key: code for key, code in codes.items() if key not in direct})
 
-    def look_up(self, ids: Int64Array, codes: npt.NDArray[Any]) -> None:
+    def look_up(self, ids: npt.NDArray[np.integer], codes: npt.NDArray[Any]) -> None:
         """Fill `codes` with those of the ids."""
         np.take(self.table, ids, mode="clip", out=codes)
         if len(ids) and ids.min() < 0:
