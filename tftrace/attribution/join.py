@@ -107,7 +107,9 @@ class Join:
     @cached_property
     def totals(self) -> Totals:
         """What the executions of each row add up to."""
-        return Totals.of(self.row_of, len(self.rows), self.timeline)
+        # First what needs the most room for a moment: the memory is free again for the rest.
+        timeline = self.timeline
+        return Totals.of(self.row_of, len(self.rows), timeline)
 
     @cached_property
     def row_of(self) -> npt.NDArray[np.int32]:
