@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -187,3 +189,59 @@ def test_version_and_help():
     text = tftrace("run", "--help", COLUMNS="100").stdout
     for option in ("--batch-size", "--repeats", "--warmup", "--samples", "--jit", "--all-ops"):
         assert option in text
+
+
+@pytest.fixture(scope="session")
+def cut(ran, files, tmp_path_factory):
+    """Cuts a copy of the run's trace: so many bytes off its end, or all but so many."""
+
+    def cut_to(length: int) -> Path:
+        folder = tmp_path_factory.mktemp("cut")
+        for file in (files / "runs").rglob("*.tftrace.json"):
+            shutil.copy(file, folder)
+        (trace,) = (files / "runs").rglob("*.xplane.pb")
+        (folder / trace.name).write_bytes(trace.read_bytes()[:length])
+        return folder
+
+    return cut_to
+
+
+def test_a_truncated_trace_is_an_error_that_names_salvage(cut):
+    message = said(tftrace("report", cut(-1)))
+    assert re.search(r"truncated at byte \d+, \d+ events read; .*--salvage", message)
+
+
+def test_what_is_whole_of_a_truncated_trace_is_reported_with_what_is_lost(cut, files, tmp_path):
+    folder = cut(-1)
+    (trace,) = folder.glob("*.xplane.pb")
+    size = trace.stat().st_size
+    for path in (folder, trace):
+        done = tftrace("report", "--salvage", path, "--json", tmp_path / "cut.json")
+        assert done.returncode == 0, done.stderr
+        assert f"truncated at byte {size}" in done.stdout
+        found = json.loads((tmp_path / "cut.json").read_text())
+        assert re.match(
+            rf"the trace is truncated at byte {size}: .* \d+ events", *found["warnings"]
+        )
+        # The host's plane comes first: of what was measured nothing is lost.
+        assert found["layers"] == json.loads((files / "all.json").read_text())["layers"]
+
+
+def test_a_trace_cut_before_any_name_has_nothing_to_report(cut):
+    done = tftrace("report", "--salvage", cut(2000))
+    assert "truncated at byte 2000" in said(done)
+    assert done.stdout == ""
+
+
+def test_a_whole_trace_salvaged_is_as_it_was(ran, files):
+    done = tftrace("report", "--salvage", files / "runs")
+    assert done.stdout == tftrace("report", files / "runs").stdout
+    assert "truncated" not in done.stdout
+
+
+def test_a_trace_is_not_taken_for_a_run_below_its_folder(ran, files, tmp_path):
+    shutil.copytree(files / "runs", tmp_path / "runs")
+    (trace,) = tmp_path.rglob("*.xplane.pb")
+    shutil.copy(trace, tmp_path / "other.xplane.pb")
+    assert "a trace taken elsewhere" in tftrace("report", tmp_path / "other.xplane.pb").stdout
+    assert "latency: median" in tftrace("report", trace).stdout

@@ -14,7 +14,7 @@ import pandas as pd
 from tftrace.attribution.foreign import ForeignJoin, foreign_join
 from tftrace.attribution.join import Join
 from tftrace.attribution.layer_graph import LayerGraph, layer_graph
-from tftrace.attribution.run import Run, manifests_in, open_run
+from tftrace.attribution.run import Run, manifest_beside, manifests_in, open_run
 from tftrace.attribution.tables import (
     event_chunks,
     events_table,
@@ -115,6 +115,12 @@ class Profile:
             "worker_ms_unresolved": timeline.lost_worker_ps / 1e9,
         }
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the tables lack: a salvaged trace was truncated. Empty for a whole one."""
+        lost = self._run.lost
+        return [] if lost is None else [lost]
+
     def tree(self, depth: int | None = None) -> pd.DataFrame:
         """``layers`` with rows below ``depth`` added to their ancestors (0: the whole model)."""
         return roll_up(self.layers, depth, self.run["trace"]["samples"])
@@ -144,6 +150,7 @@ class Profile:
             "recording": self.recording,
             "counting": {k: self.counting[k] for k in ("rule", "coverage", "batch")},
             "findings": self.findings,
+            "warnings": self.warnings,
         }
 
     def save(self, folder: str | Path) -> Path:
@@ -174,16 +181,22 @@ class Profile:
         return render_html(self)
 
 
-def load(path: str | Path) -> Profile:
+def load(path: str | Path, *, salvage: bool = False, threads: int | None = None) -> Profile:
     """Open a run: its folder, or a folder of runs, of which the newest is taken.
+
+    Args:
+        salvage: of a truncated trace, read what is whole; ``warnings`` says what is lost.
+        threads: read the trace on so many threads; None for one per available core.
 
     Raises:
         TftraceError: there is no run at ``path``, or it is damaged.
     """
-    return Profile(open_run(Path(path)))
+    return Profile(open_run(Path(path), salvage=salvage, threads=threads))
 
 
-def load_foreign(path: str | Path, model: str | Path | None = None) -> Profile:
+def load_foreign(
+    path: str | Path, model: str | Path | None = None, *, salvage: bool = False
+) -> Profile:
     """Open a trace that another program took: a ``.xplane.pb`` file or a log folder.
 
     Args:
@@ -191,27 +204,30 @@ def load_foreign(path: str | Path, model: str | Path | None = None) -> Profile:
         model: the saved model (``.keras``, ``.h5``) that ran; its layers are then matched by
             the names of operations, and ``note`` says how certain that is. Without it no row has
             a layer.
+        salvage: as `load` takes it.
 
     What only a run of tftrace records is null: samples, latency, counts, expected executions.
 
     Raises:
         TftraceError: there is no trace at ``path``, or ``model`` cannot be read.
     """
-    join = foreign_join(Path(path), Path(model) if model is not None else None)
+    own = Path(model) if model is not None else None
+    join = foreign_join(Path(path), own, salvage=salvage)
     return Profile(join.run, join=join)
 
 
-def open_any(path: Path, model: Path | None = None) -> Profile:
+def open_any(path: Path, model: Path | None = None, *, salvage: bool = False) -> Profile:
     """A run of tftrace at ``path``; a trace of another program when there is none, or when
     ``model`` names what to match it to.
 
     Raises:
         TftraceError: there is neither.
     """
-    if model is None and path.name.endswith(".xplane.pb") and manifests_in(path.parent):
-        return load(path.parent)
+    own = manifest_beside(path)
     foreign = path.name.endswith(".xplane.pb") or (path.is_dir() and not manifests_in(path))
-    return load_foreign(path, model) if model is not None or foreign else load(path)
+    if model is not None or (foreign and own is None):
+        return load_foreign(path, model, salvage=salvage)
+    return load(own or path, salvage=salvage)
 
 
 def profile(

@@ -24,19 +24,21 @@ from tftrace.version import __version__
 _RULE = "counting rule\nnothing is counted: the trace does not hold the graph"
 
 
-def foreign_join(path: Path, model: Path | None = None) -> ForeignJoin:
+def foreign_join(path: Path, model: Path | None = None, *, salvage: bool = False) -> ForeignJoin:
     """Open a trace without a manifest.
 
     Args:
         path: a ``.xplane.pb`` file, or a log folder, of which the newest trace is taken.
         model: the saved model (``.keras``, ``.h5``) that ran. Without it no row has a layer.
+        salvage: of a truncated trace, read what is whole.
 
     Raises:
         TftraceError: there is no trace at ``path``, or ``model`` cannot be read.
     """
     trace = find_trace(path)
     layers = read_layers(model) if model is not None else None
-    return ForeignJoin(Run(trace.parent, trace, _manifest(trace, model, layers), []), layers)
+    run = Run(trace.parent, trace, _manifest(trace, model, layers), [], salvage)
+    return ForeignJoin(run, layers)
 
 
 def find_trace(path: Path) -> Path:

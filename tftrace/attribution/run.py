@@ -8,7 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tftrace.attribution.events import STATS
+from tftrace.attribution.marks import HOST
 from tftrace.attribution.provenance import (
     KernelNodes,
     Members,
@@ -18,9 +21,10 @@ from tftrace.attribution.provenance import (
 )
 from tftrace.errors import TftraceError
 from tftrace.graph.flatten import CALLS, flat_name
-from tftrace.parsers import Trace, TraceError, read_hlo_protos, read_trace
+from tftrace.parsers import Trace, TraceError, TruncatedTrace, read_hlo_protos, read_trace
 
 SCHEMA = 1
+_MANIFEST, _TRACE = ".tftrace.json", ".xplane.pb"
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,17 @@ class Function:
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder's contents; ``manifest`` as written, ``functions`` opened up."""
+    """A run folder's contents; ``manifest`` as written, ``functions`` opened up.
+
+    ``salvage`` and ``threads`` say how to read the trace, as `read_trace` takes them.
+    """
 
     folder: Path
     trace_path: Path
     manifest: dict[str, Any]
     functions: list[Function]
+    salvage: bool = False
+    threads: int | None = None
 
     @property
     def sites(self) -> list[dict[str, Any]]:
@@ -104,12 +113,36 @@ class Run:
         """The trace's events.
 
         Raises:
-            TftraceError: the trace is empty, truncated or not one.
+            TftraceError: the trace is empty, not one, or truncated: without ``salvage``, or so
+                early that the names of its events are lost.
         """
         try:
-            return read_trace(self.trace_path, STATS)
+            trace = read_trace(self.trace_path, STATS, salvage=self.salvage, threads=self.threads)
+        except TruncatedTrace as error:
+            raise TftraceError(
+                f"{self.trace_path}: {error}; `tftrace report --salvage` reports what is whole"
+            ) from error
         except TraceError as error:
             raise TftraceError(f"{self.trace_path}: {error}") from error
+        if trace.truncated_at is not None and not _named_on_host(trace):
+            raise TftraceError(
+                f"{self.trace_path}: truncated at byte {trace.truncated_at}, {len(trace.events)} "
+                "events read, none with its name, which comes behind the events: nothing to report"
+            )
+        return trace
+
+    @property
+    def lost(self) -> str | None:
+        """What a salvaged trace lacks, in words; None when the trace is whole."""
+        trace = self.trace
+        if trace.truncated_at is None:
+            return None
+        unnamed = int(np.count_nonzero(trace.classify(lambda _, name: not name)))
+        return (
+            f"the trace is truncated at byte {trace.truncated_at}: only what lies before was read, "
+            f"{len(trace.events)} events"
+            + (f", {unnamed} of them without their names" if unnamed else "")
+        )
 
     @cached_property
     def hlo_protos(self) -> dict[str, bytes]:
@@ -117,8 +150,10 @@ class Run:
         return read_hlo_protos(self.trace_path)
 
 
-def open_run(path: Path) -> Run:
+def open_run(path: Path, *, salvage: bool = False, threads: int | None = None) -> Run:
     """Open a run: its folder, its manifest, or a folder that holds runs (the newest is taken).
+
+    Its trace is read when first asked for, as ``salvage`` and ``threads`` say.
 
     Raises:
         TftraceError: there is no run, or it was written by a later tftrace.
@@ -132,11 +167,11 @@ def open_run(path: Path) -> Run:
         raise TftraceError(
             f"{manifest_path} has schema {manifest.get('schema')}, this tftrace reads {SCHEMA}"
         )
-    trace = manifest_path.with_name(manifest_path.name.removesuffix(".tftrace.json") + ".xplane.pb")
+    trace = manifest_path.with_name(manifest_path.name.removesuffix(_MANIFEST) + _TRACE)
     if not trace.exists():
         raise TftraceError(f"{trace} is missing")
     functions = [_function(f) for f in manifest["functions"]]
-    return Run(manifest_path.parent, trace, manifest, functions)
+    return Run(manifest_path.parent, trace, manifest, functions, salvage, threads)
 
 
 def find_manifest(path: Path) -> Path:
@@ -148,13 +183,21 @@ def find_manifest(path: Path) -> Path:
     if not path.exists():
         raise TftraceError(f"no run at {path}")
     if path.is_file():
-        if path.name.endswith(".tftrace.json"):
+        if path.name.endswith(_MANIFEST):
             return path
         raise TftraceError(f"{path} is not a run folder")
     found = manifests_in(path)
     if found:
         return found[-1]
     raise TftraceError(f"{path} holds no run of tftrace (no .tftrace.json)")
+
+
+def manifest_beside(trace: Path) -> Path | None:
+    """The manifest of the run whose trace that is; None for a trace that another program took."""
+    if not trace.name.endswith(_TRACE):
+        return None
+    manifest = trace.with_name(trace.name.removesuffix(_TRACE) + _MANIFEST)
+    return manifest if manifest.exists() else None
 
 
 def manifests_in(folder: Path) -> list[Path]:
@@ -164,6 +207,13 @@ def manifests_in(folder: Path) -> list[Path]:
         if found:
             return found
     return []
+
+
+def _named_on_host(trace: Trace) -> bool:
+    """Whether any event of a host has a name."""
+    return bool(
+        trace.classify(lambda plane, name: plane.name.startswith(HOST) and name != "").any()
+    )
 
 
 def _function(data: dict[str, Any]) -> Function:

@@ -25,6 +25,7 @@ from tftrace.commands.options import (
     Quiet,
     Repeats,
     RunFolder,
+    Salvage,
     Samples,
     Sort,
     SortOption,
@@ -122,6 +123,7 @@ def report(
     json: JsonFile = None,
     csv: CsvFolder = None,
     html: HtmlFile = None,
+    salvage: Salvage = False,
     quiet: Quiet = False,
 ) -> None:
     """Print the report of a run again, from its folder; needs no TensorFlow.
@@ -130,7 +132,7 @@ def report(
     """
     from tftrace.profiling import open_any
 
-    show(open_any(run, model), top, depth, sort, order, json, csv, html, quiet)
+    show(open_any(run, model, salvage=salvage), top, depth, sort, order, json, csv, html, quiet)
 
 
 def export(

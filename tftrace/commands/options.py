@@ -93,5 +93,8 @@ OrderOption = Annotated[Order, typer.Option("--order", help="'run' keeps the mod
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write everything as JSON.")]
 RunFolder = Annotated[Path, typer.Argument(help="A run folder, or a folder of runs (the newest).")]
 HtmlFile = Annotated[Path | None, typer.Option("--html", help="Also write a page for a browser.")]
+Salvage = Annotated[
+    bool, typer.Option("--salvage", help="Of a truncated trace, report what is whole.")
+]
 CsvFolder = Annotated[Path | None, typer.Option("--csv", help="Also write all tables as CSV.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]

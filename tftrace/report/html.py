@@ -53,6 +53,7 @@ def _header(profile: Profile, name: str) -> str:
 
 
 def _facts(profile: Profile) -> Iterator[str]:
+    yield from profile.warnings
     run, machine, model = profile.run, profile.machine, profile.model
     if run["samples"] is None:
         yield "a trace taken elsewhere: samples, latency and graph are not known"

@@ -55,7 +55,9 @@ def print_report(
 def _parts(
     profile: Profile, top: int | None, depth: int | None, sort: str, order: str
 ) -> Iterator[RenderableType]:
+    warnings = profile.warnings  # before anything is printed: an unreadable trace is an error
     yield from _header(profile)
+    yield from (Text(f"  {warning}", style="yellow") for warning in warnings)
     yield ""
     yield wall_table(profile)
     yield ""
