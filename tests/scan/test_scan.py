@@ -56,6 +56,17 @@ def same(a: ScanResult, b: ScanResult, without: tuple[str, ...] = ()) -> None:
         pd.testing.assert_frame_equal(first.drop(columns=drop), second.drop(columns=drop))
 
 
+def test_a_worker_reads_on_one_thread(log_folder, monkeypatch):
+    def no_threads(*_):
+        raise AssertionError("threads were started")
+
+    monkeypatch.setattr("tftrace.parsers.lines.ThreadPoolExecutor", no_threads)
+    captures = {(c.run, c.host): c for c in find_captures([log_folder])}
+    assert read_capture(captures["one", "a"]).layers is not None
+    with pytest.raises(AssertionError):
+        read_capture(captures["one", "a"], threads=2)
+
+
 def test_every_readable_host_of_every_run_is_there(scanned):
     hosts = scanned.hosts
     assert list(zip(hosts["run"], hosts["host"], strict=True)) == [

@@ -55,7 +55,7 @@ def read_capture(capture: Capture, threads: int = 1) -> Reading:
         if manifest is None:
             return Reading(capture, facts, ops, None, None)
         try:
-            profile = load(manifest)
+            profile = load(manifest, threads=threads)
             layers = profile.layers
         except TftraceError as error:
             return Reading(capture, facts, ops, None, str(error))
