@@ -54,11 +54,10 @@ def measure(
 ) -> float:
     """Median of ``repeats`` predict calls on made-up data of those shapes, in ms.
 
-    The data is a ``tf.data.Dataset`` without autotuning: on arrays, predict waits at its end for
-    the autotuner and takes about 0.35, 0.7, 1.3, 2.6, … seconds whatever the network needs.
+    Without the wait for tf.data's autotuner where predict on arrays ends: see
+    ``tftrace.tracer.batches``.
     """
-    import tensorflow as tf
-
+    from tftrace.tracer.capture import Predict
     from tftrace.tracer.latency import measure as time_passes
 
     progress("measuring")
@@ -68,11 +67,8 @@ def measure(
         random.random((batch * batches, *shape[1:])).astype(tensor.dtype)
         for shape, tensor in zip(shapes, model.inputs, strict=True)
     ]
-    x = arrays[0] if len(arrays) == 1 else tuple(arrays)
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    data = tf.data.Dataset.from_tensor_slices((x,)).batch(batch).with_options(options)
+    x = arrays[0] if len(arrays) == 1 else arrays
+    run = Predict(model, batch)
     for _ in range(2):
-        model.predict(data, verbose=0)
-    timed = time_passes(lambda: model.predict(data, verbose=0), repeats)
-    return median(timed.all_ms)
+        run.steady(x)
+    return median(time_passes(lambda: run.steady(x), repeats).all_ms)

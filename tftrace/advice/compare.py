@@ -34,15 +34,17 @@ class Comparison:
 
     ``ratio`` is B's median latency over A's; None when the runs have too few passes.
     ``interleaved`` says whether both were measured in turn in one process: two runs of their
-    own may differ because the machine did. ``layers`` matches rows by path below the model:
-    ``path, type, a_ms, b_ms, difference_ms, a_mults, b_mults, side``. ``kernels`` lists op types
-    whose number of kernels differs: ``op_type, a, b``.
+    own may differ because the machine did. ``without_autotuner`` says whether the times are those
+    of passes that do not wait for tf.data's autotuner where they end. ``layers`` matches rows by
+    path below the model: ``path, type, a_ms, b_ms, difference_ms, a_mults, b_mults, side``.
+    ``kernels`` lists op types whose number of kernels differs: ``op_type, a, b``.
     """
 
     names: tuple[str, str]
     medians: tuple[float | None, float | None]
     ratio: Ratio | None
     interleaved: bool
+    without_autotuner: bool
     profiles: tuple[Profile, Profile]
     layers: pd.DataFrame
     kernels: pd.DataFrame
@@ -70,6 +72,7 @@ class Comparison:
             "medians_ms": list(self.medians),
             "ratio": None if self.ratio is None else self.ratio.to_dict(),
             "interleaved": self.interleaved,
+            "without_autotuner": self.without_autotuner,
             "verdict": self.verdict,
             "layers": records(self.layers),
             "kernels": records(self.kernels),
@@ -86,6 +89,10 @@ def compare_models(
 ) -> Comparison:
     """Profile both sides on ``x``, then time them in turn.
 
+    The timed passes do not wait for tf.data's autotuner where they end, as predict on arrays does:
+    that wait is often longer than what two models differ by. Only a model with a ``predict`` of
+    its own, which may take nothing but arrays, has both timed as they are.
+
     Args:
         pairs: timed passes of each.
         out: folder for the two runs; temporary by default.
@@ -94,7 +101,7 @@ def compare_models(
         TftraceError: both sides are the same model object, or one does not fit the data.
     """
     from tftrace.tracer.inputs import fit_inputs
-    from tftrace.tracer.keras_model import borrowed
+    from tftrace.tracer.keras_model import borrowed, overrides_predict
 
     if a.model is b.model:
         raise TftraceError("load the model twice to compare it under two settings")
@@ -112,22 +119,39 @@ def compare_models(
                 source=side.name,
             )
         )
+    steady = not any(overrides_predict(side.model) for side in (a, b))
     progress(f"measuring both in turn, {pairs} times each")
     with ExitStack() as stack:
         runs = []
         for side in (a, b):
             stack.enter_context(borrowed(side.model, {"on": True, "off": False}.get(side.jit)))
-            runs.append(_predict(side, fit_inputs(side.model, x)))
+            runs.append(_predict(side, fit_inputs(side.model, x), steady))
         # The first pass traces the graph, the second lets TensorFlow settle.
         times = interleave(runs[0], runs[1], pairs, warmup=2)
-    return _comparison((a.name, b.name), (profiles[0], profiles[1]), times, interleaved=True)
+    return _comparison(
+        (a.name, b.name),
+        (profiles[0], profiles[1]),
+        times,
+        interleaved=True,
+        without_autotuner=steady,
+    )
 
 
 def compare_runs(a: Profile, b: Profile) -> Comparison:
-    """Two runs that were measured apart, from their stored latencies."""
-    times = (a.latency["all_ms"], b.latency["all_ms"])
+    """Two runs that were measured apart, from their stored latencies.
+
+    Those without tf.data's autotuner where both runs have them.
+    """
+    steady = [p.latency["without_autotuner"] for p in (a, b) if p.latency.get("without_autotuner")]
+    found = steady if len(steady) == 2 else [a.latency, b.latency]
     names = tuple(p.model["source"] or p.folder.name for p in (a, b))
-    return _comparison((names[0], names[1]), (a, b), times, interleaved=False)
+    return _comparison(
+        (names[0], names[1]),
+        (a, b),
+        (found[0]["all_ms"], found[1]["all_ms"]),
+        interleaved=False,
+        without_autotuner=len(steady) == 2,
+    )
 
 
 def parse_settings(texts: list[str]) -> dict[str, str]:
@@ -169,8 +193,11 @@ def sides(
     return first, second
 
 
-def _predict(side: Side, x: Any) -> Callable[[], Any]:
-    return lambda: side.model.predict(x, batch_size=side.batch_size, verbose=0)
+def _predict(side: Side, x: Any, steady: bool) -> Callable[[], Any]:
+    from tftrace.tracer.capture import Predict
+
+    run = Predict(side.model, side.batch_size)
+    return lambda: run.steady(x) if steady else run(x)
 
 
 def _comparison(
@@ -178,6 +205,7 @@ def _comparison(
     profiles: tuple[Profile, Profile],
     times: tuple[list[float], list[float]],
     interleaved: bool,
+    without_autotuner: bool,
 ) -> Comparison:
     count = min(len(times[0]), len(times[1]))
     medians = tuple(float(pd.Series(t).median()) if t else None for t in times)
@@ -186,6 +214,7 @@ def _comparison(
         medians=(medians[0], medians[1]),
         ratio=ratio_of(times[0][:count], times[1][:count]) if count >= 3 else None,
         interleaved=interleaved,
+        without_autotuner=without_autotuner,
         profiles=profiles,
         layers=_layers(*profiles),
         kernels=_kernels(*profiles),

@@ -83,16 +83,21 @@ def dispatch_us() -> Measured:
 
 
 def predict_ms() -> tuple[Measured, Measured]:
-    """Milliseconds of `model.predict` around a network that does next to nothing: batch, call."""
+    """Milliseconds of `model.predict` around a network that does next to nothing: batch, call.
+
+    Without the wait for tf.data's autotuner, which is chance: see `tftrace.tracer.batches`.
+    """
     import keras
     import numpy as np
+
+    from tftrace.tracer.batches import steady_batches
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     one, many = np.zeros((1, 1), np.float32), np.zeros((1 + _BATCHES, 1), np.float32)
 
     def predicting(data: Any) -> Measured:
         return measure_seconds(
-            lambda: model.predict(data, batch_size=1, verbose=0), repeats=9, budget=1.5
+            lambda: model.predict(steady_batches(data, 1), verbose=0), repeats=9, budget=1.5
         )
 
     call, batches = predicting(one), predicting(many)

@@ -22,6 +22,8 @@ def print_comparison(comparison: Comparison, console: Console, top: int | None =
     console.print(Text(f"A = {first}, B = {second}", style="bold"))
     a, b = comparison.medians
     how = "measured in turn" if comparison.interleaved else "measured apart"
+    if comparison.without_autotuner:
+        how += ", without the wait for tf.data's autotuner where predict on arrays ends"
     console.print(f"median latency: A {ms_text(a)} ms, B {ms_text(b)} ms ({how})")
     console.print(Text(comparison.verdict, style="bold"))
     if not comparison.interleaved:

@@ -78,12 +78,19 @@ def _latency(profile: Profile) -> str:
             ("interquartile range", f"{ms_text(latency['iqr_ms'])} ms"),
             ("minimum", f"{ms_text(latency['min_ms'])} ms"),
             ("per sample", f"{ms_text(median / samples)} ms"),
+            *_steady(latency.get("without_autotuner")),
             *figures,
         ]
     items = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in figures)
     warning = latency.get("warning")
     note = f'<p class="warn">{escape(warning)}</p>' if warning else ""
     return f'<dl class="figures">{items}</dl>{note}'
+
+
+def _steady(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    return [("median without tf.data's autotuner", f"{ms_text(found['median_ms'])} ms")]
 
 
 def _wall(wall: pd.DataFrame) -> str:

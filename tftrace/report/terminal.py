@@ -109,6 +109,15 @@ def _latency(profile: Profile) -> Iterator[RenderableType]:
         )
         if latency["warning"]:
             yield Text(f"  {latency['warning']}", style="yellow")
+    steady = latency.get("without_autotuner")
+    if steady:
+        yield (
+            f"without waiting for tf.data's autotuner at its end: median "
+            f"{ms_text(steady['median_ms'])} ms, IQR {ms_text(steady['iqr_ms'])}, "
+            f"min {ms_text(steady['min_ms'])}"
+        )
+        if steady["warning"]:
+            yield Text(f"  {steady['warning']}", style="yellow")
     trace = run["trace"]
     line = f"traced pass: {ms_text(latency['traced_ms'])} ms"
     if trace["whole"] and median:

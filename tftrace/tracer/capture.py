@@ -16,9 +16,16 @@ import tensorflow as tf
 
 from tftrace.errors import TftraceError
 from tftrace.folders import new_run_folder, scratch_folder
+from tftrace.tracer.batches import steady_batches
 from tftrace.tracer.functions import Captured, Reference, captured_functions, events_per_step
 from tftrace.tracer.inputs import samples_of, take
-from tftrace.tracer.keras_model import borrowed, jit_compiled, step_marker, steps_per_execution
+from tftrace.tracer.keras_model import (
+    borrowed,
+    jit_compiled,
+    overrides_predict,
+    step_marker,
+    steps_per_execution,
+)
 from tftrace.tracer.latency import Latency, measure
 from tftrace.tracer.manifest import build_manifest, write_manifest
 from tftrace.tracer.recorder import Recording, record_calls
@@ -109,9 +116,10 @@ def capture(
         traced_x = _traced_part(x, run, options, functions)
         progress("tracing one pass")
         session, traced_ms = _trace(run, traced_x, scratch, options.all_ops)
-        progress("writing the run")
-        facts = _facts(model, x, traced_x, options, session, latency, traced_ms, source)
+        facts = _facts(model, x, traced_x, options, session, traced_ms, source)
+        facts["latency"] |= _latencies(latency, run, x, options, progress)
         facts["roofs"] = roofs
+        progress("writing the run")
         manifest = build_manifest(model, recording, reference, functions, facts)
         folder = _write(scratch, session, manifest)
         finish(folder)
@@ -137,6 +145,10 @@ class Predict:
     def __call__(self, x: Any) -> None:
         """A pass for warming up or timing."""
         self.function(self.model, x, batch_size=self.batch_size, verbose=0)
+
+    def steady(self, x: Any) -> None:
+        """A pass that does not wait for tf.data's autotuner where it ends."""
+        self.function(self.model, steady_batches(x, self.batch_size), verbose=0)
 
     def traced(self, x: Any, marker: Any) -> None:
         """The traced pass; its outputs are kept."""
@@ -203,13 +215,11 @@ def _facts(
     traced_x: Any,
     options: Options,
     session: Session,
-    latency: Latency | None,
     traced_ms: float,
     source: str | None,
 ) -> dict[str, Any]:
     """Everything about the run that is not about the graph."""
     count, traced = samples_of(x), samples_of(traced_x)
-    measured = latency.to_dict() if latency else {"median_ms": None, "iqr_ms": None, "min_ms": None}
     return {
         "source": source,
         "run": {
@@ -228,7 +238,34 @@ def _facts(
                 "note": session.level_note,
             },
         },
-        "latency": {"all_ms": [], **measured, "traced_ms": traced_ms},
+        "latency": {"traced_ms": traced_ms},
+    }
+
+
+def _latencies(
+    plain: Latency | None, run: Predict, x: Any, options: Options, progress: Progress
+) -> dict[str, Any]:
+    """The untraced passes, and as many that do not wait for tf.data's autotuner.
+
+    Those come after the trace, in which nothing may have been traced anew.
+    """
+    if plain is None:
+        unknown = dict.fromkeys(("median_ms", "iqr_ms", "min_ms", "without_autotuner"))
+        return {"all_ms": [], **unknown, "without_autotuner_reason": "latency was not measured"}
+    if overrides_predict(run.model):
+        reason = "the model has a predict of its own, which may not take a tf.data.Dataset"
+        return {
+            **plain.to_dict(),
+            "without_autotuner": None,
+            "without_autotuner_reason": reason,
+        }
+    progress(f"measuring latency without tf.data's autotuner, {options.repeats} passes")
+    run.steady(x)
+    steady = measure(lambda: run.steady(x), options.repeats)
+    return {
+        **plain.to_dict(),
+        "without_autotuner": steady.to_dict(),
+        "without_autotuner_reason": None,
     }
 
 

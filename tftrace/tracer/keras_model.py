@@ -60,6 +60,11 @@ def is_legacy(model: Any) -> bool:
     return any(cls.__module__.partition(".")[0] == "tf_keras" for cls in type(model).__mro__)
 
 
+def overrides_predict(model: Any) -> bool:
+    """Whether the model's class has a ``predict`` of its own instead of Keras's."""
+    return not type(model).predict.__module__.startswith(("keras.", "tf_keras.", "tftrace."))
+
+
 def inputs_structure(model: Any) -> Any:
     """The structure in which a functional model declares its inputs, None without."""
     name = "_nested_inputs" if is_legacy(model) else "_inputs_struct"

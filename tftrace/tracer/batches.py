@@ -1,0 +1,40 @@
+"""Input batches for timing: what predict makes of arrays, without tf.data's autotuner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tftrace.tracer.inputs import samples_of
+
+
+def steady_batches(x: Any, batch_size: int) -> tf.data.Dataset:
+    """The batches that ``model.predict(x, batch_size=batch_size)`` sees, for ``predict`` to take.
+
+    Where predict on arrays ends it takes down its input pipeline, which waits, by chance, for
+    tf.data's autotuner. That sleeps 10, 20, 40, … ms (kOptimizationPeriodMinMs, doubled each time
+    in tensorflow/core/framework/model.cc), so that calls end at about 0.3, 0.65, 1.3, 2.6, … s
+    whatever the network needs. This pipeline gathers batches as Keras's own does, of the same
+    static shapes, and has no autotuner to wait for.
+
+    Args:
+        x: an array, a sequence or a mapping of arrays of equal length, not empty.
+        batch_size: samples per batch; the last batch may have fewer.
+    """
+    arrays = tuple(x) if isinstance(x, list) else x
+    count = samples_of(x)
+    whole = count // batch_size * batch_size
+    indices = tf.data.Dataset.from_tensor_slices(tf.reshape(tf.range(whole), (-1, batch_size)))
+    if count > whole:
+        indices = indices.concatenate(tf.data.Dataset.from_tensors(tf.range(whole, count)))
+
+    def gather(at: Any, data: Any) -> Any:
+        return (tf.nest.map_structure(lambda array: tf.gather(array, at), data),)
+
+    # As one element, not as constants of the function: a graph holds at most 2 GB.
+    data = tf.data.Dataset.from_tensors(arrays).repeat()
+    batches = tf.data.Dataset.zip((indices, data)).map(gather, num_parallel_calls=2).prefetch(2)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
