@@ -11,9 +11,13 @@ from tftrace.advice.estimate import (
     estimate_predict,
     fuse_kernels,
 )
+from tftrace.advice.network import kernel_work
+from tftrace.counts.count import count_flow
+from tftrace.counts.flow import flow_of
 from tftrace.machine.fits import KernelFit
 from tftrace.machine.model import MachineModel
 from tftrace.machine.timing import Measured
+from tftrace.tracer.programs import trace_model
 
 
 def steady(value: float) -> Measured:
@@ -192,3 +196,31 @@ def test_sigmoid_is_not_fused() -> None:
     kernels = [product("m"), streaming("BiasAdd", "b"), streaming("Sigmoid", "s")]
     fused = fuse_kernels(kernels, {"b": ["m"], "s": ["b"]})
     assert [work.name for work in fused] == ["b", "s"]
+
+
+def test_a_convolution_in_groups_takes_nothing_in() -> None:
+    grouped = KernelWork("Conv2D", groups=4, cin=8, cout=8, name="c")
+    plain = KernelWork("Conv2D", cin=8, cout=8, name="c")
+    bias = streaming("BiasAdd", "b")
+    assert [w.name for w in fuse_kernels([grouped, bias], {"b": ["c"]})] == ["c", "b"]
+    assert [w.name for w in fuse_kernels([plain, bias], {"b": ["c"]})] == ["b"]
+
+
+def test_a_single_number_is_not_broadcast_and_a_vector_is() -> None:
+    import keras
+    import numpy as np
+
+    norm = keras.layers.Normalization(mean=np.zeros(3), variance=np.ones(3), name="norm")
+    scale = keras.layers.Rescaling(0.5, offset=0.25, name="scale")
+    model = keras.Sequential([keras.Input((8, 8, 3)), scale, norm])
+    program, _ = trace_model(model, [(2, 8, 8, 3)])
+    flow = flow_of(program)
+    works = [(c, kernel_work(flow.ops[c.key], c)) for c in count_flow(flow) if c.live]
+    found = {
+        (c.owner.rpartition("/")[2], work.op_type): work.broadcast
+        for c, work in works
+        if c.owner and work is not None and work.op_type in ("Mul", "AddV2", "Sub", "RealDiv")
+    }
+    assert found["scale", "Mul"] is False
+    assert found["scale", "AddV2"] is False
+    assert found["norm", "Sub"] is True

@@ -10,10 +10,11 @@ import pytest
 
 from tftrace.machine.calibrate import cache_folder, cache_path, calibrate, warnings_about
 from tftrace.machine.fits import KernelFit, fit_kernels, fit_key
-from tftrace.machine.grid import sample_kernels, windowed
+from tftrace.machine.grid import sample_kernels
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
 from tftrace.machine.timing import Measured, measure_seconds, rate, summarize
+from tftrace.machine.windows import windowed
 
 
 def steady(value: float) -> Measured:
@@ -146,6 +147,20 @@ def test_work_of_a_depthwise_window() -> None:
     assert work.bytes_in == 4 * (6 * 6 * 6 + 9 * 6)
 
 
+def test_work_of_a_convolution_in_groups() -> None:
+    work = windowed("Conv2D", 1, 4, 6, 9, (3, 3), 1, groups=3)
+    # Each of the 9 filters sees 6 / 3 channels.
+    assert work.macs == 4 * 4 * 9 * (3 * 3 * 2)
+    assert work.bytes_in == 4 * (6 * 6 * 6 + 3 * 3 * 2 * 9)
+
+
+def test_a_convolution_in_groups_has_a_fit_of_its_own() -> None:
+    grouped = KernelWork("Conv2D", cin=8, cout=8, groups=4)
+    assert fit_key(grouped) != fit_key(KernelWork("Conv2D", cin=8, cout=8))
+    # A depthwise kernel is what its name says, whatever its groups.
+    assert fit_key(KernelWork("DepthwiseConv2dNative", groups=8)) == "DepthwiseConv2dNative"
+
+
 def test_fit_recovers_known_prices() -> None:
     samples = []
     for rows in (1, 3, 10, 40, 100):
@@ -233,6 +248,7 @@ def test_every_family_can_be_sampled() -> None:
     samples = list(sample_kernels(scale=0.01))
     types = {sample.work.op_type for sample in samples}
     assert {"Conv2D", "DepthwiseConv2dNative", "MatMul", "MaxPool", "AvgPool", "Pad"} <= types
+    assert "Conv2D, grouped" in {fit_key(sample.work) for sample in samples}
     assert {"ConcatV2", "Transpose", "Mean", "Softmax", "Mul", "AddV2", "Relu", "Tanh"} <= types
     assert all(sample.work.bytes > 0 for sample in samples)
     assert sum(sample.seconds > 0 for sample in samples) > len(samples) / 2

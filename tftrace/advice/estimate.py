@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from tftrace.machine.fits import KernelFit, fit_key
-from tftrace.machine.grid import MMAP_BYTES
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
+from tftrace.machine.shapes import MMAP_BYTES
 
 __all__ = ["Estimate", "KernelWork", "estimate_kernels", "estimate_predict", "fuse_kernels"]
 
@@ -155,7 +155,7 @@ def fuse_kernels(
     for work in kernels:
         sources = [name for name in reads.get(work.name, ()) if name in running]
         source = sources[0] if sources else ""
-        fusing = source in running and running[source].op_type in _FUSING and readers[source] == 1
+        fusing = source in running and _fuses(running[source]) and readers[source] == 1
         bias = fusing and work.op_type == "BiasAdd" and source not in biased
         activation = fusing and work.op_type in _FUSED_ACTIVATIONS and source in biased
         if bias or activation:
@@ -170,6 +170,11 @@ def fuse_kernels(
         replace(work, fresh=work.bytes_out >= largest and not _overwrites(work, reads, readers))
         for work in running.values()
     ]
+
+
+def _fuses(work: KernelWork) -> bool:
+    # A convolution in groups is compiled by XLA, with nothing of what follows it.
+    return work.op_type in _FUSING and (work.op_type != "Conv2D" or work.groups == 1)
 
 
 def _overwrites(

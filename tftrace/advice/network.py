@@ -129,7 +129,8 @@ def kernel_work(op: FlatOp, count: OpCount) -> KernelWork | None:
         out_w=width,
         cin=_extents(inputs[0])[3] if inputs else channels,
         cout=channels,
-        broadcast=op.node.type in _BINARY and any(s.size != output.size for s in inputs),
+        # A single number is an operand of its own kind: no row is repeated for it.
+        broadcast=op.node.type in _BINARY and any(s.size not in (1, output.size) for s in inputs),
         name=op.key,
     )
     shaped = _SHAPED.get(op.node.type)

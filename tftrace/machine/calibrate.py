@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tftrace.machine.fits import KernelFit, fit_kernels
-from tftrace.machine.grid import sample_kernels
+from tftrace.machine.grid import FAMILIES, sample_kernels
 from tftrace.machine.model import SCHEMA, MachineModel
 from tftrace.machine.peaks import bandwidth_gb, conv_gmacs, dispatch_us, matmul_gmacs, predict_ms
 from tftrace.machine.timing import Measured
@@ -58,7 +58,7 @@ def cache_folder() -> Path:
 
 def cache_path(machine: str, version: str, threads: tuple[int, int]) -> Path:
     """Where the model for that combination is kept."""
-    key = f"{SCHEMA}|{machine}|{version}|{threads[0]}|{threads[1]}"
+    key = f"{SCHEMA}.{FAMILIES}|{machine}|{version}|{threads[0]}|{threads[1]}"
     digest = hashlib.sha256(key.encode()).hexdigest()[:12]
     return cache_folder() / f"machine-{digest}.json"
 

@@ -25,6 +25,7 @@ _L1_BYTES = 32 * 1024
 _IN_CACHE_BYTES = 4 * 1024 * 1024
 _THREAD_THRESHOLDS = (0.0, 2e5, 4e5, 8e5, 1.6e6, 3.2e6)
 _ROUNDS = 8
+_GROUPED = "Conv2D, grouped"
 _NEGLIGIBLE_SECONDS = 5e-6  # what the executor needs for an operation anyway
 
 
@@ -55,13 +56,15 @@ class KernelFit:
 
 
 def fit_key(work: KernelWork) -> str:
-    """Which fit a kernel belongs to: its type, and whether an operand is broadcast."""
+    """Which fit a kernel belongs to: its type, whether an operand is broadcast, or in groups."""
+    if work.op_type == "Conv2D" and work.groups > 1:
+        return _GROUPED
     return f"{work.op_type}, broadcast" if work.broadcast else work.op_type
 
 
 def quantities_of(work: KernelWork, threshold: float) -> Quantities:
     """The quantities that the kernel's family is priced by."""
-    family = _FAMILIES.get(work.op_type, _streaming)
+    family = _FAMILIES.get(fit_key(work), _streaming)
     fresh = float(work.bytes_out) if work.fresh else 0.0
     return family(work, work.bytes >= threshold) | {"fresh_bytes": fresh}
 
@@ -92,6 +95,21 @@ def _convolution(work: KernelWork, threaded: bool) -> Quantities:
         "input_elements": 0.0 if copied else elements,
         "output_elements": float(work.rows * work.cout),
         "weights": depth * work.cout,
+        "calls": 1.0,
+    }
+
+
+def _grouped_convolution(work: KernelWork, threaded: bool) -> Quantities:
+    # XLA's CPU convolution makes a small matrix product for each position and group.
+    depth = work.window * work.cin / work.groups
+    ragged = work.cin / work.groups % 4 != 0
+    elements = work.rows * depth * work.groups
+    return {
+        "macs": work.macs,
+        "products": float(work.rows * work.groups),
+        "window_elements": 0.0 if ragged else elements,
+        "ragged_window_elements": elements if ragged else 0.0,
+        "output_elements": float(work.rows * work.cout),
         "calls": 1.0,
     }
 
@@ -143,6 +161,7 @@ def _streaming(work: KernelWork, threaded: bool) -> Quantities:
 
 _FAMILIES: dict[str, Callable[[KernelWork, bool], Quantities]] = {
     "Conv2D": _convolution,
+    _GROUPED: _grouped_convolution,
     "DepthwiseConv2dNative": _depthwise,
     "MatMul": _matrix_product,
     "MaxPool": _pool,
@@ -151,7 +170,7 @@ _FAMILIES: dict[str, Callable[[KernelWork, bool], Quantities]] = {
 
 
 def _fit(group: list[tuple[KernelWork, float]]) -> KernelFit:
-    splits = group[0][0].op_type not in _FAMILIES
+    splits = fit_key(group[0][0]) not in _FAMILIES
     candidates = _THREAD_THRESHOLDS if splits else (0.0,)
     fits = [_fit_with_threshold(group, threshold) for threshold in candidates]
     return min(fits, key=lambda fit: fit.spread)

@@ -31,6 +31,18 @@ from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.text import bytes_text, ms_text
 
 _FAR_ABOVE = 2.0
+# Measured (TensorFlow 2.21, two cores): folding ResNet50, MobileNetV2, DenseNet121 and
+# EfficientNetB0 saved 0.55 to 1.0 of the norms' and freed activations' own time, 0.8 in the middle.
+# The convolution then applies bias and activation itself, and what comes behind reads its output
+# cold, which the norm had brought into the cache.
+_SAVED_OF_OWN = 0.8
+# Measured (as above, the mission's network): the Dense behind a batch norm takes
+# 92 ms, 65 once the norm is folded away, with the same multiplications and values as large. Its
+# weights then stay in the cache; folding saved 77 ms where the norm's own kernels took 35.
+_MORE_BEHIND = (
+    " The saving counts its own kernels only: {into} may gain as much again, since what it reads "
+    "is no longer driven out of the cache."
+)
 _PASSES = frozenset(("Add", "AddN", "AddV2", "Mul", "Sub"))
 
 
@@ -95,6 +107,7 @@ def _unfused(
         cause=(
             "Keras 3 on TensorFlow does not fuse batch normalisation: each kernel reads and "
             "writes the whole activation, so memory traffic decides, not multiplications."
+            + (_MORE_BEHIND.format(into=_behind(fold)) if fold.direction == "forward" else "")
         ),
         remedy=_remedy(fold),
         saving_ms=saving,
@@ -123,9 +136,10 @@ def _saving(
     if fold.adds_bias:
         # The bias takes one pass over the activation; the norm took two.
         return own / 2, "modelled"
-    if fold.frees is None:
+    if fold.direction == "forward":
         return own, "measured"
-    return own + settled_ms(of_op.get(fold.frees, [])), "modelled"
+    freed = 0.0 if fold.frees is None else settled_ms(of_op.get(fold.frees, []))
+    return _SAVED_OF_OWN * (own + freed), "modelled"
 
 
 def _remedy(fold: Fold) -> str:
@@ -133,6 +147,10 @@ def _remedy(fold: Fold) -> str:
         return f"folding does not remove it ({fold.obstacle}); XLA runs it in one pass: --try jit"
     where = "before" if fold.direction == "backward" else "behind"
     return f"tftrace fold works it exactly into the weights of the layer {where} it"
+
+
+def _behind(fold: Fold) -> str:
+    return " and ".join(path.rpartition("/")[2] for path in fold.into)
 
 
 def fold_of(graph: LayerGraph, path: str) -> Fold:

@@ -41,6 +41,7 @@ def predict_overhead(profile: Evidence) -> Iterator[Finding]:
             f"{ms_text(times.after)} ms after the last, {times.around / times.total:.0%} of the "
             f"call; {PIPELINE} {ms_text(parts[PIPELINE])}, {LOOP} {ms_text(parts[LOOP])}, "
             f"{DISPATCH} {ms_text(parts[DISPATCH])} ms in all."
+            + (_without_wait(profile) if slow_end else "")
         ),
         cause=(
             "Each call of predict builds a tf.data pipeline and takes it down again, whatever "
@@ -59,6 +60,16 @@ def predict_overhead(profile: Evidence) -> Iterator[Finding]:
             **{f"{name} ms": ms for name, ms in parts.items()},
         },
         sure="measured",
+    )
+
+
+def _without_wait(profile: Evidence) -> str:
+    steady = profile.latency.get("without_autotuner")
+    if steady is None:
+        return ""
+    return (
+        f" Untraced passes took {ms_text(profile.latency['median_ms'])} ms, "
+        f"{ms_text(steady['median_ms'])} without the wait for tf.data at their end."
     )
 
 
