@@ -113,6 +113,15 @@ def test_a_batch_norm_in_two_passes_is_named_with_kernels_bytes_and_saving() -> 
     assert finding["evidence"]["into"] == ["m/conv"]
 
 
+@pytest.mark.parametrize(("rest_ms", "said"), [(100.0, False), (1000.0, True)])
+def test_a_saving_that_a_stopwatch_will_not_show_says_so(rest_ms, said) -> None:
+    """9.6 ms of a call of 100 + 100 ms are 5 %, of 1,000 + 100 ms less than 1 %."""
+    profile = norm_run()
+    profile.wall.loc[profile.wall["component"] == PIPELINE, "wall_ms"] = rest_ms
+    text = only(find(profile), "unfused batch norm")["text"]
+    assert ("less than whole calls vary by" in text) is said
+
+
 def test_folding_frees_the_relu_behind_it_too() -> None:
     finding = only(find(norm_run(behind="Relu")), "unfused batch norm")
     assert (finding["saving_ms"], finding["sure"]) == (pytest.approx(0.8 * 15), "modelled")

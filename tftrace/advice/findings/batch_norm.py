@@ -43,7 +43,9 @@ _MORE_BEHIND = (
     " The saving counts its own kernels only: {into} may gain as much again, since what it reads "
     "is no longer driven out of the cache."
 )
+_UNSEEN = 0.02  # of a call; medians of calls on two quiet cores differ by as much
 _PASSES = frozenset(("Add", "AddN", "AddV2", "Mul", "Sub"))
+_TOO_SMALL = " Its saving alone is less than whole calls vary by: a stopwatch may show more or nothing."
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
         return
     seen = kernels(profile)
     settled, of_op, of_layer = settled_ms(seen), by_op(seen), by_layer(seen)
+    call = float(profile.wall["wall_ms"].sum())
     for row in norms.to_dict(orient="records"):
         mine = of_layer.get(row["path"])
         time_share, mult_share = row["wall_ms"] / time, row["mults"] / mults
@@ -81,7 +84,7 @@ def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
         if settled_ms(mine) < _FAR_ABOVE * mult_share * settled:
             continue
         fold = fold_of(profile.layer_graph, row["path"])
-        yield _unfused(row, mine, of_op, fold, float(time_share), float(mult_share))
+        yield _unfused(row, mine, of_op, fold, float(time_share), float(mult_share), call)
 
 
 def _unfused(
@@ -91,6 +94,7 @@ def _unfused(
     fold: Fold,
     time_share: float,
     mult_share: float,
+    call_ms: float,
 ) -> Finding:
     least_ms = 0.05 * total(k.wall_ms for k in mine)
     names = [f"{k.op.rpartition('/')[2]} ({k.op_type})" for k in mine if k.wall_ms >= least_ms]
@@ -103,6 +107,7 @@ def _unfused(
             f"{row['name']} takes {ms_text(row['wall_ms'])} ms, {time_share:.1%} of the layers' "
             f"time with {mult_share:.2%} of the multiplications: it ran as {', '.join(names)} "
             f"and moved {_amount(moved)} per sample where {_amount(least)} is the least possible."
+            + (_TOO_SMALL if saving is not None and saving < _UNSEEN * call_ms else "")
         ),
         cause=(
             "Keras 3 on TensorFlow does not fuse batch normalisation: each kernel reads and "
