@@ -45,7 +45,7 @@ _MORE_BEHIND = (
 )
 _UNSEEN = 0.02  # of a call; medians of calls on two quiet cores differ by as much
 _PASSES = frozenset(("Add", "AddN", "AddV2", "Mul", "Sub"))
-_TOO_SMALL = " Its saving alone is less than whole calls vary by: a stopwatch may show more or nothing."
+_TOO_SMALL = " Its saving alone is less than whole calls vary by; a stopwatch may show nothing."
 
 
 @dataclass(frozen=True)
