@@ -54,10 +54,11 @@ def measure(
 ) -> float:
     """Median of ``repeats`` predict calls on made-up data of those shapes, in ms.
 
-    Without the wait for tf.data's autotuner where predict on arrays ends: see
-    ``tftrace.tracer.batches``.
+    Without the wait for tf.data's autotuner where predict on arrays ends (see
+    ``tftrace.tracer.batches``), unless the model has a ``predict`` of its own.
     """
     from tftrace.tracer.capture import Predict
+    from tftrace.tracer.keras_model import overrides_predict
     from tftrace.tracer.latency import measure as time_passes
 
     progress("measuring")
@@ -69,6 +70,7 @@ def measure(
     ]
     x = arrays[0] if len(arrays) == 1 else arrays
     run = Predict(model, batch)
+    timed = run if overrides_predict(model) else run.steady
     for _ in range(2):
-        run.steady(x)
-    return median(time_passes(lambda: run.steady(x), repeats).all_ms)
+        timed(x)
+    return median(time_passes(lambda: timed(x), repeats).all_ms)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,7 @@ def _predict(side: Side, x: Any, steady: bool) -> Callable[[], Any]:
     from tftrace.tracer.capture import Predict
 
     run = Predict(side.model, side.batch_size)
-    return lambda: run.steady(x) if steady else run(x)
+    return partial(run.steady if steady else run, x)
 
 
 def _comparison(

@@ -174,7 +174,7 @@ def fuse_kernels(
 
 def _fuses(work: KernelWork) -> bool:
     # A convolution in groups is compiled by XLA, with nothing of what follows it.
-    return work.op_type in _FUSING and (work.op_type != "Conv2D" or work.groups == 1)
+    return work.op_type in _FUSING and work.groups == 1
 
 
 def _overwrites(

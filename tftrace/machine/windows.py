@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tftrace.machine.kernels import KernelWork
-from tftrace.machine.shapes import BATCHES, CHANNELS, MMAP_BYTES, SPACES, Benchmark, Shape
+from tftrace.machine.shapes import BATCHES, CHANNELS, MMAP_BYTES, SPACES, Benchmark, Draw, Shape
 
 _CONV_WINDOWS = ((1, 1), (1, 1), (1, 1), (3, 3), (3, 3), (5, 5), (7, 7), (1, 7), (7, 1), (1, 3))
 _DEPTHWISE_WINDOWS = ((3, 3), (3, 3), (5, 5), (7, 7))
@@ -78,22 +78,6 @@ def convolution(draw: random.Random) -> Benchmark:
             return work, functools.partial(_prepare_window, work, step)
 
 
-def fresh_convolution(draw: random.Random) -> Benchmark:
-    """One whose output is too large to be served from freed memory."""
-    while True:
-        work, prepare = convolution(draw)
-        if work.fresh:
-            return work, prepare
-
-
-def fresh_depthwise(draw: random.Random) -> Benchmark:
-    """One whose output is too large to be served from freed memory."""
-    while True:
-        work, prepare = depthwise(draw)
-        if work.fresh:
-            return work, prepare
-
-
 def grouped_convolution(draw: random.Random) -> Benchmark:
     """A convolution in groups, compiled by XLA: TensorFlow itself has none on a CPU.
 
@@ -147,6 +131,18 @@ def depthwise(draw: random.Random) -> Benchmark:
         )
         if 2e4 < work.macs < 1.5e8 and work.bytes < 150e6:
             return work, functools.partial(_prepare_window, work, step)
+
+
+def _fresh(draw_one: Draw, draw: random.Random) -> Benchmark:
+    """One whose output is too large to be served from freed memory."""
+    while True:
+        work, prepare = draw_one(draw)
+        if work.fresh:
+            return work, prepare
+
+
+fresh_convolution = functools.partial(_fresh, convolution)
+fresh_depthwise = functools.partial(_fresh, depthwise)
 
 
 def _pool(op_type: str, draw: random.Random) -> Benchmark:

@@ -30,22 +30,20 @@ from tftrace.advice.findings.registry import Finding, Sure, finding
 from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.text import bytes_text, ms_text
 
-_FAR_ABOVE = 2.0
-# Measured (TensorFlow 2.21, two cores): folding ResNet50, MobileNetV2, DenseNet121 and
-# EfficientNetB0 saved 0.55 to 1.0 of the norms' and freed activations' own time, 0.8 in the middle.
-# The convolution then applies bias and activation itself, and what comes behind reads its output
-# cold, which the norm had brought into the cache.
-_SAVED_OF_OWN = 0.8
-# Measured (as above, the mission's network): the Dense behind a batch norm takes
-# 92 ms, 65 once the norm is folded away, with the same multiplications and values as large. Its
-# weights then stay in the cache; folding saved 77 ms where the norm's own kernels took 35.
-_MORE_BEHIND = (
-    " The saving counts its own kernels only: {into} may gain as much again, since what it reads "
-    "is no longer driven out of the cache."
-)
-_UNSEEN = 0.02  # of a call; medians of calls on two quiet cores differ by as much
 _PASSES = frozenset(("Add", "AddN", "AddV2", "Mul", "Sub"))
+_FAR_ABOVE = 2.0
+# Measured by benchmarks/fold.py (TensorFlow 2.21, two cores): folding ResNet50, MobileNetV2,
+# DenseNet121 and EfficientNetB0 saved 0.55 to 1.0 of the norms' and freed activations' own time.
+_SAVED_OF_OWN = 0.8
+_UNSEEN = 0.02  # of a call; medians of calls on two quiet cores differ by as much
 _TOO_SMALL = " Its saving alone is less than whole calls vary by; a stopwatch may show nothing."
+# Measured (as above): in the network of `tftrace demo` the Dense behind the norm took 92 ms, and 65
+# once the norm was folded away. The same passes over another buffer slow it as much, zeros do not
+# matter, and emptying the cache before it costs a tenth: the cause is not known.
+_MORE_BEHIND = (
+    " The saving counts the norm's own kernels only. {into} may run faster too without passes "
+    "before it: measured on one network, as much again; the cause is not known."
+)
 
 
 @dataclass(frozen=True)
