@@ -62,7 +62,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _check(item: pytest.Function, limits: Mapping[str, Any], profile: Profile) -> None:
-    from tftrace.advice.budget import check, check_budget, read_budget
+    from tftrace.budget import check, check_budget, read_budget
 
     budget: dict[str, Any] = {}
     if "budget" in limits:

@@ -234,8 +234,8 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Hold a run to a budget: exit code 1 and the rows that break it."""
-    from tftrace.advice.budget import check as check_run
-    from tftrace.advice.budget import read_budget
+    from tftrace.budget import check as check_run
+    from tftrace.budget import read_budget
     from tftrace.profiling import load
 
     limits = read_budget(budget)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from tftrace.advice.budget import Breach
+    from tftrace.budget import Breach
 
 
 def print_breaches(breaches: Sequence[Breach], console: Console) -> None:

@@ -5,7 +5,7 @@ import types
 import pandas as pd
 import pytest
 
-from tftrace.advice.budget import Breach, check, check_budget, read_budget
+from tftrace.budget import Breach, check, check_budget, read_budget
 from tftrace.errors import TftraceError
 
 
