@@ -32,7 +32,7 @@ def main() -> None:
     arguments = _arguments()
     import keras
 
-    from tftrace.estimating import estimate, measure
+    from tftrace.api.estimate import estimate, measure
     from tftrace.machine.calibrate import calibrate
 
     machine = calibrate(force=not arguments.keep, full=True)

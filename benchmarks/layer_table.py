@@ -130,8 +130,8 @@ def trace_of(run: Path) -> Path:
 
 
 def task_layers(run: str) -> dict[str, float]:
+    from tftrace.api.profile import Profile, load
     from tftrace.parsers import read_trace as read_file
-    from tftrace.profiling import Profile, load
 
     def table() -> tuple[Profile, int]:
         profile = load(run)

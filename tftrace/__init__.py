@@ -16,22 +16,22 @@ from tftrace.errors import TftraceError
 from tftrace.version import __version__
 
 if TYPE_CHECKING:
-    from tftrace.counting import count
+    from tftrace.api.count import count
+    from tftrace.api.estimate import estimate
+    from tftrace.api.profile import Profile, load, profile
+    from tftrace.api.trace import trace
     from tftrace.counts import OpRecord, Work, register_count
-    from tftrace.estimating import estimate
-    from tftrace.profiling import Profile, load, profile
-    from tftrace.tracing import trace
 
 _HOMES = {
     "OpRecord": "tftrace.counts",
-    "Profile": "tftrace.profiling",
+    "Profile": "tftrace.api.profile",
     "Work": "tftrace.counts",
-    "count": "tftrace.counting",
-    "estimate": "tftrace.estimating",
-    "load": "tftrace.profiling",
-    "profile": "tftrace.profiling",
+    "count": "tftrace.api.count",
+    "estimate": "tftrace.api.estimate",
+    "load": "tftrace.api.profile",
+    "profile": "tftrace.api.profile",
     "register_count": "tftrace.counts",
-    "trace": "tftrace.tracing",
+    "trace": "tftrace.api.trace",
 }
 
 __all__ = [

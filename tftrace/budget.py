@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from tftrace.profiling import Profile
+    from tftrace.api.profile import Profile
 
 LATENCY = ("median_ms", "min_ms", "traced_ms")
 COUNTS = ("mults", "macs", "flops", "params")

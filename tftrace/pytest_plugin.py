@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tftrace.profiling import Profile
+    from tftrace.api.profile import Profile
 
 _KEYWORDS = {"max_ms", "budget", "repeats"}
 _LINES = pytest.StashKey[list[str]]()

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tftrace.advice.compare import Side, compare_models, compare_runs, parse_settings
+from tftrace.api.profile import load
 from tftrace.errors import TftraceError
-from tftrace.profiling import load
 
 layers = keras.layers
 

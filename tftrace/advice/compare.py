@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from tftrace.advice.ratio import Ratio, interleave, ratio_of
+from tftrace.api.profile import Profile, profile
 from tftrace.errors import TftraceError
-from tftrace.profiling import Profile, profile
 
 SETTINGS = ("jit", "batch-size")
 
@@ -65,7 +65,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
-        from tftrace.profiling import records
+        from tftrace.api.profile import records
 
         return {
             "schema": 1,

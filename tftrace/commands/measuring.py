@@ -40,7 +40,7 @@ from tftrace.commands.shared import check_model_path, console, show, start_tenso
 
 if TYPE_CHECKING:
     from tftrace.advice.compare import Comparison
-    from tftrace.profiling import Profile
+    from tftrace.api.profile import Profile
 
 
 def run(
@@ -130,7 +130,7 @@ def report(
 
     Also reads traces that other programs took, such as the TensorBoard callback.
     """
-    from tftrace.profiling import open_any
+    from tftrace.api.profile import open_any
 
     show(open_any(run, model, salvage=salvage), top, depth, sort, order, json, csv, html, quiet)
 
@@ -141,7 +141,7 @@ def export(
     format: Annotated[Format, typer.Option(help="Format of the tables.")] = Format.csv,
 ) -> None:
     """Write all tables of a run as CSV, Parquet or JSON."""
-    from tftrace.profiling import load
+    from tftrace.api.profile import load
     from tftrace.report.export import export_tables
 
     for path in export_tables(load(run), format.value, output):
@@ -207,7 +207,7 @@ def _measure(
     **options: Any,
 ) -> Profile:
     start_tensorflow()
-    from tftrace.profiling import profile
+    from tftrace.api.profile import profile
     from tftrace.tracer.inputs import load_data
     from tftrace.tracer.models import load_model
 

@@ -50,8 +50,8 @@ def count(
     with stages(quiet) as say:
         say("starting TensorFlow")
         start_tensorflow()
-        from tftrace.counting import count as count_model
-        from tftrace.counting import full_shapes
+        from tftrace.api.count import count as count_model
+        from tftrace.api.count import full_shapes
         from tftrace.tracer.models import load_model
 
         say("loading the model")
@@ -99,7 +99,7 @@ def compare(
 
     if data is None and not settings:
         from tftrace.advice.compare import compare_runs
-        from tftrace.profiling import load
+        from tftrace.api.profile import load
 
         found = compare_runs(load(a), load(b))
     else:
@@ -186,9 +186,9 @@ def estimate(
     with stages(quiet) as say:
         say("starting TensorFlow")
         start_tensorflow()
-        from tftrace.counting import full_shapes
-        from tftrace.estimating import estimate as estimate_model
-        from tftrace.estimating import measure
+        from tftrace.api.count import full_shapes
+        from tftrace.api.estimate import estimate as estimate_model
+        from tftrace.api.estimate import measure
         from tftrace.tracer.models import load_model
 
         say("loading the model")
@@ -234,9 +234,9 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Hold a run to a budget: exit code 1 and the rows that break it."""
+    from tftrace.api.profile import load
     from tftrace.budget import check as check_run
     from tftrace.budget import read_budget
-    from tftrace.profiling import load
 
     limits = read_budget(budget)
     breaches = check_run(load(run), limits, None if baseline is None else load(baseline))

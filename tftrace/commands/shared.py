@@ -13,7 +13,7 @@ from tftrace.commands.options import Order, Sort
 from tftrace.errors import TftraceError
 
 if TYPE_CHECKING:
-    from tftrace.profiling import Profile
+    from tftrace.api.profile import Profile
 
 DEBUG_VARIABLE = "TFTRACE_DEBUG"
 

@@ -14,8 +14,8 @@ import pandas as pd
 from tftrace.errors import TftraceError
 
 if TYPE_CHECKING:
+    from tftrace.api.profile import Profile
     from tftrace.counts import Counts
-    from tftrace.profiling import Profile
 
 Writer = Callable[[pd.DataFrame, Path], None]
 
@@ -76,7 +76,7 @@ def export_tables(profile: Profile, format: str, output: Path) -> list[Path]:
     Raises:
         TftraceError: ``output`` cannot be written, or a library is missing.
     """
-    from tftrace.profiling import TABLES
+    from tftrace.api.profile import TABLES
 
     if format == "json":
         write_json(profile, output, events=True)
@@ -99,7 +99,7 @@ def write_json(profile: Profile, path: Path, events: bool = False) -> None:
     Raises:
         TftraceError: ``path`` cannot be written.
     """
-    from tftrace.profiling import records
+    from tftrace.api.profile import records
 
     data = profile.to_dict()
     if events:
@@ -124,7 +124,7 @@ def write_counts_json(counts: Counts, path: Path) -> None:
     Raises:
         TftraceError: ``path`` cannot be written.
     """
-    from tftrace.profiling import records
+    from tftrace.api.profile import records
 
     data = {
         "schema": 1,

@@ -17,7 +17,7 @@ from tftrace.report.roofline_plot import roofline_svg
 from tftrace.text import bytes_text, count_text, ms_text, share_text
 
 if TYPE_CHECKING:
-    from tftrace.profiling import Profile
+    from tftrace.api.profile import Profile
 
 
 def write_html(profile: Profile, path: Path) -> None:

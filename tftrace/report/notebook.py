@@ -10,7 +10,7 @@ import pandas as pd
 from tftrace.text import count_text, ms_text, share_text
 
 if TYPE_CHECKING:
-    from tftrace.profiling import Profile
+    from tftrace.api.profile import Profile
 
 _ROWS = 20
 

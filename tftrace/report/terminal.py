@@ -17,7 +17,7 @@ from tftrace.report.findings import grouped
 from tftrace.text import count_text, ms_text, share_text
 
 if TYPE_CHECKING:
-    from tftrace.profiling import Profile
+    from tftrace.api.profile import Profile
 
 SORTS = ("time", "mults", "macs", "flops", "bytes", "params", "name")
 _COLUMN = {"time": "wall_ms", "name": "path"}

@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
+from tftrace.api.profile import load
 from tftrace.errors import TftraceError
 from tftrace.parsers import EmptyTrace
 from tftrace.parsers.op_table import op_totals
-from tftrace.profiling import load
 from tftrace.scan.find import MANIFEST, TRACE, Capture, is_local
 
 INPUT_PIPELINE = "Dataset"
