@@ -31,7 +31,7 @@ def main() -> None:
 
     import tftrace
     from tftrace.advice.fold import fold
-    from tftrace.advice.ratio import interleave, ratio_of
+    from tftrace.comparison.ratio import interleave, ratio_of
     from tftrace.tracer.capture import Predict
 
     print(

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.advice.compare import Comparison, Side, compare_models
 from tftrace.advice.fold import FoldResult, fold
+from tftrace.comparison.compare import Comparison, Side, compare_models
 
 SHAPE = (32, 32, 3)
 CLASSES = 43

@@ -7,9 +7,9 @@ import pytest
 from runs_by_hand import graph, kernel, layer, machine, run
 
 from tftrace.advice.findings import find
-from tftrace.advice.ratio import Ratio
-from tftrace.advice.try_jit import jit_finding
 from tftrace.attribution.timeline import COMPILATION, EXECUTOR, PIPELINE
+from tftrace.comparison.ratio import Ratio
+from tftrace.comparison.try_jit import jit_finding
 from tftrace.report.findings import grouped
 
 

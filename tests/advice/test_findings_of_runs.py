@@ -190,7 +190,7 @@ def test_a_model_without_any_of_it_has_no_findings_on_its_layers(measured) -> No
 
 
 def test_xla_is_tried_on_two_copies_of_the_model() -> None:
-    from tftrace.advice.try_jit import HELPS, HURTS, SAME, try_jit
+    from tftrace.comparison.try_jit import HELPS, HURTS, SAME, try_jit
 
     made = []
 

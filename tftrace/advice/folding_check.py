@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tftrace.advice.compare import Comparison, Side, compare_models
 from tftrace.advice.fold import FoldResult, fold
+from tftrace.comparison.compare import Comparison, Side, compare_models
 from tftrace.errors import TftraceError
 
 

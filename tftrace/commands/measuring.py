@@ -39,8 +39,8 @@ from tftrace.commands.options import (
 from tftrace.commands.shared import check_model_path, console, show, start_tensorflow
 
 if TYPE_CHECKING:
-    from tftrace.advice.compare import Comparison
     from tftrace.api.profile import Profile
+    from tftrace.comparison.compare import Comparison
 
 
 def run(
@@ -229,7 +229,7 @@ def _try_jit(
     say: Any,
 ) -> Comparison:
     """Measure with and without XLA, and add what it shows to the findings of the run."""
-    from tftrace.advice.try_jit import try_jit
+    from tftrace.comparison.try_jit import try_jit
     from tftrace.tracer.inputs import load_data, take
     from tftrace.tracer.models import load_model
 

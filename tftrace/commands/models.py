@@ -98,8 +98,8 @@ def compare(
     from tftrace.report.progress import stages
 
     if data is None and not settings:
-        from tftrace.advice.compare import compare_runs
         from tftrace.api.profile import load
+        from tftrace.comparison.compare import compare_runs
 
         found = compare_runs(load(a), load(b))
     else:
@@ -107,7 +107,7 @@ def compare(
         with stages(quiet) as say:
             say("starting TensorFlow")
             start_tensorflow()
-            from tftrace.advice.compare import compare_models, parse_settings, sides
+            from tftrace.comparison.compare import compare_models, parse_settings, sides
             from tftrace.tracer.inputs import load_data, take
             from tftrace.tracer.models import load_model
 

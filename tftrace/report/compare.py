@@ -13,7 +13,7 @@ from rich.text import Text
 from tftrace.text import count_text, ms_text
 
 if TYPE_CHECKING:
-    from tftrace.advice.compare import Comparison
+    from tftrace.comparison.compare import Comparison
 
 
 def print_comparison(comparison: Comparison, console: Console, top: int | None = 15) -> None:

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from tftrace.advice.compare import Side, compare_models, compare_runs, parse_settings
 from tftrace.api.profile import load
+from tftrace.comparison.compare import Side, compare_models, compare_runs, parse_settings
 from tftrace.errors import TftraceError
 
 layers = keras.layers

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.advice.ratio import Ratio, interleave, ratio_of
 from tftrace.api.profile import Profile, profile
+from tftrace.comparison.ratio import Ratio, interleave, ratio_of
 from tftrace.errors import TftraceError
 
 SETTINGS = ("jit", "batch-size")

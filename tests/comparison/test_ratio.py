@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tftrace.advice.ratio import interleave, ratio_of
+from tftrace.comparison.ratio import interleave, ratio_of
 
 
 def test_both_sides_run_in_turn_and_the_order_alternates():
