@@ -93,7 +93,7 @@ def test_model_of_another_schema_is_refused() -> None:
 
 def test_reading_a_model_needs_no_tensorflow() -> None:
     code = (
-        "import sys, tftrace.machine.model, tftrace.machine.calibrate, tftrace.advice.estimate;"
+        "import sys, tftrace.machine.model, tftrace.machine.calibrate, tftrace.estimation.kernels;"
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

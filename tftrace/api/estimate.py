@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.advice.network import NetworkEstimate, estimate_program
 from tftrace.errors import TftraceError
+from tftrace.estimation.network import NetworkEstimate, estimate_program
 from tftrace.tracer.programs import trace_model
 
 

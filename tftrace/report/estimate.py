@@ -12,7 +12,7 @@ from rich.text import Text
 from tftrace.text import count_text, ms_text
 
 if TYPE_CHECKING:
-    from tftrace.advice.network import NetworkEstimate
+    from tftrace.estimation.network import NetworkEstimate
 
 
 def print_estimate(

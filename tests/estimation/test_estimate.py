@@ -4,16 +4,16 @@ import math
 
 import pytest
 
-from tftrace.advice.estimate import (
+from tftrace.counts.count import count_flow
+from tftrace.counts.flow import flow_of
+from tftrace.estimation.kernels import (
     Estimate,
     KernelWork,
     estimate_kernels,
     estimate_predict,
     fuse_kernels,
 )
-from tftrace.advice.network import kernel_work
-from tftrace.counts.count import count_flow
-from tftrace.counts.flow import flow_of
+from tftrace.estimation.network import kernel_work
 from tftrace.machine.fits import KernelFit
 from tftrace.machine.model import MachineModel
 from tftrace.machine.timing import Measured

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.advice.estimate import Estimate, estimate_kernels, estimate_predict, fuse_kernels
 from tftrace.counts.count import OpCount, count_flow
 from tftrace.counts.dependence import Dependence
 from tftrace.counts.flow import Flow, flow_of
+from tftrace.estimation.kernels import Estimate, estimate_kernels, estimate_predict, fuse_kernels
 from tftrace.graph import FlatOp, Program, TensorSpec
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
