@@ -95,7 +95,7 @@ class Profile:
 
         Empty for a trace that another program took: it has no counts to disagree with.
         """
-        from tftrace.advice.findings import find
+        from tftrace.findings import find
 
         return [] if isinstance(self._join, ForeignJoin) else find(self)
 

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tftrace.advice.findings.registry import Finding
 from tftrace.comparison.compare import Comparison, Side, compare_models
+from tftrace.findings.registry import Finding
 from tftrace.text import ms_text
 
 HELPS, HURTS, SAME = "XLA would help", "XLA would hurt", "XLA makes no difference"

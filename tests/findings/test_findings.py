@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from runs_by_hand import graph, kernel, layer, machine, run
 
-from tftrace.advice.findings import find
 from tftrace.attribution.timeline import COMPILATION, EXECUTOR, PIPELINE
 from tftrace.comparison.ratio import Ratio
 from tftrace.comparison.try_jit import jit_finding
+from tftrace.findings import find
 from tftrace.report.findings import grouped
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tftrace.advice.findings.evidence import Evidence
-from tftrace.advice.findings.figures import CallTimes, call_times, component_ms
-from tftrace.advice.findings.registry import Finding, finding
 from tftrace.attribution.timeline import COMPILATION, DISPATCH, LOOP, PIPELINE
+from tftrace.findings.evidence import Evidence
+from tftrace.findings.figures import CallTimes, call_times, component_ms
+from tftrace.findings.registry import Finding, finding
 from tftrace.text import ms_text
 
 _MIN_AROUND = 0.2

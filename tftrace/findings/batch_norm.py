@@ -8,15 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.advice.findings.chains import (
+from tftrace.attribution.layer_graph import LayerGraph
+from tftrace.findings.chains import (
     FUSED_ACTIVATIONS,
     FUSING,
     Product,
     product_before,
     products_after,
 )
-from tftrace.advice.findings.evidence import Evidence
-from tftrace.advice.findings.figures import (
+from tftrace.findings.evidence import Evidence
+from tftrace.findings.figures import (
     Kernel,
     by_layer,
     by_op,
@@ -26,8 +27,7 @@ from tftrace.advice.findings.figures import (
     settled_part,
     total,
 )
-from tftrace.advice.findings.registry import Finding, Sure, finding
-from tftrace.attribution.layer_graph import LayerGraph
+from tftrace.findings.registry import Finding, Sure, finding
 from tftrace.text import bytes_text, ms_text
 
 _PASSES = frozenset(("Add", "AddN", "AddV2", "Mul", "Sub"))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.advice.findings.evidence import Evidence
-from tftrace.advice.findings.figures import by_layer, kernels, settled_ms, settled_part
-from tftrace.advice.findings.registry import Finding, finding
 from tftrace.attribution.layer_graph import LayerGraph
+from tftrace.findings.evidence import Evidence
+from tftrace.findings.figures import by_layer, kernels, settled_ms, settled_part
+from tftrace.findings.registry import Finding, finding
 from tftrace.graph.flatten import CALLS
 from tftrace.text import ms_text
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tftrace.advice.findings.evidence import Evidence
-from tftrace.advice.findings.figures import Kernel, by_layer, kernels, layers_ms, settled_ms, total
-from tftrace.advice.findings.registry import Finding, finding
+from tftrace.findings.evidence import Evidence
+from tftrace.findings.figures import Kernel, by_layer, kernels, layers_ms, settled_ms, total
+from tftrace.findings.registry import Finding, finding
 from tftrace.text import ms_text
 
 _LONG_US = 1000.0

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tftrace.advice.findings.evidence import Evidence
 from tftrace.attribution.rows import LAYERS
+from tftrace.findings.evidence import Evidence
 
 
 def layers_ms(profile: Evidence) -> float:

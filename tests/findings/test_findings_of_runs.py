@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tftrace
-from tftrace.advice.findings.batch_norm import fold_of
-from tftrace.advice.findings.registry import candidates
+from tftrace.findings.batch_norm import fold_of
+from tftrace.findings.registry import candidates
 
 keras = pytest.importorskip("keras")
 layers = keras.layers

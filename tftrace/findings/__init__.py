@@ -1,0 +1,15 @@
+"""Findings: where time and multiplications disagree, why, and what would help."""
+
+# Importing a module registers its rules.
+from tftrace.findings import activation as _activation  # noqa: F401
+from tftrace.findings import batch_norm as _batch_norm  # noqa: F401
+from tftrace.findings import convolution as _convolution  # noqa: F401
+from tftrace.findings import copies as _copies  # noqa: F401
+from tftrace.findings import dispatch as _dispatch  # noqa: F401
+from tftrace.findings import precision as _precision  # noqa: F401
+from tftrace.findings import predict_call as _predict_call  # noqa: F401
+from tftrace.findings import threads as _threads  # noqa: F401
+from tftrace.findings.evidence import Evidence
+from tftrace.findings.registry import Finding, find, finding
+
+__all__ = ["Evidence", "Finding", "find", "finding"]
