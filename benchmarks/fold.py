@@ -30,8 +30,8 @@ def main() -> None:
     import numpy as np
 
     import tftrace
-    from tftrace.advice.fold import fold
     from tftrace.comparison.ratio import interleave, ratio_of
+    from tftrace.folding.fold import fold
     from tftrace.tracer.capture import Predict
 
     print(

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.advice.fold import FoldResult, fold
 from tftrace.comparison.compare import Comparison, Side, compare_models
+from tftrace.folding.fold import FoldResult, fold
 
 SHAPE = (32, 32, 3)
 CLASSES = 43

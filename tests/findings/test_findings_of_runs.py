@@ -78,7 +78,7 @@ def test_the_graph_of_the_run_tells_where_a_norm_folds(norms_run, name, directio
 
 
 def test_fold_agrees_with_what_the_findings_promise(norms, norms_run) -> None:
-    from tftrace.advice.fold import fold
+    from tftrace.folding.fold import fold
 
     done = {f.layer: f.direction for f in fold(norms).folded}
     said = {

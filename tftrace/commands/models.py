@@ -146,7 +146,7 @@ def fold(
     with stages(quiet) as say:
         say("starting TensorFlow")
         start_tensorflow()
-        from tftrace.advice.folding_check import fold_file
+        from tftrace.folding.check import fold_file
 
         outcome = fold_file(
             model,

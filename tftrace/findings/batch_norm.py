@@ -157,7 +157,7 @@ def _behind(fold: Fold) -> str:
 
 
 def fold_of(graph: LayerGraph, path: str) -> Fold:
-    """Where the run's graph lets a batch norm go; `tftrace.advice.fold` has the last word."""
+    """Where the run's graph lets a batch norm go; `tftrace.folding.fold` has the last word."""
     entries, exits = graph.entries(path), graph.exits(path)
     if len(entries) != 1 or len(exits) != 1:
         return Fold(None, obstacle="its surroundings are not known")

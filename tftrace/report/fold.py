@@ -10,7 +10,7 @@ from rich.console import Console
 from tftrace.report.compare import print_comparison
 
 if TYPE_CHECKING:
-    from tftrace.advice.folding_check import FoldOutcome
+    from tftrace.folding.check import FoldOutcome
 
 _LISTED = 10
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tftrace.advice.fold import FoldResult, fold
 from tftrace.comparison.compare import Comparison, Side, compare_models
 from tftrace.errors import TftraceError
+from tftrace.folding.fold import FoldResult, fold
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from tftrace.advice.folding.affine import Affine, Array, Refusal, Shape
+from tftrace.folding.affine import Affine, Array, Refusal, Shape
 
 Weights: TypeAlias = dict[str, Array]
 AbsorbRule: TypeAlias = Callable[[Any, Weights, Array, Array], Weights]

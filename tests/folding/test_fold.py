@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tftrace.advice.fold import FoldResult, fold
+from tftrace.folding.fold import FoldResult, fold
 
 RNG = np.random.default_rng(20)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from tftrace.advice.folding.affine import Shape
+from tftrace.folding.affine import Shape
 
 
 @dataclass(eq=False)

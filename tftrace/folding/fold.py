@@ -15,9 +15,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tftrace.advice.folding.graph import batch_norms_inside, call_graph, is_open, predicts_plainly
-from tftrace.advice.folding.plan import Folded, Kept, plan_folds
-from tftrace.advice.folding.rebuild import rebuild
+from tftrace.folding.graph import batch_norms_inside, call_graph, is_open, predicts_plainly
+from tftrace.folding.plan import Folded, Kept, plan_folds
+from tftrace.folding.rebuild import rebuild
 
 
 @dataclass(frozen=True)

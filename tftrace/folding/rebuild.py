@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tftrace.advice.folding.absorbing import Weights
-from tftrace.advice.folding.graph import functional_of, is_open, nodes_in_order
-from tftrace.advice.folding.plan import Plan
+from tftrace.folding.absorbing import Weights
+from tftrace.folding.graph import functional_of, is_open, nodes_in_order
+from tftrace.folding.plan import Plan
 
 
 def rebuild(model: Any, plan: Plan) -> keras.Model:

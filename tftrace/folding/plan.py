@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from keras import layers
 
-from tftrace.advice.folding.absorbing import (
+from tftrace.folding.absorbing import (
     Weights,
     absorb_input,
     absorb_output,
@@ -15,9 +15,9 @@ from tftrace.advice.folding.absorbing import (
     absorbs_output,
     read_weights,
 )
-from tftrace.advice.folding.affine import Affine, Refusal, affine_of_batch_norm
-from tftrace.advice.folding.graph import Call, CallGraph, Value, batch_norms_inside
-from tftrace.advice.folding.passing import describe, move_past
+from tftrace.folding.affine import Affine, Refusal, affine_of_batch_norm
+from tftrace.folding.graph import Call, CallGraph, Value, batch_norms_inside
+from tftrace.folding.passing import describe, move_past
 
 Direction: TypeAlias = Literal["backward", "forward"]
 
