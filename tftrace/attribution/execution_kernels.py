@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tftrace.parsers.jit import Float64s, Int, Int8s, Int32s, Int64s, kernel
+from tftrace.native.jit import Float64s, Int, Int8s, Int32s, Int64s, kernel
 
 
 @kernel

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.parsers.jit import Int, Int8s, Int32s, Int64s, inlined, kernel
+from tftrace.native.jit import Int, Int8s, Int32s, Int64s, inlined, kernel
 
 
 @kernel

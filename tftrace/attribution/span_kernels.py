@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.parsers.jit import Int, Int64s, kernel
+from tftrace.native.jit import Int, Int64s, kernel
 
 
 @kernel

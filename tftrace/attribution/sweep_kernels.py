@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.parsers.jit import Float64s, Int, Int8s, Int64s, inlined, kernel
+from tftrace.native.jit import Float64s, Int, Int8s, Int64s, inlined, kernel
 
 _NEVER = np.iinfo(np.int64).max
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.parsers.jit import Int, Int8s, Int32s, Int64s, kernel
+from tftrace.native.jit import Int, Int8s, Int32s, Int64s, kernel
 
 # What an event is.
 OP, RECORD, START, STOP = 1, 2, 3, 4

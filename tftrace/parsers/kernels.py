@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.parsers.jit import Bytes, Int, Int32s, Int64s, inlined, kernel, load_word
+from tftrace.native.jit import Bytes, Int, Int32s, Int64s, inlined, kernel, load_word
 from tftrace.parsers.wire_kernels import (
     Ids,
     Raw,

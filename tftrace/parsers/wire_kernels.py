@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tftrace.parsers.jit import Bytes, Int32s, Int64s, inlined, load_word, trailing_zeros
+from tftrace.native.jit import Bytes, Int32s, Int64s, inlined, load_word, trailing_zeros
 
 _TOP_BITS = np.uint64(0x8080808080808080)
 _1, _2, _3, _4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)

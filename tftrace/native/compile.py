@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from tftrace.parsers.jit import is_inlined
+from tftrace.native.jit import is_inlined
 
 _TYPES = {
     "Int": types.int64,

@@ -177,7 +177,7 @@ def _compile(module: str) -> bytes:
     if _announce is not None:
         announce, _announce = _announce, None
         announce()
-    from tftrace.parsers.jit_numba import compile_kernels
+    from tftrace.native.compile import compile_kernels
 
     functions = {name: own.function for name, own in _kernels(module).items()}
     code, alone = compile_kernels(functions, _target_machine())
@@ -207,7 +207,7 @@ def _compiler() -> tuple[bytes, ...]:
     import llvmlite.binding as llvm
 
     return (
-        Path(__file__).with_name("jit_numba.py").read_bytes(),
+        Path(__file__).with_name("compile.py").read_bytes(),
         f"{version('numba')} {version('llvmlite')} {sys.version_info[:2]}".encode(),
         f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}".encode(),
     )

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tftrace.parsers import jit
-from tftrace.parsers.jit import Bytes, Int, Int64s, inlined, kernel, load_word, trailing_zeros
+from tftrace.native import jit
+from tftrace.native.jit import Bytes, Int, Int64s, inlined, kernel, load_word, trailing_zeros
 
 MODULE = """
 from __future__ import annotations
-from tftrace.parsers.jit import Int, kernel
+from tftrace.native.jit import Int, kernel
 from smaller import twice
 
 @kernel
@@ -21,7 +21,7 @@ def double(x: Int) -> Int:
     return twice(x)
 """
 HELPER = """
-from tftrace.parsers.jit import inlined
+from tftrace.native.jit import inlined
 FACTOR = 2
 
 @inlined

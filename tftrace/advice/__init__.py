@@ -1,1 +1,0 @@
-"""Findings, folding, comparison, estimation."""
