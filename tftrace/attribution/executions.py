@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution import execution_kernels
 from tftrace.attribution.devices import is_device
 from tftrace.attribution.events import Runs, Window, around, look_up
 from tftrace.attribution.intervals import enclosing
 from tftrace.attribution.marks import OPERATION, Mark, Marks
 from tftrace.attribution.spans import Spans, spans
 from tftrace.graph.flatten import CALLS
+from tftrace.native.loops import executions as execution_loops
 from tftrace.parsers import Events, Plane, Trace
 
 Int = npt.NDArray[np.int64]
@@ -95,7 +95,7 @@ def executor_spans(marks: Marks, runs: Runs, executions: Executions) -> Spans:
         (executions.run, executions.start, executions.end),
         (look_up(process.id, runs.id).astype(np.int32), process.start, process.end),
     ):
-        execution_kernels.extents(len(run), run, begin, end, first, last)
+        execution_loops.extents(len(run), run, begin, end, first, last)
     return spans(first, last)
 
 
@@ -122,7 +122,7 @@ def _collect(
     length = np.count_nonzero(chosen)
     event, line = (np.empty(length, np.int32) for _ in range(2))
     start, end = (np.empty(length, np.int64) for _ in range(2))
-    count = execution_kernels.collect(
+    count = execution_loops.collect(
         len(events),
         chosen.view(np.int8),
         window.start,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution import execution_kernels
+from tftrace.native.loops import executions as execution_loops
 
 Int32 = npt.NDArray[np.int32]
 
@@ -22,7 +22,7 @@ def grouped(*columns: npt.NDArray[np.integer | np.bool_]) -> list[tuple[tuple[in
     rank, count = _ranked(_code(columns))
     ends = np.cumsum(np.bincount(rank, minlength=count))
     order = np.empty(len(rank), np.int32)
-    execution_kernels.sort_by_rank(len(rank), rank, np.r_[0, ends[:-1]], order)
+    execution_loops.sort_by_rank(len(rank), rank, np.r_[0, ends[:-1]], order)
     members = np.split(order, ends[:-1])
     members.sort(key=lambda entries: int(entries[0]))
     return [(tuple(int(column[entries[0]]) for column in columns), entries) for entries in members]

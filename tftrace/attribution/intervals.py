@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution import interval_kernels
+from tftrace.native.loops import intervals as interval_loops
 
 Int64Array = npt.NDArray[np.int64]
 Int32Array = npt.NDArray[np.int32]
@@ -81,7 +81,7 @@ def self_segments(line: npt.ArrayLike, start: npt.ArrayLike, end: npt.ArrayLike)
     """
     line, start, end = _int32(line), _int64(start), _int64(end)
     segments = Segments(*(np.empty(2 * len(line), np.int64) for _ in range(3)))
-    count = interval_kernels.segments(*_sorted(line, start, end), *segments)
+    count = interval_loops.segments(*_sorted(line, start, end), *segments)
     return Segments(*(column[:count].copy() for column in segments))
 
 
@@ -100,7 +100,7 @@ def nesting_parent(line: npt.ArrayLike, start: npt.ArrayLike, end: npt.ArrayLike
     """
     line, start, end = _int32(line), _int64(start), _int64(end)
     parent = np.empty(len(line), np.int64)
-    interval_kernels.parents(*_sorted(line, start, end), parent)
+    interval_loops.parents(*_sorted(line, start, end), parent)
     return parent
 
 
@@ -118,7 +118,7 @@ def enclosing(
     point_line, point_time = _int32(point_line), _int64(point_time)
     line, start, end = _int32(line), _int64(start), _int64(end)
     found = np.empty(len(point_line), np.int64)
-    interval_kernels.enclosing(
+    interval_loops.enclosing(
         len(point_line),
         _order(point_line, point_time, point_time),
         point_line,
@@ -144,7 +144,7 @@ def pair_regions(line: npt.ArrayLike, time: npt.ArrayLike, opens: npt.ArrayLike)
     _check_lengths(line, opens)
     closed_at = np.empty(len(line), np.int64)
     order, stack = _order(line, time, time), np.empty(len(line), np.int64)
-    interval_kernels.pair(len(line), order, line, time, opens.view(np.int8), stack, closed_at)
+    interval_loops.pair(len(line), order, line, time, opens.view(np.int8), stack, closed_at)
     opening = np.flatnonzero(opens)
     return Regions(opening, line[opening], time[opening], closed_at[opening])
 
@@ -185,7 +185,7 @@ def follow_chains(parent: Int64Array, root: Int64Array) -> Int64Array:
     """`root`, and where it is -1 the root of the end of the chain of `parent` (indices, or -1)."""
     root = root.copy()
     settled, chain = np.zeros(len(root), np.int8), np.empty(len(root), np.int64)
-    interval_kernels.follow(len(root), parent, root, settled, chain)
+    interval_loops.follow(len(root), parent, root, settled, chain)
     return root
 
 
@@ -196,12 +196,12 @@ def match_ids(
     found = np.empty(len(asked), np.int64)
     places = 1 << (2 * len(identity) + 1).bit_length()
     table = np.full(places, -1, np.int32)
-    if not interval_kernels.match_unique_ids(
+    if not interval_loops.match_unique_ids(
         len(identity), identity, table, places - 1, len(asked), asked, found
     ):
         by_id = np.lexsort((time, identity))
         asked_by_id = np.lexsort((asked_time, asked))
-        interval_kernels.match_ids(
+        interval_loops.match_ids(
             len(identity),
             by_id,
             identity,
@@ -221,7 +221,7 @@ _NEVER = np.iinfo(np.int64).min  # index -1 finds it at the end of an array it w
 def _order(line: Int32Array, start: Int64Array, end: Int64Array) -> Int64Array:
     """The order by line, start, longest first, index."""
     _check_lengths(line, start, end)
-    if interval_kernels.is_ordered(len(line), line, start, end):
+    if interval_loops.is_ordered(len(line), line, start, end):
         return np.arange(len(line))
     return np.lexsort((-end, start, line))
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tftrace.attribution.devices import DeviceWork, device_work, launches_work
 from tftrace.attribution.spans import Spans, spans
-from tftrace.attribution.thread_pool_kernels import OP, RECORD, START, STOP
+from tftrace.native.loops.thread_pool import OP, RECORD, START, STOP
 from tftrace.parsers import Plane, Trace
 
 Int = npt.NDArray[np.int64]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution import execution_kernels
 from tftrace.attribution.kernels import OUTSIDE, KernelInfo
 from tftrace.attribution.timeline import Timeline
+from tftrace.native.loops import executions as execution_loops
 
 LAYERS = "layers"
 OUTSIDE_LAYERS = "model ops outside layers"
@@ -45,7 +45,7 @@ class Totals:
     def of(cls, row: npt.NDArray[np.int32], rows: int, timeline: Timeline) -> Totals:
         """Of so many rows; ``row`` is that of each execution, -1 for none."""
         totals = cls(np.zeros(rows), np.zeros(rows, np.int64), np.zeros(rows, np.int64))
-        execution_kernels.add_up(
+        execution_loops.add_up(
             len(row),
             row,
             timeline.wall,

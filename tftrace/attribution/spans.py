@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution import span_kernels
+from tftrace.native.loops import spans as span_loops
 
 Spans = npt.NDArray[np.int64]
 
@@ -17,7 +17,7 @@ def spans(start: npt.ArrayLike, end: npt.ArrayLike) -> Spans:
         raise ValueError("as many starts as ends are needed")
     out = np.empty((len(begin), 2), np.int64)
     order = np.argsort(begin, kind="stable")
-    return out[: span_kernels.merge(len(begin), order, begin, stop, out)]
+    return out[: span_loops.merge(len(begin), order, begin, stop, out)]
 
 
 def grouped_spans(
@@ -45,7 +45,7 @@ def length(a: Spans) -> int:
 
 def overlap(a: Spans, b: Spans) -> int:
     """Length in ps of what is in both."""
-    return span_kernels.overlap(len(a), a, len(b), b)
+    return span_loops.overlap(len(a), a, len(b), b)
 
 
 def union(a: Spans, b: Spans) -> Spans:
@@ -53,16 +53,16 @@ def union(a: Spans, b: Spans) -> Spans:
     if not len(b):
         return a
     out = np.empty((len(a) + len(b), 2), np.int64)
-    return out[: span_kernels.unite(len(a), a, len(b), b, out)]
+    return out[: span_loops.unite(len(a), a, len(b), b, out)]
 
 
 def subtract(a: Spans, b: Spans) -> Spans:
     """What is in ``a`` but not in ``b``."""
     out = np.empty((len(a) + len(b), 2), np.int64)
-    return out[: span_kernels.subtract(len(a), a, len(b), b, out)]
+    return out[: span_loops.subtract(len(a), a, len(b), b, out)]
 
 
 def intersect(a: Spans, b: Spans) -> Spans:
     """What is in both."""
     out = np.empty((len(a) + len(b), 2), np.int64)
-    return out[: span_kernels.intersect(len(a), a, len(b), b, out)]
+    return out[: span_loops.intersect(len(a), a, len(b), b, out)]

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution import interval_kernels, sweep_kernels
+from tftrace.native.loops import intervals as interval_loops
+from tftrace.native.loops import sweep as sweep_loops
 
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
@@ -30,7 +31,7 @@ class Swept(NamedTuple):
 
 def is_ordered(line: Int32, start: Int64, end: Int64) -> bool:
     """Whether intervals are in order of line, start, and the longest first."""
-    return bool(interval_kernels.is_ordered(len(line), line, start, end))
+    return bool(interval_loops.is_ordered(len(line), line, start, end))
 
 
 def sweep(line: Int32, start: Int64, end: Int64, ignored: npt.NDArray[np.bool_]) -> Swept:
@@ -42,7 +43,7 @@ def sweep(line: Int32, start: Int64, end: Int64, ignored: npt.NDArray[np.bool_])
     lines = len(first)
     own, share = np.zeros(len(line), np.int64), np.zeros(len(line))
     covered = np.empty((len(line), 2), np.int64)
-    count = sweep_kernels.sweep(
+    count = sweep_loops.sweep(
         lines,
         first,
         np.r_[first[1:], len(line)][:lines],

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution import thread_pool_kernels
 from tftrace.attribution.intervals import (
     Int32Array,
     Int64Array,
@@ -20,7 +19,8 @@ from tftrace.attribution.intervals import (
     pair_regions,
     thread_pool_roots,
 )
-from tftrace.attribution.thread_pool_kernels import NO_ID, OP, RECORD, START, STOP
+from tftrace.native.loops import thread_pool as thread_pool_loops
+from tftrace.native.loops.thread_pool import NO_ID, OP, RECORD, START, STOP
 
 SparseColumn = tuple[npt.ArrayLike, npt.ArrayLike]
 """(ascending indices of events, their values)"""
@@ -71,7 +71,7 @@ def follow_pool(
         raise ValueError("columns of different lengths")
     records = np.empty((3, np.count_nonzero(kind == RECORD)), np.int64)
     regions = np.empty((4, np.count_nonzero(kind == START)), np.int64)
-    found = thread_pool_kernels.walk_pool(
+    found = thread_pool_loops.walk_pool(
         len(kind),
         kind,
         line,

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.parsers import kernels, wire
+from tftrace.native.loops import events as event_loops
+from tftrace.parsers import wire
 from tftrace.parsers.errors import MalformedTrace
 from tftrace.parsers.lines import CHUNK, IdTable, LineHead, in_threads
 from tftrace.parsers.trace import Events, Int64Array, Plane, StatColumn, StatNames
@@ -131,7 +132,7 @@ def _read_line(
     origin = _wrap((head.timestamp_ns - base_ns) * 1000)
     index, pos, released = first, head.start, head.start
     while pos < head.end:
-        pos = kernels.read_events(
+        pos = event_loops.read_events(
             file.data,
             len(file.data),
             pos,

@@ -11,7 +11,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.parsers import kernels, wire
+from tftrace.native.loops import events as event_loops
+from tftrace.parsers import wire
 from tftrace.parsers.errors import MalformedTrace, TruncatedTrace
 from tftrace.parsers.trace_file import LineRange, TraceFile
 
@@ -67,7 +68,7 @@ def scan_line(file: TraceFile, line: LineRange) -> LineHead:
     number, name, display_name, timestamp_ns = 0, "", "", 0
     while pos < end:
         start = pos
-        pos = kernels.scan_line(
+        pos = event_loops.scan_line(
             file.data, size, pos, min(pos + CHUNK, end), end, fields_at, len(fields_at), counts
         )
         events += int(counts[0])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tftrace.parsers import kernels
+from tftrace.native.loops import events as event_loops
 from tftrace.parsers.columns import read_columns
 from tftrace.parsers.errors import MalformedTrace
 from tftrace.parsers.lines import CHUNK, IdTable, LineHead, in_threads, scan_lines
@@ -160,7 +160,7 @@ def _total_line(file: TraceFile, head: LineHead, ids: IdTable, length: int) -> _
     pos = head.start
     while pos < head.end:
         start = pos
-        pos = kernels.total_events(
+        pos = event_loops.total_events(
             file.data,
             len(file.data),
             pos,

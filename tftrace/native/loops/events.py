@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from tftrace.native.jit import Bytes, Int, Int32s, Int64s, inlined, kernel, load_word
-from tftrace.parsers.wire_kernels import (
+from tftrace.native.loops.wire import (
     Ids,
     Raw,
     find_slot,
