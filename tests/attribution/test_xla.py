@@ -7,10 +7,10 @@ import pytest
 
 from tftrace.attribution.graph_names import GraphNames
 from tftrace.attribution.provenance import KernelNodes, TracedOps
-from tftrace.attribution.run import Function
 from tftrace.attribution.xla import hlo_kernels
 from tftrace.parsers.errors import TraceError
 from tftrace.parsers.hlo import HloComputation, HloInstruction, HloModule, parse_hlo
+from tftrace.runs.run import Function
 
 WORK = {"mults": 0, "macs": 0, "flops": 0, "transcendentals": 0, "bytes": 0}
 

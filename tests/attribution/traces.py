@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tftrace.attribution.provenance import KernelNodes, TracedOps
-from tftrace.attribution.run import Function, Run
 from tftrace.parsers.xplane_proto import XSpace
+from tftrace.runs.run import Function, Run
 
 WORK = {"mults": 0, "macs": 0, "flops": 0, "transcendentals": 0, "bytes": 0}
 

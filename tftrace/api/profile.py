@@ -13,8 +13,6 @@ import pandas as pd
 
 from tftrace.attribution.foreign import ForeignJoin, foreign_join
 from tftrace.attribution.join import Join
-from tftrace.attribution.layer_graph import LayerGraph, layer_graph
-from tftrace.attribution.run import Run, manifest_beside, manifests_in, open_run
 from tftrace.attribution.tables import (
     event_chunks,
     events_table,
@@ -26,6 +24,8 @@ from tftrace.attribution.tables import (
 from tftrace.attribution.tree import roll_up
 from tftrace.errors import TftraceError
 from tftrace.machine.model import MachineModel
+from tftrace.runs.layer_graph import LayerGraph, layer_graph
+from tftrace.runs.run import Run, manifest_beside, manifests_in, open_run
 
 TABLES = ("layers", "ops", "events", "steps", "wall")
 
@@ -159,7 +159,7 @@ class Profile:
         Raises:
             TftraceError: the folder cannot be written.
         """
-        from tftrace.folders import new_run_folder, scratch_folder
+        from tftrace.runs.folder import new_run_folder, scratch_folder
 
         out = Path(folder)
         with scratch_folder(out) as scratch:
@@ -268,7 +268,7 @@ def profile(
         TftraceError: the data does not fit the model, the model cannot be traced, a profiler
             already runs, or ``out`` cannot be written.
     """
-    from tftrace.report.layers_track import append_layers_track
+    from tftrace.runs.layers_track import append_layers_track
     from tftrace.tracer.capture import Options, capture
     from tftrace.tracer.inputs import fit_inputs
 

@@ -12,9 +12,9 @@ from typing import Any
 import keras
 
 from tftrace.api.profile import Profile, machine_roofs
-from tftrace.attribution.run import open_run
 from tftrace.errors import TftraceError
-from tftrace.report.layers_track import append_layers_track
+from tftrace.runs.layers_track import append_layers_track
+from tftrace.runs.run import open_run
 from tftrace.tracer.capture import Options, Predict, capture
 from tftrace.tracer.inputs import fit_inputs
 

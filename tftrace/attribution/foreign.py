@@ -14,11 +14,11 @@ from tftrace.attribution.join import Join
 from tftrace.attribution.kernels import WORK, KernelInfo
 from tftrace.attribution.model_file import LayerNode, read_layers
 from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, component_of
-from tftrace.attribution.run import Run
 from tftrace.attribution.scopes import Match, match_operations
 from tftrace.attribution.timeline import PIPELINE
 from tftrace.errors import TftraceError
 from tftrace.parsers.hlo import HloInstruction, parse_hlo
+from tftrace.runs.run import Run
 from tftrace.version import __version__
 
 _RULE = "counting rule\nnothing is counted: the trace does not hold the graph"

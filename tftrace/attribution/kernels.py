@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tftrace.attribution.provenance import MACHINERY, Members
-from tftrace.attribution.run import Function
 from tftrace.graph.flatten import LOOPS, flat_name
+from tftrace.runs.run import Function
 
 OUTSIDE = -1
 WORK = ("mults", "macs", "flops", "transcendentals", "bytes")

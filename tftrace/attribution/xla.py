@@ -23,10 +23,10 @@ from tftrace.attribution.kernels import (
     work_of,
 )
 from tftrace.attribution.provenance import WORKLESS, Members
-from tftrace.attribution.run import Function
 from tftrace.graph import TensorSpec
 from tftrace.graph.flatten import BRANCHES
 from tftrace.parsers.hlo import HloComputation, HloInstruction, HloModule
+from tftrace.runs.run import Function
 
 # Nothing is computed or moved for these inside a fusion.
 _FREE = frozenset(

@@ -14,11 +14,11 @@ from tftrace.attribution.graph_names import GraphNames
 from tftrace.attribution.groups import grouped
 from tftrace.attribution.kernels import OUTSIDE, WORK, KernelInfo
 from tftrace.attribution.rows import Row, component_of
-from tftrace.attribution.run import Function, Run
 from tftrace.attribution.timeline import EXECUTOR
 from tftrace.attribution.xla import hlo_kernels
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.parsers.hlo import HloModule, parse_hlo
+from tftrace.runs.run import Function, Run
 
 Int = npt.NDArray[np.int64]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.findings.chains import FUSED_ACTIVATIONS, FUSING, Product, product_before
 from tftrace.findings.evidence import Evidence
 from tftrace.findings.figures import Kernel, by_layer, kernels, layers_ms, settled_ms
 from tftrace.findings.registry import Finding, finding
+from tftrace.runs.layer_graph import LayerGraph
 from tftrace.text import ms_text
 
 _CURVES = frozenset(

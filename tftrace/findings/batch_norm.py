@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.findings.chains import (
     FUSED_ACTIVATIONS,
     FUSING,
@@ -28,6 +27,7 @@ from tftrace.findings.figures import (
     total,
 )
 from tftrace.findings.registry import Finding, Sure, finding
+from tftrace.runs.layer_graph import LayerGraph
 from tftrace.text import bytes_text, ms_text
 
 _PASSES = frozenset(("Add", "AddN", "AddV2", "Mul", "Sub"))

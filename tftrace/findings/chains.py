@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isqrt
 
-from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.graph.flatten import CALLS
 from tftrace.graph.types import DTYPE_BYTES
+from tftrace.runs.layer_graph import LayerGraph
 
 FUSED_ACTIVATIONS = frozenset(("Relu", "Relu6", "Elu", "LeakyRelu"))
 """What TensorFlow's optimiser makes part of a convolution, measured on CPU."""

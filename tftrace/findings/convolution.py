@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.findings.evidence import Evidence
 from tftrace.findings.figures import by_layer, kernels, settled_ms, settled_part
 from tftrace.findings.registry import Finding, finding
 from tftrace.graph.flatten import CALLS
+from tftrace.runs.layer_graph import LayerGraph
 from tftrace.text import ms_text
 
 _FAR_BELOW = 0.25

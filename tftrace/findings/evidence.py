@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from tftrace.attribution.layer_graph import LayerGraph
 from tftrace.machine.model import MachineModel
+from tftrace.runs.layer_graph import LayerGraph
 
 
 class Evidence(Protocol):

@@ -15,7 +15,8 @@ from typing import Any
 import tensorflow as tf
 
 from tftrace.errors import TftraceError
-from tftrace.folders import new_run_folder, scratch_folder
+from tftrace.runs.folder import new_run_folder, scratch_folder
+from tftrace.runs.manifest import build_manifest, write_manifest
 from tftrace.tracer.batches import steady_batches
 from tftrace.tracer.functions import Captured, Reference, captured_functions, events_per_step
 from tftrace.tracer.inputs import samples_of, take
@@ -27,7 +28,6 @@ from tftrace.tracer.keras_model import (
     steps_per_execution,
 )
 from tftrace.tracer.latency import Latency, measure
-from tftrace.tracer.manifest import build_manifest, write_manifest
 from tftrace.tracer.recorder import Recording, record_calls
 from tftrace.tracer.session import WINDOW, Session, profiler_session
 from tftrace.tracer.tf_private import collect_graphs

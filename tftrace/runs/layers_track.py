@@ -8,8 +8,8 @@ import numpy as np
 
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernels import OUTSIDE
-from tftrace.attribution.run import open_run
 from tftrace.parsers.xplane_proto import XSpace
+from tftrace.runs.run import open_run
 
 PLANE = "/device:CUSTOM:Keras layers"
 
