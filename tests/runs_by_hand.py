@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from tftrace.attribution.rows import LAYERS
-from tftrace.attribution.tables import COMPONENTS
 from tftrace.machine.model import MachineModel
 from tftrace.machine.timing import Measured
 from tftrace.runs.layer_graph import LayerGraph
+from tftrace.tables.layers import COMPONENTS
 
 _LAYER_NUMBERS = (
     *("wall_ms", "mults", "macs", "flops", "bytes", "bytes_executed", "gmacs_per_s"),

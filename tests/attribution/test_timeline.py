@@ -9,7 +9,7 @@ from traces import function_of, run_of, write_trace
 
 from tftrace.attribution.join import Join
 from tftrace.attribution.provenance import KernelNodes, TracedOps
-from tftrace.attribution.tables import (
+from tftrace.tables.layers import (
     events_table,
     layers_table,
     ops_table,

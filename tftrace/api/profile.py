@@ -13,7 +13,11 @@ import pandas as pd
 
 from tftrace.attribution.foreign import ForeignJoin, foreign_join
 from tftrace.attribution.join import Join
-from tftrace.attribution.tables import (
+from tftrace.errors import TftraceError
+from tftrace.machine.model import MachineModel
+from tftrace.runs.layer_graph import LayerGraph, layer_graph
+from tftrace.runs.run import Run, manifest_beside, manifests_in, open_run
+from tftrace.tables.layers import (
     event_chunks,
     events_table,
     layers_table,
@@ -21,11 +25,7 @@ from tftrace.attribution.tables import (
     steps_table,
     wall_table,
 )
-from tftrace.attribution.tree import roll_up
-from tftrace.errors import TftraceError
-from tftrace.machine.model import MachineModel
-from tftrace.runs.layer_graph import LayerGraph, layer_graph
-from tftrace.runs.run import Run, manifest_beside, manifests_in, open_run
+from tftrace.tables.tree import roll_up
 
 TABLES = ("layers", "ops", "events", "steps", "wall")
 

@@ -17,7 +17,6 @@ from tftrace.attribution.groups import grouped
 from tftrace.attribution.kernels import WORK, KernelInfo, kernel_info
 from tftrace.attribution.marks import Marks
 from tftrace.attribution.provenance import MACHINERY, WORKLESS
-from tftrace.attribution.roofline import machine_of
 from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, Totals, asks_for_data, component_of
 from tftrace.attribution.timeline import PIPELINE, Timeline, build_timeline
 from tftrace.attribution.workers import Workers, calls_of, find_workers
@@ -25,6 +24,7 @@ from tftrace.attribution.xla_rows import calling_info, xla_rows
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.machine.model import MachineModel
 from tftrace.runs.run import Function, Run
+from tftrace.tables.roofline import machine_of
 
 Int = npt.NDArray[np.int64]
 

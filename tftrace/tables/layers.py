@@ -11,9 +11,9 @@ import pandas as pd
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernels import OUTSIDE, WORK, KernelInfo
 from tftrace.attribution.marks import Mark
-from tftrace.attribution.roofline import Roof, roof_of
 from tftrace.attribution.rows import LAYERS, OUTSIDE_LAYERS, Row
 from tftrace.attribution.timeline import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE
+from tftrace.tables.roofline import Roof, roof_of
 
 COMPONENTS = (LAYERS, OUTSIDE_LAYERS, EXECUTOR, PIPELINE, DISPATCH, LOOP, COMPILATION)
 

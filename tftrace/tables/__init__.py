@@ -1,0 +1,1 @@
+"""The DataFrames of a profile, one file per table."""
