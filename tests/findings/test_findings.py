@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 from runs_by_hand import graph, kernel, layer, machine, run
 
-from tftrace.attribution.timeline import COMPILATION, EXECUTOR, PIPELINE
 from tftrace.comparison.ratio import Ratio
 from tftrace.comparison.try_jit import jit_finding
 from tftrace.findings import find
 from tftrace.report.findings import grouped
+from tftrace.timeline.share_out import COMPILATION, EXECUTOR, PIPELINE
 
 
 def only(found, kind):

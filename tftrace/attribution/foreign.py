@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.attribution.devices import AUTOTUNING
-from tftrace.attribution.groups import grouped
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernels import WORK, KernelInfo
 from tftrace.attribution.model_file import LayerNode, read_layers
 from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, component_of
 from tftrace.attribution.scopes import Match, match_operations
-from tftrace.attribution.timeline import PIPELINE
 from tftrace.errors import TftraceError
 from tftrace.parsers.hlo import HloInstruction, parse_hlo
 from tftrace.runs.run import Run
+from tftrace.timeline.devices import AUTOTUNING
+from tftrace.timeline.groups import grouped
+from tftrace.timeline.share_out import PIPELINE
 from tftrace.version import __version__
 
 _RULE = "counting rule\nnothing is counted: the trace does not hold the graph"

@@ -10,21 +10,21 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.devices import AUTOTUNING, is_copy, is_device
-from tftrace.attribution.events import Runs, Window, find_runs, find_window, whole_window
-from tftrace.attribution.executions import Executions, find_executions
-from tftrace.attribution.groups import grouped
 from tftrace.attribution.kernels import WORK, KernelInfo, kernel_info
-from tftrace.attribution.marks import Marks
 from tftrace.attribution.provenance import MACHINERY, WORKLESS
 from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, Totals, asks_for_data, component_of
-from tftrace.attribution.timeline import PIPELINE, Timeline, build_timeline
-from tftrace.attribution.workers import Workers, calls_of, find_workers
 from tftrace.attribution.xla_rows import calling_info, xla_rows
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.machine.model import MachineModel
 from tftrace.runs.run import Function, Run
 from tftrace.tables.roofline import machine_of
+from tftrace.timeline.devices import AUTOTUNING, is_copy, is_device
+from tftrace.timeline.executions import Executions, find_executions
+from tftrace.timeline.groups import grouped
+from tftrace.timeline.marks import Marks
+from tftrace.timeline.share_out import PIPELINE, Timeline, build_timeline
+from tftrace.timeline.window import Runs, Window, find_runs, find_window, whole_window
+from tftrace.timeline.workers import Workers, calls_of, find_workers
 
 Int = npt.NDArray[np.int64]
 

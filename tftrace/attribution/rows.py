@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.attribution.kernels import OUTSIDE, KernelInfo
-from tftrace.attribution.timeline import Timeline
 from tftrace.native.loops import executions as execution_loops
+from tftrace.timeline.share_out import Timeline
 
 LAYERS = "layers"
 OUTSIDE_LAYERS = "model ops outside layers"

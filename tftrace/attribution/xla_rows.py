@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.executions import XLA, Executions
 from tftrace.attribution.graph_names import GraphNames
-from tftrace.attribution.groups import grouped
 from tftrace.attribution.kernels import OUTSIDE, WORK, KernelInfo
 from tftrace.attribution.rows import Row, component_of
-from tftrace.attribution.timeline import EXECUTOR
 from tftrace.attribution.xla import hlo_kernels
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.parsers.hlo import HloModule, parse_hlo
 from tftrace.runs.run import Function, Run
+from tftrace.timeline.executions import XLA, Executions
+from tftrace.timeline.groups import grouped
+from tftrace.timeline.share_out import EXECUTOR
 
 Int = npt.NDArray[np.int64]
 

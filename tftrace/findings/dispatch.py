@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tftrace.attribution.rows import LAYERS
-from tftrace.attribution.timeline import EXECUTOR
 from tftrace.findings.evidence import Evidence
 from tftrace.findings.figures import call_times, component_ms, layers_ms
 from tftrace.findings.registry import Finding, finding
 from tftrace.text import ms_text
+from tftrace.timeline.share_out import EXECUTOR
 
 _MIN_EXECUTOR = 0.3
 _SMALL_KERNEL_US = 50.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tftrace.attribution.timeline import COMPILATION, DISPATCH, LOOP, PIPELINE
 from tftrace.findings.evidence import Evidence
 from tftrace.findings.figures import CallTimes, call_times, component_ms
 from tftrace.findings.registry import Finding, finding
 from tftrace.text import ms_text
+from tftrace.timeline.share_out import COMPILATION, DISPATCH, LOOP, PIPELINE
 
 _MIN_AROUND = 0.2
 _SLOW_END_MS = 50.0

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.attribution.events import STATS
-from tftrace.attribution.marks import HOST
 from tftrace.attribution.provenance import (
     KernelNodes,
     Members,
@@ -22,6 +20,8 @@ from tftrace.attribution.provenance import (
 from tftrace.errors import TftraceError
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.parsers import Trace, TraceError, TruncatedTrace, read_hlo_protos, read_trace
+from tftrace.timeline.marks import HOST
+from tftrace.timeline.window import STATS
 
 SCHEMA = 1
 _MANIFEST, _TRACE = ".tftrace.json", ".xplane.pb"

@@ -10,10 +10,10 @@ import pandas as pd
 
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernels import OUTSIDE, WORK, KernelInfo
-from tftrace.attribution.marks import Mark
 from tftrace.attribution.rows import LAYERS, OUTSIDE_LAYERS, Row
-from tftrace.attribution.timeline import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE
 from tftrace.tables.roofline import Roof, roof_of
+from tftrace.timeline.marks import Mark
+from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE
 
 COMPONENTS = (LAYERS, OUTSIDE_LAYERS, EXECUTOR, PIPELINE, DISPATCH, LOOP, COMPILATION)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tftrace.attribution.intervals import (
+from tftrace.timeline.intervals import (
     concurrent_shares,
     enclosing,
     nesting_parent,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tftrace.attribution.thread_pool import OP, RECORD, START, STOP, follow_pool
+from tftrace.timeline.thread_pool import OP, RECORD, START, STOP, follow_pool
 
 OTHER = 0
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.intervals import enclosing
-from tftrace.attribution.marks import FUNCTION, HOST, Mark, Marks
 from tftrace.parsers import StatNames, Trace
+from tftrace.timeline.intervals import enclosing
+from tftrace.timeline.marks import FUNCTION, HOST, Mark, Marks
 
 Int = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.integer]

@@ -14,10 +14,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.devices import DeviceWork, device_work, launches_work
-from tftrace.attribution.spans import Spans, spans
 from tftrace.native.loops.thread_pool import OP, RECORD, START, STOP
 from tftrace.parsers import Plane, Trace
+from tftrace.timeline.devices import DeviceWork, device_work, launches_work
+from tftrace.timeline.spans import Spans, spans
 
 Int = npt.NDArray[np.int64]
 

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.intervals import (
+from tftrace.native.loops import thread_pool as thread_pool_loops
+from tftrace.native.loops.thread_pool import NO_ID, OP, RECORD, START, STOP
+from tftrace.timeline.intervals import (
     Int32Array,
     Int64Array,
     follow_chains,
@@ -19,8 +21,6 @@ from tftrace.attribution.intervals import (
     pair_regions,
     thread_pool_roots,
 )
-from tftrace.native.loops import thread_pool as thread_pool_loops
-from tftrace.native.loops.thread_pool import NO_ID, OP, RECORD, START, STOP
 
 SparseColumn = tuple[npt.ArrayLike, npt.ArrayLike]
 """(ascending indices of events, their values)"""

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.devices import launches
-from tftrace.attribution.events import Runs, Window, waiting_for_data
-from tftrace.attribution.executions import Executions, executor_spans, is_call
-from tftrace.attribution.intervals import (
+from tftrace.parsers import Trace
+from tftrace.timeline.devices import launches
+from tftrace.timeline.executions import Executions, executor_spans, is_call
+from tftrace.timeline.intervals import (
     concurrent_shares,
     enclosing,
     self_segments,
     self_time,
 )
-from tftrace.attribution.marks import Mark, Marks, event_spans
-from tftrace.attribution.spans import (
+from tftrace.timeline.marks import Mark, Marks, event_spans
+from tftrace.timeline.spans import (
     Spans,
     grouped_spans,
     intersect,
@@ -28,9 +28,9 @@ from tftrace.attribution.spans import (
     subtract,
     union,
 )
-from tftrace.attribution.sweep import is_ordered, sweep
-from tftrace.attribution.workers import Workers
-from tftrace.parsers import Trace
+from tftrace.timeline.sweep import is_ordered, sweep
+from tftrace.timeline.window import Runs, Window, waiting_for_data
+from tftrace.timeline.workers import Workers
 
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.devices import is_device
-from tftrace.attribution.events import Runs, Window, around, look_up
-from tftrace.attribution.intervals import enclosing
-from tftrace.attribution.marks import OPERATION, Mark, Marks
-from tftrace.attribution.spans import Spans, spans
 from tftrace.graph.flatten import CALLS
 from tftrace.native.loops import executions as execution_loops
 from tftrace.parsers import Events, Plane, Trace
+from tftrace.timeline.devices import is_device
+from tftrace.timeline.intervals import enclosing
+from tftrace.timeline.marks import OPERATION, Mark, Marks
+from tftrace.timeline.spans import Spans, spans
+from tftrace.timeline.window import Runs, Window, around, look_up
 
 Int = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.executions import Executions, is_call, none
-from tftrace.attribution.intervals import enclosing, follow_chains
-from tftrace.attribution.marks import Mark, Marks
-from tftrace.attribution.thread_pool import follow_pool
+from tftrace.timeline.executions import Executions, is_call, none
+from tftrace.timeline.intervals import enclosing, follow_chains
+from tftrace.timeline.marks import Mark, Marks
+from tftrace.timeline.thread_pool import follow_pool
 
 Int = npt.NDArray[np.int64]
 

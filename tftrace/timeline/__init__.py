@@ -1,0 +1,1 @@
+"""When things happened: window, executions, workers, devices. Knows no layer."""
