@@ -10,7 +10,7 @@ from tftrace.attribution.rows import LAYERS
 from tftrace.machine.model import MachineModel
 from tftrace.machine.timing import Measured
 from tftrace.runs.layer_graph import LayerGraph
-from tftrace.tables.layers import COMPONENTS
+from tftrace.tables.wall import COMPONENTS
 
 _LAYER_NUMBERS = (
     *("wall_ms", "mults", "macs", "flops", "bytes", "bytes_executed", "gmacs_per_s"),

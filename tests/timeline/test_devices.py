@@ -6,7 +6,10 @@ import pytest
 from traces import function_of, run_of, write_trace
 
 from tftrace.attribution.join import Join
-from tftrace.tables.layers import events_table, layers_table, ops_table, wall_table
+from tftrace.tables.events import events_table
+from tftrace.tables.layers import layers_table
+from tftrace.tables.ops import ops_table
+from tftrace.tables.wall import wall_table
 
 REAL = Path(__file__).parents[3] / "shared" / "traces" / "gpu_alexnet_fit.xplane.pb"
 

@@ -9,13 +9,11 @@ from traces import function_of, run_of, write_trace
 
 from tftrace.attribution.join import Join
 from tftrace.attribution.provenance import KernelNodes, TracedOps
-from tftrace.tables.layers import (
-    events_table,
-    layers_table,
-    ops_table,
-    steps_table,
-    wall_table,
-)
+from tftrace.tables.events import events_table
+from tftrace.tables.layers import layers_table
+from tftrace.tables.ops import ops_table
+from tftrace.tables.steps import steps_table
+from tftrace.tables.wall import wall_table
 
 # Microseconds. Two threads; a and c overlap for 100, b and c for 50; one batch, one run.
 #

@@ -17,15 +17,12 @@ from tftrace.errors import TftraceError
 from tftrace.machine.model import MachineModel
 from tftrace.runs.layer_graph import LayerGraph, layer_graph
 from tftrace.runs.run import Run, manifest_beside, manifests_in, open_run
-from tftrace.tables.layers import (
-    event_chunks,
-    events_table,
-    layers_table,
-    ops_table,
-    steps_table,
-    wall_table,
-)
+from tftrace.tables.events import event_chunks, events_table
+from tftrace.tables.layers import layers_table
+from tftrace.tables.ops import ops_table
+from tftrace.tables.steps import steps_table
 from tftrace.tables.tree import roll_up
+from tftrace.tables.wall import wall_table
 
 TABLES = ("layers", "ops", "events", "steps", "wall")
 

@@ -1,0 +1,60 @@
+"""**ops**: one row per executed graph operation or kernel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tftrace.attribution.join import Join
+from tftrace.tables.frame import (
+    NEEDED,
+    PS_PER_MS,
+    device_of,
+    path_of,
+    per_sample,
+    quantile,
+    table_of,
+)
+
+
+def ops_table(join: Join) -> pd.DataFrame:
+    """**ops**: one row per executed graph operation or kernel, longest first.
+
+    A trace that tftrace did not take has one more column, ``note``: how certain the match is.
+    """
+    sites, totals = join.run.sites, join.totals
+    rows = []
+    every = join.timeline.busy
+    for number, row in enumerate(join.rows):
+        busy = np.sort(every[row.executions])
+        count = len(busy)
+        work = per_sample(row.info, join)
+        rows.append(
+            {
+                "op": row.name,
+                "op_type": row.type,
+                "layer": path_of(row.info, sites),
+                "component": row.component,
+                "calls": count,
+                "expected_calls": row.expected,
+                "busy_ms": totals.busy[number] / PS_PER_MS if count else None,
+                "mean_us": totals.busy[number] / count / 1e6 if count else None,
+                "p50_us": quantile(busy, 0.5) / 1e6 if count else None,
+                "p99_us": quantile(busy, 0.99) / 1e6 if count else None,
+                "wall_ms": totals.wall[number] / PS_PER_MS if count else None,
+                "thread_ms": totals.thread[number] / PS_PER_MS if count else None,
+                **{name: work[name] for name in NEEDED},
+                "members": list(row.info.members) if row.info else [],
+                "device": device_of(join, row.executions),
+                "note": row.note,
+            }
+        )
+    table = table_of(
+        rows,
+        integers=("calls", "expected_calls"),
+        numbers=("busy_ms", "mean_us", "p50_us", "p99_us", "wall_ms", "thread_ms", *NEEDED),
+    )
+    if table["note"].isna().all():
+        # Certain throughout, as in every run of tftrace: the column is for foreign traces.
+        table = table.drop(columns="note")
+    return table.sort_values("wall_ms", ascending=False, na_position="last", ignore_index=True)
