@@ -18,7 +18,8 @@ from tftrace.version import __version__
 if TYPE_CHECKING:
     from tftrace.api.count import count
     from tftrace.api.estimate import estimate
-    from tftrace.api.profile import Profile, load, profile
+    from tftrace.api.measure import profile
+    from tftrace.api.profile import Profile, load
     from tftrace.api.trace import trace
     from tftrace.counts import OpRecord, Work, register_count
 
@@ -29,7 +30,7 @@ _HOMES = {
     "count": "tftrace.api.count",
     "estimate": "tftrace.api.estimate",
     "load": "tftrace.api.profile",
-    "profile": "tftrace.api.profile",
+    "profile": "tftrace.api.measure",
     "register_count": "tftrace.counts",
     "trace": "tftrace.api.trace",
 }

@@ -11,7 +11,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tftrace.commands import measuring, models
+from tftrace.commands.calibrate import calibrate
+from tftrace.commands.check import check
+from tftrace.commands.compare import compare
+from tftrace.commands.count import count
+from tftrace.commands.demo import demo
+from tftrace.commands.estimate import estimate
+from tftrace.commands.export import export
+from tftrace.commands.fold import fold
+from tftrace.commands.report import report
+from tftrace.commands.run import run
+from tftrace.commands.scan import scan
 from tftrace.commands.shared import DEBUG_VARIABLE, debugging
 from tftrace.errors import TftraceError
 from tftrace.version import __version__
@@ -29,17 +39,17 @@ app = typer.Typer(
 )
 
 for _command in (
-    measuring.run,
-    measuring.report,
-    measuring.export,
-    measuring.scan,
-    models.count,
-    models.compare,
-    models.fold,
-    models.estimate,
-    models.calibrate,
-    models.check,
-    measuring.demo,
+    run,
+    report,
+    export,
+    scan,
+    count,
+    compare,
+    fold,
+    estimate,
+    calibrate,
+    check,
+    demo,
 ):
     app.command()(_command)
 

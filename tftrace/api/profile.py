@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from tftrace.machine.model import MachineModel
 from tftrace.runs.layer_graph import LayerGraph, layer_graph
 from tftrace.runs.run import Run, manifest_beside, manifests_in, open_run
 from tftrace.tables.events import event_chunks, events_table
+from tftrace.tables.frame import records
 from tftrace.tables.layers import layers_table
 from tftrace.tables.ops import ops_table
 from tftrace.tables.steps import steps_table
@@ -225,83 +225,3 @@ def open_any(path: Path, model: Path | None = None, *, salvage: bool = False) ->
     if model is not None or (foreign and own is None):
         return load_foreign(path, model, salvage=salvage)
     return load(own or path, salvage=salvage)
-
-
-def profile(
-    model: Any,
-    x: Any,
-    *,
-    batch_size: int = 32,
-    repeats: int = 5,
-    warmup: int = 1,
-    jit: str = "auto",
-    all_ops: bool = False,
-    samples: int | None = None,
-    trace_batches: int | None = None,
-    out: str | Path | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-    source: str | None = None,
-    calibrate: bool = True,
-) -> Profile:
-    """Measure ``model.predict(x)`` and say where its time goes.
-
-    Args:
-        model: a Keras model; it is left as it was.
-        x: an array, a list of arrays in the model's order, or a mapping by input name.
-        batch_size: samples per batch.
-        repeats: untraced passes whose latency is reported; 0 for none.
-        warmup: passes before anything is timed.
-        jit: ``auto`` (what the model would do), ``on`` or ``off``.
-        all_ops: record every kernel, also those TensorFlow deems too cheap; slower.
-        samples: use only the first so many.
-        trace_batches: batches of the traced pass; None bounds the trace's size, 0 means all.
-        out: folder for the run; by default it is temporary, until ``save``.
-        progress: called with a word on each stage.
-        source: where the model came from, for the record.
-        calibrate: measure this machine's peaks if that was not done before (15 s, once);
-            without, ``bound`` and ``roof_share`` are null unless they are known already.
-
-    Raises:
-        TftraceError: the data does not fit the model, the model cannot be traced, a profiler
-            already runs, or ``out`` cannot be written.
-    """
-    from tftrace.runs.layers_track import append_layers_track
-    from tftrace.tracer.capture import Options, capture
-    from tftrace.tracer.inputs import fit_inputs
-
-    options = Options(batch_size, repeats, warmup, jit, all_ops, samples, trace_batches)
-    fitted = fit_inputs(model, x)
-    keep = tempfile.TemporaryDirectory(prefix="tftrace-") if out is None else None
-    target = Path(keep.name) if keep is not None else Path(out or "")
-    folder = capture(
-        model,
-        fitted,
-        options,
-        target,
-        append_layers_track,
-        progress,
-        source,
-        roofs=machine_roofs(calibrate, progress),
-    )
-    return Profile(open_run(folder), keep)
-
-
-def machine_roofs(measure: bool, progress: Callable[[str], None]) -> dict[str, Any] | None:
-    """This machine's model as JSON types: from the cache, else measured, else None."""
-    from tftrace.machine.calibrate import cached, calibrate
-
-    known = cached()
-    if known is None and measure:
-        progress("measuring this machine's peaks, once")
-        known = calibrate()
-    return None if known is None else known.to_dict()
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain dicts: Python numbers, None for null."""
-    plain = table.astype(object).where(table.notna(), None)
-    return [{str(k): _plain(v) for k, v in row.items()} for row in plain.to_dict(orient="records")]
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value

@@ -11,7 +11,8 @@ from typing import Any
 
 import keras
 
-from tftrace.api.profile import Profile, machine_roofs
+from tftrace.api.measure import machine_roofs
+from tftrace.api.profile import Profile
 from tftrace.errors import TftraceError
 from tftrace.runs.layers_track import append_layers_track
 from tftrace.runs.run import open_run

@@ -12,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.api.profile import Profile, profile
+from tftrace.api.measure import profile
+from tftrace.api.profile import Profile
 from tftrace.comparison.ratio import Ratio, interleave, ratio_of
 from tftrace.errors import TftraceError
 
@@ -65,7 +66,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
-        from tftrace.api.profile import records
+        from tftrace.tables.frame import records
 
         return {
             "schema": 1,

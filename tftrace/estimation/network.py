@@ -41,7 +41,7 @@ class NetworkEstimate:
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
 
-        from tftrace.api.profile import records
+        from tftrace.tables.frame import records
 
         return {
             "schema": 1,

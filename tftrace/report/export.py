@@ -99,7 +99,7 @@ def write_json(profile: Profile, path: Path, events: bool = False) -> None:
     Raises:
         TftraceError: ``path`` cannot be written.
     """
-    from tftrace.api.profile import records
+    from tftrace.tables.frame import records
 
     data = profile.to_dict()
     if events:
@@ -124,7 +124,7 @@ def write_counts_json(counts: Counts, path: Path) -> None:
     Raises:
         TftraceError: ``path`` cannot be written.
     """
-    from tftrace.api.profile import records
+    from tftrace.tables.frame import records
 
     data = {
         "schema": 1,

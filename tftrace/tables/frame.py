@@ -91,3 +91,13 @@ def table_of(
         )
         table[name] = pd.array(values, "Int64" if whole else "Float64")
     return table
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain dicts: Python numbers, None for null."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(k): _plain(v) for k, v in row.items()} for row in plain.to_dict(orient="records")]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value

@@ -1,4 +1,4 @@
-"""Commands that measure, and that show again what was measured."""
+"""``tftrace run``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tftrace.commands.options import (
     CsvFolder,
     Custom,
     Depth,
-    Format,
     HtmlFile,
     Jit,
     JitOption,
@@ -24,8 +23,6 @@ from tftrace.commands.options import (
     Out,
     Quiet,
     Repeats,
-    RunFolder,
-    Salvage,
     Samples,
     Sort,
     SortOption,
@@ -110,93 +107,6 @@ def run(
         console().print(f"run folder: {found.folder}", soft_wrap=True)
 
 
-def report(
-    run: RunFolder,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Saved model of a trace that another program took, to match by name."),
-    ] = None,
-    top: Top = 20,
-    depth: Depth = None,
-    sort: SortOption = Sort.time,
-    order: OrderOption = Order.sorted,
-    json: JsonFile = None,
-    csv: CsvFolder = None,
-    html: HtmlFile = None,
-    salvage: Salvage = False,
-    quiet: Quiet = False,
-) -> None:
-    """Print the report of a run again, from its folder; needs no TensorFlow.
-
-    Also reads traces that other programs took, such as the TensorBoard callback.
-    """
-    from tftrace.api.profile import open_any
-
-    show(open_any(run, model, salvage=salvage), top, depth, sort, order, json, csv, html, quiet)
-
-
-def export(
-    run: RunFolder,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder (JSON: file) to write.")],
-    format: Annotated[Format, typer.Option(help="Format of the tables.")] = Format.csv,
-) -> None:
-    """Write all tables of a run as CSV, Parquet or JSON."""
-    from tftrace.api.profile import load
-    from tftrace.report.export import export_tables
-
-    for path in export_tables(load(run), format.value, output):
-        typer.echo(path)
-
-
-def scan(
-    logdirs: Annotated[
-        list[str], typer.Argument(help="Folders of runs: paths, gs://, s3://, https://.")
-    ],
-    out: Annotated[
-        str | None,
-        typer.Option("--out", "-o", help="Parquet data set to write, by run and host."),
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Dask cluster to use, as tcp://host:port.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Local processes [default: one per core].")
-    ] = None,
-    top: Annotated[int, typer.Option(min=0, help="Rows of each table; 0 for all.")] = 15,
-    quiet: Quiet = False,
-) -> None:
-    """Read every run and host below the folders: totals, stragglers, spread per layer."""
-    from tftrace.report.progress import stages
-    from tftrace.scan import scan as scan_all
-
-    with stages(quiet) as say:
-        result = scan_all(logdirs, scheduler, out, workers, say)
-    if not quiet:
-        from tftrace.report.scan import print_scan
-
-        print_scan(result, console(), top or None)
-    if len(result.errors):
-        raise typer.Exit(2 if result.hosts.empty else 1)
-
-
-def demo(
-    out: Out = Path("tftrace-runs"),
-    samples: Annotated[int, typer.Option(min=32, help="Samples of made-up data.")] = 2000,
-) -> None:
-    """Measure two small networks, with and without batch norm, and explain the difference."""
-    from tftrace.report.progress import stages
-
-    with stages(False) as say:
-        say("starting TensorFlow")
-        start_tensorflow()
-        from tftrace.demo import run_demo
-
-        result = run_demo(out, samples, say)
-    from tftrace.report.demo import print_demo
-
-    print_demo(result, console())
-
-
 def _measure(
     model: Path,
     data: Path,
@@ -207,7 +117,7 @@ def _measure(
     **options: Any,
 ) -> Profile:
     start_tensorflow()
-    from tftrace.api.profile import profile
+    from tftrace.api.measure import profile
     from tftrace.tracer.inputs import load_data
     from tftrace.tracer.models import load_model
 

@@ -1,0 +1,81 @@
+"""Measure a model: warm up, time, trace, and hand back the profile."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tftrace.api.profile import Profile
+from tftrace.runs.run import open_run
+
+
+def profile(
+    model: Any,
+    x: Any,
+    *,
+    batch_size: int = 32,
+    repeats: int = 5,
+    warmup: int = 1,
+    jit: str = "auto",
+    all_ops: bool = False,
+    samples: int | None = None,
+    trace_batches: int | None = None,
+    out: str | Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    source: str | None = None,
+    calibrate: bool = True,
+) -> Profile:
+    """Measure ``model.predict(x)`` and say where its time goes.
+
+    Args:
+        model: a Keras model; it is left as it was.
+        x: an array, a list of arrays in the model's order, or a mapping by input name.
+        batch_size: samples per batch.
+        repeats: untraced passes whose latency is reported; 0 for none.
+        warmup: passes before anything is timed.
+        jit: ``auto`` (what the model would do), ``on`` or ``off``.
+        all_ops: record every kernel, also those TensorFlow deems too cheap; slower.
+        samples: use only the first so many.
+        trace_batches: batches of the traced pass; None bounds the trace's size, 0 means all.
+        out: folder for the run; by default it is temporary, until ``save``.
+        progress: called with a word on each stage.
+        source: where the model came from, for the record.
+        calibrate: measure this machine's peaks if that was not done before (15 s, once);
+            without, ``bound`` and ``roof_share`` are null unless they are known already.
+
+    Raises:
+        TftraceError: the data does not fit the model, the model cannot be traced, a profiler
+            already runs, or ``out`` cannot be written.
+    """
+    from tftrace.runs.layers_track import append_layers_track
+    from tftrace.tracer.capture import Options, capture
+    from tftrace.tracer.inputs import fit_inputs
+
+    options = Options(batch_size, repeats, warmup, jit, all_ops, samples, trace_batches)
+    fitted = fit_inputs(model, x)
+    keep = tempfile.TemporaryDirectory(prefix="tftrace-") if out is None else None
+    target = Path(keep.name) if keep is not None else Path(out or "")
+    folder = capture(
+        model,
+        fitted,
+        options,
+        target,
+        append_layers_track,
+        progress,
+        source,
+        roofs=machine_roofs(calibrate, progress),
+    )
+    return Profile(open_run(folder), keep)
+
+
+def machine_roofs(measure: bool, progress: Callable[[str], None]) -> dict[str, Any] | None:
+    """This machine's model as JSON types: from the cache, else measured, else None."""
+    from tftrace.machine.calibrate import cached, calibrate
+
+    known = cached()
+    if known is None and measure:
+        progress("measuring this machine's peaks, once")
+        known = calibrate()
+    return None if known is None else known.to_dict()

@@ -1,0 +1,30 @@
+"""``tftrace calibrate``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tftrace.commands.shared import console, start_tensorflow
+
+
+def calibrate(
+    force: Annotated[bool, typer.Option("--force", help="Measure again.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Single kernels too (90 s more), for `estimate`.")
+    ] = False,
+) -> None:
+    """Measure this machine's peaks: arithmetic, memory bandwidth, dispatch. Kept for later runs."""
+    from tftrace.report.progress import stages
+
+    with stages(False) as say:
+        say("starting TensorFlow")
+        start_tensorflow()
+        from tftrace.machine.calibrate import calibrate as measure
+
+        say("measuring; the machine should be idle")
+        machine = measure(force, full)
+    from tftrace.report.machine import print_machine
+
+    print_machine(machine, console())

@@ -1,0 +1,37 @@
+"""``tftrace check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tftrace.commands.options import (
+    Quiet,
+    RunFolder,
+)
+from tftrace.commands.shared import console
+
+
+def check(
+    run: RunFolder,
+    budget: Annotated[Path, typer.Option(help="Limits, in TOML.")],
+    baseline: Annotated[
+        Path | None, typer.Option(help="Run that relative limits refer to.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Hold a run to a budget: exit code 1 and the rows that break it."""
+    from tftrace.api.profile import load
+    from tftrace.budget import check as check_run
+    from tftrace.budget import read_budget
+
+    limits = read_budget(budget)
+    breaches = check_run(load(run), limits, None if baseline is None else load(baseline))
+    if not quiet:
+        from tftrace.report.budget import print_breaches
+
+        print_breaches(breaches, console())
+    if breaches:
+        raise typer.Exit(1)

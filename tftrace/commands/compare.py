@@ -1,0 +1,76 @@
+"""``tftrace compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tftrace.commands.options import (
+    BatchSize,
+    Custom,
+    Jit,
+    JitOption,
+    JsonFile,
+    Out,
+    Quiet,
+    Samples,
+    Unsafe,
+)
+from tftrace.commands.shared import check_model_path, console, start_tensorflow
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="A model, or a run folder.", show_default=False)],
+    b: Annotated[Path, typer.Argument(help="Another; with --set the data.", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Argument(help="Data for two models.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Compare one model with itself under jit=… or batch-size=…"),
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=3, help="Timed passes of each, in turn.")] = 11,
+    batch_size: BatchSize = 32,
+    jit: JitOption = Jit.auto,
+    samples: Samples = None,
+    out: Out = Path("tftrace-runs"),
+    custom: Custom = None,
+    unsafe: Unsafe = False,
+    top: Annotated[int, typer.Option(min=0, help="Rows of the layer table; 0 for all.")] = 15,
+    json: JsonFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compare two models, two settings or two runs: ratio with interval, layer by layer."""
+    from tftrace.report.export import write_plain_json
+    from tftrace.report.progress import stages
+
+    if data is None and not settings:
+        from tftrace.api.profile import load
+        from tftrace.comparison.compare import compare_runs
+
+        found = compare_runs(load(a), load(b))
+    else:
+        check_model_path(a)
+        with stages(quiet) as say:
+            say("starting TensorFlow")
+            start_tensorflow()
+            from tftrace.comparison.compare import compare_models, parse_settings, sides
+            from tftrace.tracer.inputs import load_data, take
+            from tftrace.tracer.models import load_model
+
+            def loaded(path: Path) -> Any:
+                return load_model(path, unsafe, custom or [])
+
+            arrays = load_data(b if data is None else data)
+            arrays = arrays if samples is None else take(arrays, samples)
+            changed = parse_settings(settings or [])
+            pair = sides(loaded, a, a if data is None else b, batch_size, jit.value, changed)
+            found = compare_models(*pair, arrays, pairs=pairs, out=out, progress=say)
+    if not quiet:
+        from tftrace.report.compare import print_comparison
+
+        print_comparison(found, console(), top or None)
+    if json is not None:
+        write_plain_json(found.to_dict(), json)

@@ -1,0 +1,66 @@
+"""``tftrace count``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tftrace.commands.options import (
+    CsvFolder,
+    Custom,
+    InputShape,
+    JsonFile,
+    Order,
+    OrderOption,
+    Quiet,
+    Rule,
+    Unsafe,
+)
+from tftrace.commands.shared import check_model_path, console, start_tensorflow
+
+
+def count(
+    model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
+    input_shape: InputShape = None,
+    batch: Annotated[int, typer.Option(min=1, help="Samples per batch.")] = 1,
+    rule: Annotated[Rule, typer.Option(help="The work that is shown.")] = Rule.mults,
+    flops_per_mac: Annotated[
+        int, typer.Option(min=1, max=2, help="Operations per multiply-accumulate in FLOPs.")
+    ] = 2,
+    custom: Custom = None,
+    unsafe: Unsafe = False,
+    top: Annotated[int, typer.Option(min=0, help="Rows to show; 0 for all.")] = 0,
+    order: OrderOption = Order.run,
+    json: JsonFile = None,
+    csv: CsvFolder = None,
+    quiet: Quiet = False,
+) -> None:
+    """Count multiplications, MACs, FLOPs, parameters and bytes without running the model."""
+    from tftrace.report.progress import stages
+
+    check_model_path(model)
+    with stages(quiet) as say:
+        say("starting TensorFlow")
+        start_tensorflow()
+        from tftrace.api.count import count as count_model
+        from tftrace.api.count import full_shapes
+        from tftrace.tracer.models import load_model
+
+        say("loading the model")
+        loaded = load_model(model, unsafe, custom or [])
+        say("counting")
+        shapes = full_shapes(loaded, input_shape, batch)
+        counts = count_model(loaded, shapes, flops_per_mac=flops_per_mac)
+    from tftrace.report.counts import print_counts
+    from tftrace.report.export import export_counts, write_counts_json
+
+    if not quiet:
+        by_size = order is Order.sorted
+        title = f"{model.name}, batch {batch}"
+        print_counts(counts, console(), title, rule.value, top or None, by_size)
+    if json is not None:
+        write_counts_json(counts, json)
+    if csv is not None:
+        export_counts(counts, csv)

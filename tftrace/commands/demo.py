@@ -1,0 +1,34 @@
+"""``tftrace demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tftrace.commands.options import (
+    Out,
+)
+from tftrace.commands.shared import console, start_tensorflow
+
+if TYPE_CHECKING:
+    pass
+
+
+def demo(
+    out: Out = Path("tftrace-runs"),
+    samples: Annotated[int, typer.Option(min=32, help="Samples of made-up data.")] = 2000,
+) -> None:
+    """Measure two small networks, with and without batch norm, and explain the difference."""
+    from tftrace.report.progress import stages
+
+    with stages(False) as say:
+        say("starting TensorFlow")
+        start_tensorflow()
+        from tftrace.demo import run_demo
+
+        result = run_demo(out, samples, say)
+    from tftrace.report.demo import print_demo
+
+    print_demo(result, console())

@@ -1,0 +1,58 @@
+"""``tftrace estimate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tftrace.commands.options import (
+    BatchSize,
+    Custom,
+    InputShape,
+    JsonFile,
+    Quiet,
+    Unsafe,
+)
+from tftrace.commands.shared import check_model_path, console, start_tensorflow
+
+
+def estimate(
+    model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
+    input_shape: InputShape = None,
+    batch_size: BatchSize = 32,
+    batches: Annotated[int, typer.Option(min=1, help="Batches of the predict call.")] = 1,
+    check: Annotated[
+        bool, typer.Option("--check", help="Measure it too, on made-up data, and show the error.")
+    ] = False,
+    custom: Custom = None,
+    unsafe: Unsafe = False,
+    top: Annotated[int, typer.Option(min=0, help="Rows of the layer table; 0 for all.")] = 15,
+    json: JsonFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Predict how long a network takes here that never ran here, layer by layer."""
+    from tftrace.report.export import write_plain_json
+    from tftrace.report.progress import stages
+
+    check_model_path(model)
+    with stages(quiet) as say:
+        say("starting TensorFlow")
+        start_tensorflow()
+        from tftrace.api.count import full_shapes
+        from tftrace.api.estimate import estimate as estimate_model
+        from tftrace.api.estimate import measure
+        from tftrace.tracer.models import load_model
+
+        say("loading the model")
+        loaded = load_model(model, unsafe, custom or [])
+        shapes = full_shapes(loaded, input_shape, batch_size)
+        found = estimate_model(loaded, shapes, batches=batches, progress=say)
+        measured = measure(loaded, shapes, batches, say) if check else None
+    if not quiet:
+        from tftrace.report.estimate import print_estimate
+
+        print_estimate(found, console(), model.name, measured, top or None)
+    if json is not None:
+        write_plain_json({**found.to_dict(), "measured_ms": measured}, json)

@@ -1,0 +1,29 @@
+"""``tftrace export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tftrace.commands.options import (
+    Format,
+    RunFolder,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+def export(
+    run: RunFolder,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder (JSON: file) to write.")],
+    format: Annotated[Format, typer.Option(help="Format of the tables.")] = Format.csv,
+) -> None:
+    """Write all tables of a run as CSV, Parquet or JSON."""
+    from tftrace.api.profile import load
+    from tftrace.report.export import export_tables
+
+    for path in export_tables(load(run), format.value, output):
+        typer.echo(path)

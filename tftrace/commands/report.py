@@ -1,0 +1,52 @@
+"""``tftrace report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tftrace.commands.options import (
+    CsvFolder,
+    Depth,
+    HtmlFile,
+    JsonFile,
+    Order,
+    OrderOption,
+    Quiet,
+    RunFolder,
+    Salvage,
+    Sort,
+    SortOption,
+    Top,
+)
+from tftrace.commands.shared import show
+
+if TYPE_CHECKING:
+    pass
+
+
+def report(
+    run: RunFolder,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Saved model of a trace that another program took, to match by name."),
+    ] = None,
+    top: Top = 20,
+    depth: Depth = None,
+    sort: SortOption = Sort.time,
+    order: OrderOption = Order.sorted,
+    json: JsonFile = None,
+    csv: CsvFolder = None,
+    html: HtmlFile = None,
+    salvage: Salvage = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print the report of a run again, from its folder; needs no TensorFlow.
+
+    Also reads traces that other programs took, such as the TensorBoard callback.
+    """
+    from tftrace.api.profile import open_any
+
+    show(open_any(run, model, salvage=salvage), top, depth, sort, order, json, csv, html, quiet)

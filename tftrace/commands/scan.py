@@ -1,0 +1,46 @@
+"""``tftrace scan``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tftrace.commands.options import (
+    Quiet,
+)
+from tftrace.commands.shared import console
+
+if TYPE_CHECKING:
+    pass
+
+
+def scan(
+    logdirs: Annotated[
+        list[str], typer.Argument(help="Folders of runs: paths, gs://, s3://, https://.")
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="Parquet data set to write, by run and host."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask cluster to use, as tcp://host:port.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Local processes [default: one per core].")
+    ] = None,
+    top: Annotated[int, typer.Option(min=0, help="Rows of each table; 0 for all.")] = 15,
+    quiet: Quiet = False,
+) -> None:
+    """Read every run and host below the folders: totals, stragglers, spread per layer."""
+    from tftrace.report.progress import stages
+    from tftrace.scan import scan as scan_all
+
+    with stages(quiet) as say:
+        result = scan_all(logdirs, scheduler, out, workers, say)
+    if not quiet:
+        from tftrace.report.scan import print_scan
+
+        print_scan(result, console(), top or None)
+    if len(result.errors):
+        raise typer.Exit(2 if result.hosts.empty else 1)
