@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from tftrace.attribution.rows import LAYERS
+from tftrace.machine.bench.timing import Measured
 from tftrace.machine.model import MachineModel
-from tftrace.machine.timing import Measured
 from tftrace.runs.layer_graph import LayerGraph
 from tftrace.tables.wall import COMPONENTS
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tftrace.api.profile import load_foreign
-from tftrace.attribution.model_file import LayerNode, read_layers
-from tftrace.attribution.scopes import BY_NAME, match_operations
+from tftrace.attribution.by_name.model_file import LayerNode, read_layers
+from tftrace.attribution.by_name.scopes import BY_NAME, match_operations
 from tftrace.errors import TftraceError
 
 

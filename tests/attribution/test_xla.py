@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tftrace.attribution.graph_names import GraphNames
+from tftrace.attribution.hlo.kernels import hlo_kernels
 from tftrace.attribution.provenance import KernelNodes, TracedOps
-from tftrace.attribution.xla import hlo_kernels
 from tftrace.parsers.errors import TraceError
 from tftrace.parsers.hlo import HloComputation, HloInstruction, HloModule, parse_hlo
 from tftrace.runs.run import Function

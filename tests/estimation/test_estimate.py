@@ -14,9 +14,9 @@ from tftrace.estimation.kernels import (
     fuse_kernels,
 )
 from tftrace.estimation.network import kernel_work
+from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit
 from tftrace.machine.model import MachineModel
-from tftrace.machine.timing import Measured
 from tftrace.tracer.programs import trace_model
 
 

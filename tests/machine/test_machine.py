@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from tftrace.machine.bench.grid import sample_kernels
+from tftrace.machine.bench.timing import Measured, measure_seconds, rate, summarize
+from tftrace.machine.bench.windows import windowed
 from tftrace.machine.calibrate import cache_folder, cache_path, calibrate, warnings_about
 from tftrace.machine.fits import KernelFit, fit_kernels, fit_key
-from tftrace.machine.grid import sample_kernels
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
-from tftrace.machine.timing import Measured, measure_seconds, rate, summarize
-from tftrace.machine.windows import windowed
 
 
 def steady(value: float) -> Measured:

@@ -8,8 +8,8 @@ import pytest
 from runs_by_hand import machine
 
 from tftrace.errors import TftraceError
-from tftrace.report.html import render_page, write_html
-from tftrace.report.roofline_plot import roofline_svg
+from tftrace.report.html.roofline import roofline_svg
+from tftrace.report.html.run import render_page, write_html
 from tftrace.text import ms_text
 
 _VOID = {"meta", "link", "img", "br", "hr", "input"}

@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 import tftrace
-from tftrace.report.terminal import SORTS, render_text
+from tftrace.report.terminal.run import SORTS, render_text
 
 
 @pytest.fixture(params=["mission", "recurrent", "mobilenet_v2"])

@@ -21,7 +21,7 @@ from cluster import cluster
 
 from tftrace.errors import TftraceError
 from tftrace.parsers.op_table import op_totals
-from tftrace.report.scan import print_scan
+from tftrace.report.terminal.scan import print_scan
 from tftrace.scan import ScanResult, scan
 from tftrace.scan.find import find_captures
 from tftrace.scan.read import read_capture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.attribution.foreign import ForeignJoin, foreign_join
+from tftrace.attribution.by_name.foreign import ForeignJoin, foreign_join
 from tftrace.attribution.join import Join
 from tftrace.errors import TftraceError
 from tftrace.machine.model import MachineModel
@@ -165,7 +165,7 @@ class Profile:
             return new_run_folder(out, self.folder.name, copied)
 
     def __str__(self) -> str:
-        from tftrace.report.terminal import render_text
+        from tftrace.report.terminal.run import render_text
 
         return render_text(self)
 

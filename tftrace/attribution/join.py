@@ -10,10 +10,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.kernels import WORK, KernelInfo, kernel_info
+from tftrace.attribution.hlo.rows import calling_info, xla_rows
+from tftrace.attribution.kernel_info import WORK, KernelInfo, kernel_info
 from tftrace.attribution.provenance import MACHINERY, WORKLESS
 from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, Totals, asks_for_data, component_of
-from tftrace.attribution.xla_rows import calling_info, xla_rows
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.machine.model import MachineModel
 from tftrace.runs.run import Function, Run

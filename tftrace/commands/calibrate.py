@@ -16,7 +16,7 @@ def calibrate(
     ] = False,
 ) -> None:
     """Measure this machine's peaks: arithmetic, memory bandwidth, dispatch. Kept for later runs."""
-    from tftrace.report.progress import stages
+    from tftrace.report.terminal.progress import stages
 
     with stages(False) as say:
         say("starting TensorFlow")
@@ -25,6 +25,6 @@ def calibrate(
 
         say("measuring; the machine should be idle")
         machine = measure(force, full)
-    from tftrace.report.machine import print_machine
+    from tftrace.report.terminal.machine import print_machine
 
     print_machine(machine, console())

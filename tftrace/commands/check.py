@@ -30,7 +30,7 @@ def check(
     limits = read_budget(budget)
     breaches = check_run(load(run), limits, None if baseline is None else load(baseline))
     if not quiet:
-        from tftrace.report.budget import print_breaches
+        from tftrace.report.terminal.budget import print_breaches
 
         print_breaches(breaches, console())
     if breaches:

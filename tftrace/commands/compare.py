@@ -43,8 +43,8 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Compare two models, two settings or two runs: ratio with interval, layer by layer."""
-    from tftrace.report.export import write_plain_json
-    from tftrace.report.progress import stages
+    from tftrace.report.exports.tables import write_plain_json
+    from tftrace.report.terminal.progress import stages
 
     if data is None and not settings:
         from tftrace.api.profile import load
@@ -69,7 +69,7 @@ def compare(
             pair = sides(loaded, a, a if data is None else b, batch_size, jit.value, changed)
             found = compare_models(*pair, arrays, pairs=pairs, out=out, progress=say)
     if not quiet:
-        from tftrace.report.compare import print_comparison
+        from tftrace.report.terminal.compare import print_comparison
 
         print_comparison(found, console(), top or None)
     if json is not None:

@@ -38,7 +38,7 @@ def count(
     quiet: Quiet = False,
 ) -> None:
     """Count multiplications, MACs, FLOPs, parameters and bytes without running the model."""
-    from tftrace.report.progress import stages
+    from tftrace.report.terminal.progress import stages
 
     check_model_path(model)
     with stages(quiet) as say:
@@ -53,8 +53,8 @@ def count(
         say("counting")
         shapes = full_shapes(loaded, input_shape, batch)
         counts = count_model(loaded, shapes, flops_per_mac=flops_per_mac)
-    from tftrace.report.counts import print_counts
-    from tftrace.report.export import export_counts, write_counts_json
+    from tftrace.report.exports.tables import export_counts, write_counts_json
+    from tftrace.report.terminal.counts import print_counts
 
     if not quiet:
         by_size = order is Order.sorted

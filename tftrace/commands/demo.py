@@ -21,7 +21,7 @@ def demo(
     samples: Annotated[int, typer.Option(min=32, help="Samples of made-up data.")] = 2000,
 ) -> None:
     """Measure two small networks, with and without batch norm, and explain the difference."""
-    from tftrace.report.progress import stages
+    from tftrace.report.terminal.progress import stages
 
     with stages(False) as say:
         say("starting TensorFlow")
@@ -29,6 +29,6 @@ def demo(
         from tftrace.demo import run_demo
 
         result = run_demo(out, samples, say)
-    from tftrace.report.demo import print_demo
+    from tftrace.report.terminal.demo import print_demo
 
     print_demo(result, console())

@@ -33,8 +33,8 @@ def estimate(
     quiet: Quiet = False,
 ) -> None:
     """Predict how long a network takes here that never ran here, layer by layer."""
-    from tftrace.report.export import write_plain_json
-    from tftrace.report.progress import stages
+    from tftrace.report.exports.tables import write_plain_json
+    from tftrace.report.terminal.progress import stages
 
     check_model_path(model)
     with stages(quiet) as say:
@@ -51,7 +51,7 @@ def estimate(
         found = estimate_model(loaded, shapes, batches=batches, progress=say)
         measured = measure(loaded, shapes, batches, say) if check else None
     if not quiet:
-        from tftrace.report.estimate import print_estimate
+        from tftrace.report.terminal.estimate import print_estimate
 
         print_estimate(found, console(), model.name, measured, top or None)
     if json is not None:

@@ -23,7 +23,7 @@ def export(
 ) -> None:
     """Write all tables of a run as CSV, Parquet or JSON."""
     from tftrace.api.profile import load
-    from tftrace.report.export import export_tables
+    from tftrace.report.exports.tables import export_tables
 
     for path in export_tables(load(run), format.value, output):
         typer.echo(path)

@@ -29,7 +29,7 @@ def fold(
     quiet: Quiet = False,
 ) -> None:
     """Work batch normalisation into its neighbours' weights, exactly, and save the model."""
-    from tftrace.report.progress import stages
+    from tftrace.report.terminal.progress import stages
 
     check_model_path(model)
     with stages(quiet) as say:
@@ -48,6 +48,6 @@ def fold(
             progress=say,
         )
     if not quiet:
-        from tftrace.report.fold import print_fold
+        from tftrace.report.terminal.fold import print_fold
 
         print_fold(outcome, console())

@@ -71,7 +71,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Measure model.predict on the data and say where the time goes."""
-    from tftrace.report.progress import stages
+    from tftrace.report.terminal.progress import stages
 
     check_model_path(model)
     with stages(quiet) as say:
@@ -101,7 +101,7 @@ def run(
     show(found, top, depth, sort, order, json, csv, html, quiet)
     if not quiet:
         if comparison is not None:
-            from tftrace.report.compare import print_comparison
+            from tftrace.report.terminal.compare import print_comparison
 
             print_comparison(comparison, console())
         console().print(f"run folder: {found.folder}", soft_wrap=True)

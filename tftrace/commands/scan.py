@@ -33,13 +33,13 @@ def scan(
     quiet: Quiet = False,
 ) -> None:
     """Read every run and host below the folders: totals, stragglers, spread per layer."""
-    from tftrace.report.progress import stages
+    from tftrace.report.terminal.progress import stages
     from tftrace.scan import scan as scan_all
 
     with stages(quiet) as say:
         result = scan_all(logdirs, scheduler, out, workers, say)
     if not quiet:
-        from tftrace.report.scan import print_scan
+        from tftrace.report.terminal.scan import print_scan
 
         print_scan(result, console(), top or None)
     if len(result.errors):

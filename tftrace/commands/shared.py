@@ -35,8 +35,8 @@ def show(
     quiet: bool,
 ) -> None:
     """Print the report, and write the files that were asked for."""
-    from tftrace.report.export import export_tables, write_json
-    from tftrace.report.terminal import print_report
+    from tftrace.report.exports.tables import export_tables, write_json
+    from tftrace.report.terminal.run import print_report
 
     if not quiet:
         print_report(found, console(), top or None, depth, sort.value, order.value)
@@ -45,7 +45,7 @@ def show(
     if csv is not None:
         export_tables(found, "csv", csv)
     if html is not None:
-        from tftrace.report.html import write_html
+        from tftrace.report.html.run import write_html
 
         write_html(found, html)
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from tftrace.machine.bench.shapes import MMAP_BYTES
 from tftrace.machine.fits import KernelFit, fit_key
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
-from tftrace.machine.shapes import MMAP_BYTES
 
 __all__ = ["Estimate", "KernelWork", "estimate_kernels", "estimate_predict", "fuse_kernels"]
 

@@ -10,11 +10,17 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from tftrace.machine.bench.grid import FAMILIES, sample_kernels
+from tftrace.machine.bench.peaks import (
+    bandwidth_gb,
+    conv_gmacs,
+    dispatch_us,
+    matmul_gmacs,
+    predict_ms,
+)
+from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit, fit_kernels
-from tftrace.machine.grid import FAMILIES, sample_kernels
 from tftrace.machine.model import SCHEMA, MachineModel
-from tftrace.machine.peaks import bandwidth_gb, conv_gmacs, dispatch_us, matmul_gmacs, predict_ms
-from tftrace.machine.timing import Measured
 
 
 def calibrate(force: bool = False, full: bool = False) -> MachineModel:

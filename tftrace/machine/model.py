@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit
-from tftrace.machine.timing import Measured
 
 Bound: TypeAlias = Literal["compute", "memory", "overhead"]
 

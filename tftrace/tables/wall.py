@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from tftrace.attribution.join import Join
-from tftrace.attribution.kernels import OUTSIDE
+from tftrace.attribution.kernel_info import OUTSIDE
 from tftrace.attribution.rows import LAYERS, OUTSIDE_LAYERS
 from tftrace.tables.frame import PS_PER_MS, table_of
 from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE

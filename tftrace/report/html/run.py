@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tftrace.report.export import write_text
+from tftrace.report.exports.tables import write_text
 from tftrace.report.findings import Group, grouped
-from tftrace.report.html_page import page
-from tftrace.report.roofline_plot import roofline_svg
+from tftrace.report.html.page import page
+from tftrace.report.html.roofline import roofline_svg
 from tftrace.text import bytes_text, count_text, ms_text, share_text
 
 if TYPE_CHECKING:

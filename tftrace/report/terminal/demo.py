@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from tftrace.report.compare import print_comparison
-from tftrace.report.terminal import print_report
+from tftrace.report.terminal.compare import print_comparison
+from tftrace.report.terminal.run import print_report
 from tftrace.text import count_text, ms_text, share_text
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from tftrace.machine.chains import graph_optimizer_off, seconds_per_link
-from tftrace.machine.timing import Measured, measure_seconds, rate
+from tftrace.machine.bench.chains import graph_optimizer_off, seconds_per_link
+from tftrace.machine.bench.timing import Measured, measure_seconds, rate
 
 _MATRIX_SIZES = {"float32": 1536, "float64": 1024, "float16": 256, "bfloat16": 256}
 _WORKING_SETS = tuple(1 << power for power in range(14, 29))  # 16 KiB to 256 MiB

@@ -13,11 +13,11 @@ import math
 import random
 from collections.abc import Callable, Iterator
 
-from tftrace.machine import streams, windows
-from tftrace.machine.chains import graph_optimizer_off
-from tftrace.machine.products import matrix_product
-from tftrace.machine.shapes import MMAP_BYTES, Draw, Sample
-from tftrace.machine.timing import measure_seconds
+from tftrace.machine.bench import streams, windows
+from tftrace.machine.bench.chains import graph_optimizer_off
+from tftrace.machine.bench.products import matrix_product
+from tftrace.machine.bench.shapes import MMAP_BYTES, Draw, Sample
+from tftrace.machine.bench.timing import measure_seconds
 
 _COUNTS: tuple[tuple[Draw, int], ...] = (
     (windows.convolution, 200),

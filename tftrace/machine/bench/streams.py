@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from tftrace.machine.chains import seconds_per_link
-from tftrace.machine.kernels import KernelWork
-from tftrace.machine.shapes import (
+from tftrace.machine.bench.chains import seconds_per_link
+from tftrace.machine.bench.shapes import (
     BATCHES,
     CHANNELS,
     MMAP_BYTES,
@@ -22,6 +21,7 @@ from tftrace.machine.shapes import (
     draw_shape,
     float_bytes,
 )
+from tftrace.machine.kernels import KernelWork
 
 BINARY = ("Mul", "AddV2")
 UNARY = ("Relu", "Relu6", "Elu", "Sigmoid", "Tanh", "Erf")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tftrace.attribution.graph_names import GraphNames
-from tftrace.attribution.kernels import (
+from tftrace.attribution.kernel_info import (
     FLOPS_PER_BYTE,
     OUTSIDE,
     TRANSCENDENTAL_FLOPS,

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tftrace.attribution.by_name.model_file import LayerNode, read_layers
+from tftrace.attribution.by_name.scopes import Match, match_operations
 from tftrace.attribution.join import Join
-from tftrace.attribution.kernels import WORK, KernelInfo
-from tftrace.attribution.model_file import LayerNode, read_layers
+from tftrace.attribution.kernel_info import WORK, KernelInfo
 from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, component_of
-from tftrace.attribution.scopes import Match, match_operations
 from tftrace.errors import TftraceError
 from tftrace.parsers.hlo import HloInstruction, parse_hlo
 from tftrace.runs.run import Run

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tftrace.machine.timing import Measured, measure_seconds
+from tftrace.machine.bench.timing import Measured, measure_seconds
 
 _SHORT = 2
 _LEAST_SHARE = 0.2  # of the long chain; if its links seem to take less, that is noise

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.attribution.graph_names import GraphNames
-from tftrace.attribution.kernels import OUTSIDE, WORK, KernelInfo
+from tftrace.attribution.hlo.kernels import hlo_kernels
+from tftrace.attribution.kernel_info import OUTSIDE, WORK, KernelInfo
 from tftrace.attribution.rows import Row, component_of
-from tftrace.attribution.xla import hlo_kernels
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.parsers.hlo import HloModule, parse_hlo
 from tftrace.runs.run import Function, Run

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from tftrace.machine.bench.shapes import Benchmark
 from tftrace.machine.kernels import KernelWork
-from tftrace.machine.shapes import Benchmark
 
 _FEATURES = (16, 43, 64, 128, 256, 512, 1000, 1280, 2048)
 _ROWS = (1, 1, 2, 4, 8, 16, 32, 32, 64, 128, 256, 512)

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tftrace.attribution.model_file import LayerNode
+from tftrace.attribution.by_name.model_file import LayerNode
 
 BY_NAME = "matched by name"
 

@@ -8,8 +8,16 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from tftrace.machine.bench.shapes import (
+    BATCHES,
+    CHANNELS,
+    MMAP_BYTES,
+    SPACES,
+    Benchmark,
+    Draw,
+    Shape,
+)
 from tftrace.machine.kernels import KernelWork
-from tftrace.machine.shapes import BATCHES, CHANNELS, MMAP_BYTES, SPACES, Benchmark, Draw, Shape
 
 _CONV_WINDOWS = ((1, 1), (1, 1), (1, 1), (3, 3), (3, 3), (5, 5), (7, 7), (1, 7), (7, 1), (1, 3))
 _DEPTHWISE_WINDOWS = ((3, 3), (3, 3), (5, 5), (7, 7))

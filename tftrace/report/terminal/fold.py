@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tftrace.report.compare import print_comparison
+from tftrace.report.terminal.compare import print_comparison
 
 if TYPE_CHECKING:
     from tftrace.folding.check import FoldOutcome

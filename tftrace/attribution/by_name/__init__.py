@@ -1,0 +1,1 @@
+"""Traces of other programs: layers matched by the names of operations."""

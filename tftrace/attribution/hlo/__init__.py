@@ -1,0 +1,1 @@
+"""Kernels that XLA compiled: what each HLO instruction does the work of."""

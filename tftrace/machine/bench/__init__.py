@@ -1,0 +1,1 @@
+"""Micro-benchmarks: single kernels of many shapes, run through TensorFlow."""

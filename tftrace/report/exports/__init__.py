@@ -1,0 +1,1 @@
+"""Tables to files: the same columns as the DataFrames have."""
