@@ -84,7 +84,7 @@ def test_changed_code_is_compiled_anew(run, tmp_path, file, content, result):
 
 
 def test_the_announcement_can_be_replaced(run, tmp_path):
-    silent = f"from tftrace.parsers import jit; jit.on_first_compile(None); {CALL}"
+    silent = f"from tftrace.native import jit; jit.on_first_compile(None); {CALL}"
     assert run(silent, tmp_path).stderr == ""
 
 

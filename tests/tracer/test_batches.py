@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tftrace
-from tftrace.tracer.batches import steady_batches
+from tftrace.machine.bench.batches import steady_batches
 
 layers = keras.layers
 

@@ -55,7 +55,7 @@ def measure(
     """Median of ``repeats`` predict calls on made-up data of those shapes, in ms.
 
     Without the wait for tf.data's autotuner where predict on arrays ends (see
-    ``tftrace.tracer.batches``), unless the model has a ``predict`` of its own.
+    ``tftrace.machine.bench.batches``), unless the model has a ``predict`` of its own.
     """
     from tftrace.tracer.capture import Predict
     from tftrace.tracer.keras_model import overrides_predict

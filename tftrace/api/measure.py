@@ -49,7 +49,7 @@ def profile(
         TftraceError: the data does not fit the model, the model cannot be traced, a profiler
             already runs, or ``out`` cannot be written.
     """
-    from tftrace.runs.layers_track import append_layers_track
+    from tftrace.attribution.layers_track import append_layers_track
     from tftrace.tracer.capture import Options, capture
     from tftrace.tracer.inputs import fit_inputs
 

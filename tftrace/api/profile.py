@@ -15,6 +15,7 @@ from tftrace.attribution.join import Join
 from tftrace.errors import TftraceError
 from tftrace.machine.model import MachineModel
 from tftrace.runs.layer_graph import LayerGraph, layer_graph
+from tftrace.runs.names import TRACE
 from tftrace.runs.run import Run, manifest_beside, manifests_in, open_run
 from tftrace.tables.events import event_chunks, events_table
 from tftrace.tables.frame import records
@@ -221,7 +222,7 @@ def open_any(path: Path, model: Path | None = None, *, salvage: bool = False) ->
         TftraceError: there is neither.
     """
     own = manifest_beside(path)
-    foreign = path.name.endswith(".xplane.pb") or (path.is_dir() and not manifests_in(path))
+    foreign = path.name.endswith(TRACE) or (path.is_dir() and not manifests_in(path))
     if model is not None or (foreign and own is None):
         return load_foreign(path, model, salvage=salvage)
     return load(own or path, salvage=salvage)

@@ -13,8 +13,8 @@ import keras
 
 from tftrace.api.measure import machine_roofs
 from tftrace.api.profile import Profile
+from tftrace.attribution.layers_track import append_layers_track
 from tftrace.errors import TftraceError
-from tftrace.runs.layers_track import append_layers_track
 from tftrace.runs.run import open_run
 from tftrace.tracer.capture import Options, Predict, capture
 from tftrace.tracer.inputs import fit_inputs

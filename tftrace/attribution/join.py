@@ -17,7 +17,6 @@ from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, Totals, asks_for_data,
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.machine.model import MachineModel
 from tftrace.runs.run import Function, Run
-from tftrace.tables.roofline import machine_of
 from tftrace.timeline.devices import AUTOTUNING, is_copy, is_device
 from tftrace.timeline.executions import Executions, find_executions
 from tftrace.timeline.groups import grouped
@@ -39,7 +38,8 @@ class Join:
     @cached_property
     def machine(self) -> MachineModel | None:
         """The roofs, when the machine was calibrated."""
-        return machine_of(self.run.manifest)
+        roofs = self.run.manifest.get("roofs")
+        return None if roofs is None else MachineModel.from_dict(roofs)
 
     @cached_property
     def marks(self) -> Marks:

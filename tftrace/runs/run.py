@@ -20,11 +20,7 @@ from tftrace.attribution.provenance import (
 from tftrace.errors import TftraceError
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.parsers import Trace, TraceError, TruncatedTrace, read_hlo_protos, read_trace
-from tftrace.timeline.marks import HOST
-from tftrace.timeline.window import STATS
-
-SCHEMA = 1
-_MANIFEST, _TRACE = ".tftrace.json", ".xplane.pb"
+from tftrace.runs.names import HOST, MANIFEST, SCHEMA, STATS, TRACE
 
 
 @dataclass(frozen=True)
@@ -167,7 +163,7 @@ def open_run(path: Path, *, salvage: bool = False, threads: int | None = None) -
         raise TftraceError(
             f"{manifest_path} has schema {manifest.get('schema')}, this tftrace reads {SCHEMA}"
         )
-    trace = manifest_path.with_name(manifest_path.name.removesuffix(_MANIFEST) + _TRACE)
+    trace = manifest_path.with_name(manifest_path.name.removesuffix(MANIFEST) + TRACE)
     if not trace.exists():
         raise TftraceError(f"{trace} is missing")
     functions = [_function(f) for f in manifest["functions"]]
@@ -183,7 +179,7 @@ def find_manifest(path: Path) -> Path:
     if not path.exists():
         raise TftraceError(f"no run at {path}")
     if path.is_file():
-        if path.name.endswith(_MANIFEST):
+        if path.name.endswith(MANIFEST):
             return path
         raise TftraceError(f"{path} is not a run folder")
     found = manifests_in(path)
@@ -194,15 +190,15 @@ def find_manifest(path: Path) -> Path:
 
 def manifest_beside(trace: Path) -> Path | None:
     """The manifest of the run whose trace that is; None for a trace that another program took."""
-    if not trace.name.endswith(_TRACE):
+    if not trace.name.endswith(TRACE):
         return None
-    manifest = trace.with_name(trace.name.removesuffix(_TRACE) + _MANIFEST)
+    manifest = trace.with_name(trace.name.removesuffix(TRACE) + MANIFEST)
     return manifest if manifest.exists() else None
 
 
 def manifests_in(folder: Path) -> list[Path]:
     """Manifests of the run in ``folder`` or of the runs below it, the newest last."""
-    for pattern in ("*.tftrace.json", "plugins/profile/*/*.tftrace.json", "**/*.tftrace.json"):
+    for pattern in (f"*{MANIFEST}", f"plugins/profile/*/*{MANIFEST}", f"**/*{MANIFEST}"):
         found = sorted(folder.glob(pattern), key=lambda p: p.stat().st_mtime_ns)
         if found:
             return found

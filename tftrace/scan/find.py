@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tftrace.errors import TftraceError
+from tftrace.runs.names import MANIFEST, TRACE
 
-TRACE = ".xplane.pb"
-MANIFEST = ".tftrace.json"
 _INSIDE_LOGDIR = "/plugins/profile/"  # where the profiler puts runs; says nothing about them
 
 

@@ -15,7 +15,8 @@ from tftrace.api.profile import load
 from tftrace.errors import TftraceError
 from tftrace.parsers import EmptyTrace
 from tftrace.parsers.op_table import op_totals
-from tftrace.scan.find import MANIFEST, TRACE, Capture, is_local
+from tftrace.runs.names import MANIFEST, TRACE
+from tftrace.scan.find import Capture, is_local
 
 INPUT_PIPELINE = "Dataset"
 """The op type that `op_totals` gives to stages of `tf.data`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from tftrace.machine.model import MachineModel
 
@@ -18,12 +17,6 @@ class Roof:
 
 
 UNKNOWN = Roof(None, None)
-
-
-def machine_of(manifest: dict[str, Any]) -> MachineModel | None:
-    """The calibration that the run was made under, or None."""
-    roofs = manifest.get("roofs")
-    return None if roofs is None else MachineModel.from_dict(roofs)
 
 
 def roof_of(

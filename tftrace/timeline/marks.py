@@ -16,14 +16,12 @@ import numpy.typing as npt
 
 from tftrace.native.loops.thread_pool import OP, RECORD, START, STOP
 from tftrace.parsers import Plane, Trace
+from tftrace.runs.names import HOST, STEP, WINDOW
 from tftrace.timeline.devices import DeviceWork, device_work, launches_work
 from tftrace.timeline.spans import Spans, spans
 
 Int = npt.NDArray[np.int64]
 
-HOST = "/host:CPU"
-WINDOW = "tftrace window"
-STEP = "tftrace step"
 FUNCTION = "EagerLocalExecute: "
 
 OPERATION = re.compile(r"([A-Za-z0-9.][A-Za-z0-9_.\\/>-]*):([A-Z_][A-Za-z0-9_]*)$")

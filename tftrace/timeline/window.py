@@ -7,20 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.parsers import StatNames, Trace
+from tftrace.parsers import Trace
+from tftrace.runs.names import HOST
 from tftrace.timeline.intervals import enclosing
-from tftrace.timeline.marks import FUNCTION, HOST, Mark, Marks
+from tftrace.timeline.marks import FUNCTION, Mark, Marks
 
 Int = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.integer]
-
-STATS = StatNames(
-    ints=("id", "step_num", "_p", "_c", "program_id", "correlation_id", "group_id"),
-    strings=(
-        *("hlo_op", "hlo_module", "name", "kernel_type", "tf_function_call"),
-        *("tf_op", "annotation", "level 0"),
-    ),
-)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import Any
 import tensorflow as tf
 
 from tftrace.errors import TftraceError
+from tftrace.machine.bench.batches import steady_batches
 from tftrace.runs.folder import new_run_folder, scratch_folder
-from tftrace.runs.manifest import build_manifest, write_manifest
-from tftrace.tracer.batches import steady_batches
+from tftrace.runs.names import MANIFEST, TRACE, WINDOW
 from tftrace.tracer.functions import Captured, Reference, captured_functions, events_per_step
 from tftrace.tracer.inputs import samples_of, take
 from tftrace.tracer.keras_model import (
@@ -28,8 +28,9 @@ from tftrace.tracer.keras_model import (
     steps_per_execution,
 )
 from tftrace.tracer.latency import Latency, measure
+from tftrace.tracer.manifest import build_manifest, write_manifest
 from tftrace.tracer.recorder import Recording, record_calls
-from tftrace.tracer.session import WINDOW, Session, profiler_session
+from tftrace.tracer.session import Session, profiler_session
 from tftrace.tracer.tf_private import collect_graphs
 
 Progress = Callable[[str], None]
@@ -276,8 +277,8 @@ def _write(scratch: Path, session: Session, manifest: dict[str, Any]) -> Path:
     folder.mkdir()
     trace = folder / session.trace.name
     shutil.move(session.trace, trace)
-    host = trace.name.removesuffix(".xplane.pb")
-    write_manifest(folder / f"{host}.tftrace.json", manifest)
+    host = trace.name.removesuffix(TRACE)
+    write_manifest(folder / f"{host}{MANIFEST}", manifest)
     return folder
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tftrace.tracer.session import STEP
+from tftrace.runs.names import STEP
 
 _MISSING = object()
 

@@ -10,10 +10,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from tftrace.errors import TftraceError
+from tftrace.runs.names import TRACE
 from tftrace.tracer.tf_private import record_every_op
-
-WINDOW = "tftrace window"
-STEP = "tftrace step"
 
 
 @dataclass
@@ -53,6 +51,6 @@ def profiler_session(scratch: Path, all_ops: bool = False) -> Iterator[Session]:
         yield session
     finally:
         tf.profiler.experimental.stop()
-    session.trace = next(scratch.glob("plugins/profile/*/*.xplane.pb"), None)
+    session.trace = next(scratch.glob(f"plugins/profile/*/*{TRACE}"), None)
     if session.trace is None or session.trace.stat().st_size == 0:
         raise TftraceError("the profiler wrote no trace; is another profiler attached?")

@@ -15,6 +15,7 @@ from tftrace.attribution.kernel_info import WORK, KernelInfo
 from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, component_of
 from tftrace.errors import TftraceError
 from tftrace.parsers.hlo import HloInstruction, parse_hlo
+from tftrace.runs.names import TRACE
 from tftrace.runs.run import Run
 from tftrace.timeline.devices import AUTOTUNING
 from tftrace.timeline.groups import grouped
@@ -49,7 +50,7 @@ def find_trace(path: Path) -> Path:
     """
     if path.is_file():
         return path
-    for pattern in ("*.xplane.pb", "plugins/profile/*/*.xplane.pb", "**/*.xplane.pb"):
+    for pattern in (f"*{TRACE}", f"plugins/profile/*/*{TRACE}", f"**/*{TRACE}"):
         found = sorted(path.glob(pattern), key=lambda p: p.stat().st_mtime_ns)
         if found:
             return found[-1]
@@ -136,7 +137,7 @@ def _manifest(trace: Path, model: Path | None, layers: LayerNode | None) -> dict
         "versions": {"tftrace": __version__},
         "machine": None,
         "model": {
-            "name": layers.name if layers else trace.name.removesuffix(".xplane.pb"),
+            "name": layers.name if layers else trace.name.removesuffix(TRACE),
             "class": layers.type if layers else None,
             "source": str(model) if model else None,
             "params": None,

@@ -85,12 +85,12 @@ def dispatch_us() -> Measured:
 def predict_ms() -> tuple[Measured, Measured]:
     """Milliseconds of `model.predict` around a network that does next to nothing: batch, call.
 
-    Without the wait for tf.data's autotuner, which is chance: see `tftrace.tracer.batches`.
+    Without the wait for tf.data's autotuner, which is chance: see `tftrace.machine.bench.batches`.
     """
     import keras
     import numpy as np
 
-    from tftrace.tracer.batches import steady_batches
+    from tftrace.machine.bench.batches import steady_batches
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     one, many = np.zeros((1, 1), np.float32), np.zeros((1 + _BATCHES, 1), np.float32)

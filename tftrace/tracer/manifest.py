@@ -18,13 +18,13 @@ from tftrace.counts.count import OpCount
 from tftrace.counts.layers import layer_counts
 from tftrace.counts.rule import rule_text
 from tftrace.counts.tables import coverage_of
+from tftrace.runs.names import SCHEMA
 from tftrace.tracer.functions import Captured, Reference
 from tftrace.tracer.inputs import input_names
 from tftrace.tracer.keras_model import dtype_name
 from tftrace.tracer.recorder import Recording
 from tftrace.version import __version__
 
-SCHEMA = 1
 _PACKAGES = ("tensorflow", "keras", "tf_keras", "numpy", "tensorboard-plugin-profile")
 
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tftrace.tracer.inputs import samples_of
-
 
 def steady_batches(x: Any, batch_size: int) -> tf.data.Dataset:
     """The batches that ``model.predict(x, batch_size=batch_size)`` sees, for ``predict`` to take.
@@ -23,7 +21,7 @@ def steady_batches(x: Any, batch_size: int) -> tf.data.Dataset:
         batch_size: samples per batch; the last batch may have fewer.
     """
     arrays = tuple(x) if isinstance(x, list) else x
-    count = samples_of(x)
+    count = len(tf.nest.flatten(arrays)[0])
     whole = count // batch_size * batch_size
     indices = tf.data.Dataset.from_tensor_slices(tf.reshape(tf.range(whole), (-1, batch_size)))
     if count > whole:

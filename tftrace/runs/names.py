@@ -1,0 +1,28 @@
+"""Names that whoever writes a run and whoever reads it must agree on."""
+
+from __future__ import annotations
+
+from tftrace.parsers import StatNames
+
+SCHEMA = 1
+"""Version of the manifest's layout; a reader refuses a later one."""
+
+MANIFEST = ".tftrace.json"
+TRACE = ".xplane.pb"
+"""Suffixes behind the host's name of the two files of a run."""
+
+WINDOW = "tftrace window"
+STEP = "tftrace step"
+"""Names of the trace's events around the measured pass, and around each of its steps."""
+
+HOST = "/host:CPU"
+"""Plane of the trace that holds the host's threads."""
+
+STATS = StatNames(
+    ints=("id", "step_num", "_p", "_c", "program_id", "correlation_id", "group_id"),
+    strings=(
+        *("hlo_op", "hlo_module", "name", "kernel_type", "tf_function_call"),
+        *("tf_op", "annotation", "level 0"),
+    ),
+)
+"""What is read of the events of a run's trace, beside name and time."""
