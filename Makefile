@@ -1,25 +1,48 @@
-# Two commands for a fresh machine: `make demo` and `make test`. Each makes its own environment.
+# `make help` lists the targets. Each makes the environment that it needs, in $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# What `make coverage` compares with.
+BASE ?= main
+PYTHONS = 3.10 3.11 3.12 3.13
 
-.PHONY: demo test lint format
+.PHONY: help demo test lint format coverage docs matrix
 
-demo: $(VENV)/ready
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/ready ## measure two networks, with and without batch norm, and explain the difference
 	$(BIN)/tftrace demo
 
-test: $(VENV)/ready
+test: $(VENV)/ready ## run the tests
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/ready
+lint: $(VENV)/ready ## ruff, mypy, the direction of imports, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell
 
-format: $(VENV)/ready
+format: $(VENV)/ready ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+coverage: $(VENV)/ready ## print the lines changed since $(BASE) that no test runs
+	$(BIN)/python -m pytest --cov=tftrace --cov-report=xml
+	$(BIN)/diff-cover coverage.xml --compare-branch=$(BASE) --show-uncovered
+
+docs: $(VENV)/ready ## build the documentation's site into site/
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	$(BIN)/mkdocs build --strict
+
+matrix: ## run the tests under every supported Python of this machine, each in a .venv-X.Y
+	@for version in $(PYTHONS); do \
+	  if python$$version --version >/dev/null 2>&1; then \
+	    echo "== Python $$version"; \
+	    $(MAKE) test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+	  else echo "== no Python $$version here"; fi; \
+	done
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
