@@ -164,6 +164,67 @@ def test_operations_of_another_function_are_the_pipelines(tmp_path: Path):
     assert wall_of(join)["Keras loop and callbacks"] == 260 - 40
 
 
+STRANGER = [
+    ("EagerLocalExecute: __inference_g", 820, 900, {}),
+    ("FunctionRun", 830, 890, {"id": 9}),
+]
+
+
+def with_a_stranger(*ops: tuple) -> dict:
+    """A function that the run does not know, whose kernels bear the names of the known one's."""
+    process = ("ExecutorState::Process", 840, 880, {"id": 9})
+    plane = {**PLANE, "tf_Compute/3": [process, *ops]}
+    return {**plane, "python": [*PLANE["python"], *STRANGER]}
+
+
+def test_a_function_that_is_not_known_is_nobody_elses_time(tmp_path: Path):
+    before = wall_of(join_of(tmp_path, PLANE))
+    join = join_of(tmp_path, with_a_stranger(("m/a/MatMul:MatMul", 845, 875, {})))
+    wall = wall_of(join)
+    assert wall.pop("unknown functions") == 80
+    assert wall == {**before, "Keras loop and callbacks": 260 - 80}
+    ops = ops_table(join)
+    (row,) = ops[ops["component"] == "unknown functions"].to_dict("records")
+    assert (row["op"], row["calls"], row["wall_ms"]) == ("m/a/MatMul", 1, pytest.approx(0.03))
+    assert pd.isna(row["layer"])
+    assert pd.isna(row["macs"])
+    assert row["note"] == "of the function __inference_g, which tftrace does not know"
+    layers = layers_table(join).set_index("path")
+    assert layers.loc["m/a", "calls"] == 1
+    assert [(f.name, f.calls, f.busy_ms) for f in join.unknown] == [
+        ("__inference_g", 1, pytest.approx(0.08))
+    ]
+
+
+def test_what_such_a_function_calls_is_its_own_too(tmp_path: Path):
+    call = ("while/call:StatefulPartitionedCall", 845, 875, {})
+    plane = with_a_stranger(call, ("FunctionRun", 846, 874, {"id": 10}))
+    plane["tf_Compute/4"] = [
+        ("ExecutorState::Process", 850, 872, {"id": 10}),
+        ("inner/Mul:Mul", 855, 870, {}),
+    ]
+    join = join_of(tmp_path, plane)
+    assert wall_of(join)["unknown functions"] == 80
+    ops = ops_table(join).set_index("op")
+    assert ops.loc["while/call/inner/Mul", "component"] == "unknown functions"
+
+
+def test_the_pipelines_own_functions_are_not_strangers(tmp_path: Path):
+    """tf.data runs a function inside an operation that the driving thread executes."""
+    plane = {**PLANE, "python": list(PLANE["python"])}
+    plane["python"] += [
+        ("EagerLocalExecute: MakeIterator", 820, 900, {}),
+        ("FunctionRun", 830, 890, {"id": 9}),
+    ]
+    join = join_of(tmp_path, plane)
+    assert join.unknown == []
+    assert wall_of(join)["input pipeline"] == 140 + 80
+
+
+def test_without_strangers_the_wall_has_no_row_for_them(tmp_path: Path):
+    assert "unknown functions" not in wall_of(join_of(tmp_path, PLANE))
+
+
 def test_operations_that_no_layer_made_have_a_row_of_the_wall(tmp_path: Path):
     known = replace(function(), owner=[0, -1, 2])
     join = join_of(tmp_path, PLANE, known)

@@ -138,6 +138,48 @@ def test_steps_per_execution_repeat_the_work_per_call(steps):
         assert macs[list(work)].to_dict() == work
 
 
+@pytest.mark.parametrize(("asked", "traced"), [(1, 3), (3, 3), (7, 9), (11, 12)])
+def test_a_shortened_pass_ends_with_a_whole_call(asked, traced):
+    """A call of fewer batches is another signature: TensorFlow would trace it anew."""
+    model, _ = BUILDERS["small"]()
+    model.compile(steps_per_execution=3)
+    profile = quick(model, normal(120, 8), batch_size=10, trace_batches=asked)
+    assert profile.run["trace"]["steps"] == traced
+    wall = profile.wall.set_index("component")["wall_ms"]
+    assert wall["compilation"] == 0
+    assert "unknown functions" not in wall.index
+    assert profile.warnings == []
+
+
+class Meanwhile(keras.callbacks.Callback):
+    """Runs a function of the caller's own in the middle of predict."""
+
+    def __init__(self):
+        super().__init__()
+        self.function = tf.function(lambda x: tf.linalg.matmul(x, x), autograph=False)
+        self.function(tf.ones((4, 4)))
+
+    def on_predict_batch_end(self, batch, logs=None):
+        self.function(tf.ones((4, 4)))
+
+
+def test_a_function_of_the_callers_own_is_told_apart(tmp_path):
+    model, data = BUILDERS["small"]()
+    with tftrace.trace(tmp_path, all_ops=True) as tracing:
+        model.predict(data, verbose=0, callbacks=[Meanwhile()])  # 3 batches
+    profile = tracing.profile
+    assert profile.wall["wall_share"].sum() == pytest.approx(1)
+    rows = profile.ops[profile.ops["component"] == "unknown functions"]
+    product = rows[rows["op"] == "MatMul"]
+    assert product["calls"].tolist() == [3]
+    assert profile.recording["recorded"] == profile.recording["expected"]
+    (warning,) = profile.warnings
+    assert "__inference_" in warning
+    assert "3 calls" in warning
+    assert warning in " ".join(str(profile).split())
+    assert profile.to_dict()["warnings"] == [warning]
+
+
 def test_eager_models_are_refused():
     model, data = BUILDERS["small"]()
     model.compile(run_eagerly=True)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tftrace.attribution.by_name.foreign import ForeignJoin, foreign_join
 from tftrace.attribution.join import Join
+from tftrace.attribution.rows import UnknownFunction
 from tftrace.errors import TftraceError
 from tftrace.machine.model import MachineModel
 from tftrace.runs.layer_graph import LayerGraph, layer_graph
@@ -24,6 +25,7 @@ from tftrace.tables.ops import ops_table
 from tftrace.tables.steps import steps_table
 from tftrace.tables.tree import roll_up
 from tftrace.tables.wall import wall_table
+from tftrace.timeline.share_out import UNKNOWN
 
 TABLES = ("layers", "ops", "events", "steps", "wall")
 
@@ -115,9 +117,10 @@ class Profile:
 
     @property
     def warnings(self) -> list[str]:
-        """What the tables lack: a salvaged trace was truncated. Empty for a whole one."""
+        """What the tables lack: a salvaged trace was truncated; a function ran in the window that
+        tftrace did not see traced. Empty when nothing is missing."""
         lost = self._run.lost
-        return [] if lost is None else [lost]
+        return [*([] if lost is None else [lost]), *map(_unknown_text, self._join.unknown)]
 
     def tree(self, depth: int | None = None) -> pd.DataFrame:
         """``layers`` with rows below ``depth`` added to their ancestors (0: the whole model)."""
@@ -177,6 +180,15 @@ class Profile:
         from tftrace.report.notebook import render_html
 
         return render_html(self)
+
+
+def _unknown_text(function: UnknownFunction) -> str:
+    calls = "1 call" if function.calls == 1 else f"{function.calls:,} calls"
+    return (
+        f"the function {function.name} ran in the measured window ({calls}, "
+        f"{function.busy_ms:.3g} ms) and tftrace did not see it traced: its kernels are "
+        f"{UNKNOWN!r}, of no layer and not among the executions expected"
+    )
 
 
 def load(path: str | Path, *, salvage: bool = False, threads: int | None = None) -> Profile:

@@ -13,7 +13,14 @@ import numpy.typing as npt
 from tftrace.attribution.hlo.rows import calling_info, xla_rows
 from tftrace.attribution.kernel_info import WORK, KernelInfo, kernel_info
 from tftrace.attribution.provenance import MACHINERY, WORKLESS
-from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, Totals, asks_for_data, component_of
+from tftrace.attribution.rows import (
+    OUTSIDE_LAYERS,
+    Row,
+    Totals,
+    UnknownFunction,
+    asks_for_data,
+    component_of,
+)
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.machine.model import MachineModel
 from tftrace.runs.run import Function, Run
@@ -21,8 +28,15 @@ from tftrace.timeline.devices import AUTOTUNING, is_copy, is_device
 from tftrace.timeline.executions import Executions, find_executions
 from tftrace.timeline.groups import grouped
 from tftrace.timeline.marks import Marks
-from tftrace.timeline.share_out import PIPELINE, Timeline, build_timeline
-from tftrace.timeline.window import Runs, Window, find_runs, find_window, whole_window
+from tftrace.timeline.share_out import PIPELINE, UNKNOWN, Timeline, build_timeline
+from tftrace.timeline.window import (
+    Runs,
+    Window,
+    find_runs,
+    find_window,
+    unknown_runs,
+    whole_window,
+)
 from tftrace.timeline.workers import Workers, calls_of, find_workers
 
 Int = npt.NDArray[np.int64]
@@ -54,14 +68,34 @@ class Join:
     @cached_property
     def runs(self) -> Runs:
         """Executions of the predict function."""
+        return find_runs(self.marks, self.window, self._names)
+
+    @cached_property
+    def strangers(self) -> Runs:
+        """Executions of functions that the run does not know."""
+        return unknown_runs(self.marks, self.window, self._names)
+
+    @cached_property
+    def _names(self) -> set[str] | None:
+        """What the trace calls the traces of the predict function; None when it is hidden."""
         names = {f.name for f in self.run.functions if f.name}
         hidden = any(f.name is None for f in self.run.functions)
-        return find_runs(self.marks, self.window, None if hidden or not names else names)
+        return None if hidden or not names else names
+
+    @cached_property
+    def unknown(self) -> list[UnknownFunction]:
+        """The functions that ran in the window without being known, in order of first run."""
+        found: dict[str, UnknownFunction] = {}
+        runs = self.strangers
+        for name, time in zip(runs.function, (runs.end - runs.start).tolist(), strict=True):
+            one = found.setdefault(name, UnknownFunction(name))
+            found[name] = replace(one, calls=one.calls + 1, busy_ms=one.busy_ms + time / 1e9)
+        return list(found.values())
 
     @cached_property
     def executions(self) -> Executions:
         """Executions of operations."""
-        return find_executions(self.marks, self.window, self.runs)
+        return find_executions(self.marks, self.window, self.runs, self.strangers)
 
     @cached_property
     def workers(self) -> Workers:
@@ -71,7 +105,9 @@ class Join:
     @cached_property
     def timeline(self) -> Timeline:
         """The window shared out."""
-        return build_timeline(self.marks, self.window, self.runs, self.executions, self.workers)
+        return build_timeline(
+            self.marks, self.window, self.runs, self.executions, self.workers, self.strangers
+        )
 
     @cached_property
     def xla_calls(self) -> Int:
@@ -94,10 +130,15 @@ class Join:
         own = np.where(e.hlo < 0, -1, e.run >= 0) if e.modules else np.full(len(e), -1, np.int8)
         rows = []
         seen = set()
-        for (kind, _, ran, xla), found in grouped(e.kind, self.planes, e.run >= 0, own):
+        keys = e.kind, self.planes, e.run >= 0, own, self._stranger
+        for (kind, _, ran, xla, stranger), found in grouped(*keys):
             if ran:
                 seen.add(e.ops[kind])
-            if xla < 1:
+            if stranger >= 0:
+                note = f"of the function {self.unknown[stranger].name}, which tftrace does not know"
+                row = Row(e.ops[kind], e.types[kind], UNKNOWN, None, found, None, note)
+                rows.append(row)
+            elif xla < 1:
                 rows.append(self._recorded(e.ops[kind], e.types[kind], bool(ran), found))
         if e.modules:
             functions = [self._function_of(name) for name in self.runs.function]
@@ -125,6 +166,13 @@ class Join:
         planes = np.array([line.plane for line in self.run.trace.lines], np.int32)
         of_each: npt.NDArray[np.int32] = planes[self.executions.line]
         return of_each
+
+    @property
+    def _stranger(self) -> npt.NDArray[np.int32]:
+        """The unknown function (an index) of each execution; -1 for all others."""
+        names = [function.name for function in self.unknown]
+        of_run = [names.index(name) for name in self.strangers.function]
+        return np.array([*of_run, -1], np.int32)[self.executions.stranger]
 
     def _function_of(self, name: str) -> int:
         names = [f.name for f in self.run.functions]

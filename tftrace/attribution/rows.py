@@ -62,6 +62,18 @@ class Totals:
         return totals
 
 
+@dataclass(frozen=True)
+class UnknownFunction:
+    """A function that ran in the window and is no trace of the predict function.
+
+    ``busy_ms`` is the time inside its calls, of whichever threads.
+    """
+
+    name: str
+    calls: int = 0
+    busy_ms: float = 0.0
+
+
 def component_of(info: KernelInfo | None) -> str:
     """Where a kernel of the model counts."""
     return OUTSIDE_LAYERS if info is None or info.layer == OUTSIDE else LAYERS

@@ -8,15 +8,19 @@ from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_info import OUTSIDE
 from tftrace.attribution.rows import LAYERS, OUTSIDE_LAYERS
 from tftrace.tables.frame import PS_PER_MS, table_of
-from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE
+from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE, UNKNOWN
 
 COMPONENTS = (LAYERS, OUTSIDE_LAYERS, EXECUTOR, PIPELINE, DISPATCH, LOOP, COMPILATION)
 
 
 def wall_table(join: Join) -> pd.DataFrame:
-    """**wall**: one row per component; they sum to the measured window."""
+    """**wall**: one row per component; they sum to the measured window.
+
+    Functions that tftrace does not know have a row where any ran.
+    """
     timeline = join.timeline
-    parts: dict[str, float] = dict.fromkeys(COMPONENTS, 0.0)
+    named = (*COMPONENTS, UNKNOWN) if join.unknown else COMPONENTS
+    parts: dict[str, float] = dict.fromkeys(named, 0.0)
     for row, wall in zip(join.rows, join.totals.wall, strict=False):
         if row.info is None:
             parts[row.component] += wall

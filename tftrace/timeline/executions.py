@@ -28,7 +28,8 @@ class Executions:
     """One entry per execution of an operation inside the window; times in ps since the base.
 
     ``event`` is the index in the trace, ascending; ``run`` the index of the run of the predict
-    function that it belongs to, -1 outside the model; ``kind`` what it executed: a code into
+    function that it belongs to, -1 outside the model; ``stranger`` that of a run of a function
+    that is not known, -1 for all others; ``kind`` what it executed: a code into
     ``ops`` and ``types``, name and type of which no two kinds share both. ``caller`` is the
     execution that called the function it runs in, -1 for the predict function itself (what runs
     in a function has its call's name before its own). ``hlo`` is the XLA module (into
@@ -41,6 +42,7 @@ class Executions:
     start: Int
     end: Int
     run: Int32
+    stranger: Int32
     kind: Int32
     hlo: Int32
     caller: Int
@@ -52,12 +54,18 @@ class Executions:
         return len(self.event)
 
 
-def find_executions(marks: Marks, window: Window, runs: Runs) -> Executions:
+def find_executions(
+    marks: Marks, window: Window, runs: Runs, strangers: Runs | None = None
+) -> Executions:
     """Every execution of an operation, a kernel of XLA, or a call that runs as one kernel.
 
     What runs on a device is there instead of the host's operation that launched it.
+
+    Args:
+        strangers: runs of functions that are not known.
     """
     trace = marks.trace
+    every = runs if strangers is None else _one_after_the_other(runs, strangers)
     event, line, start, end = _collect(trace.events, _executed(marks), window)
     process, kinds = marks.processes, _Names()
     within = enclosing(line, start, process.line, process.start, process.end)
@@ -67,7 +75,8 @@ def find_executions(marks: Marks, window: Window, runs: Runs) -> Executions:
         line=line,
         start=start,
         end=end,
-        run=np.append(look_up(process.id, runs.id), -1).astype(np.int32)[within],
+        run=np.append(look_up(process.id, every.id), -1).astype(np.int32)[within],
+        stranger=none(len(event), np.int32),
         kind=_kinds(marks, event, kinds),
         hlo=hlo,
         caller=none(len(event), np.int64),
@@ -76,7 +85,12 @@ def find_executions(marks: Marks, window: Window, runs: Runs) -> Executions:
         modules=modules,
     )
     found = _called(marks, found, within, kinds)
-    return replace(found, run=_late_runs(marks, found, runs))
+    found = replace(found, run=_late_runs(marks, found, every))
+    own = len(runs.id)
+    if not (found.run >= own).any():
+        return found
+    run, other = np.where(found.run < own, found.run, -1), np.maximum(found.run - own, -1)
+    return replace(found, run=run.astype(np.int32), stranger=other.astype(np.int32))
 
 
 def is_call(executions: Executions) -> npt.NDArray[np.bool_]:
@@ -279,8 +293,19 @@ def _late_runs(marks: Marks, found: Executions, runs: Runs) -> Int32:
     outside[place] = True
     late = np.flatnonzero(outside & (found.run < 0))
     run = found.run.copy()
-    run[late] = np.searchsorted(runs.start, asked[late], side="right") - 1
+    order = np.argsort(runs.start, kind="stable")
+    before = np.searchsorted(runs.start[order], asked[late], side="right") - 1
+    run[late] = np.append(order, -1)[before]
     return run
+
+
+def _one_after_the_other(first: Runs, second: Runs) -> Runs:
+    return Runs(
+        np.r_[first.id, second.id],
+        first.function + second.function,
+        np.r_[first.start, second.start],
+        np.r_[first.end, second.end],
+    )
 
 
 def none(length: int, dtype: Any) -> npt.NDArray[Any]:

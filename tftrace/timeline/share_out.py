@@ -40,6 +40,7 @@ PIPELINE = "input pipeline"
 DISPATCH = "function dispatch"
 LOOP = "Keras loop and callbacks"
 COMPILATION = "compilation"
+UNKNOWN = "unknown functions"
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,21 @@ class Timeline:
 
 
 def build_timeline(
-    marks: Marks, window: Window, runs: Runs, executions: Executions, workers: Workers
+    marks: Marks,
+    window: Window,
+    runs: Runs,
+    executions: Executions,
+    workers: Workers,
+    strangers: Runs | None = None,
 ) -> Timeline:
     """Share each instant of the window equally among the operations active in it.
 
     A kernel is active while it runs itself or, as XLA's do, has left workers running. A call is
     active when nothing that it waits for is, and it does not wait for a compiler. What no
     operation covers is named by what the driving thread was doing.
+
+    Args:
+        strangers: runs of functions that are not known; their time has a name of its own.
     """
     start, end = executions.start, executions.end
     if len(end) and end.max() > window.end:
@@ -96,7 +105,7 @@ def build_timeline(
         clock = _uncovered_clock(covered, window)
         wall[calls] += concurrent_shares(clock(start[calls]), clock(end[calls]))
         covered = union(covered, spans(start[calls], end[calls]))
-    gaps = _gaps(marks, window, runs, executions, covered)
+    gaps = _gaps(marks, window, runs, strangers, executions, covered)
     gaps[COMPILATION] += length(compiling)
 
     worker = done - working
@@ -176,13 +185,22 @@ def _uncovered_clock(covered: Spans, window: Window) -> Callable[[Int], Int]:
 
 
 def _gaps(
-    marks: Marks, window: Window, runs: Runs, executions: Executions, covered: Spans
+    marks: Marks,
+    window: Window,
+    runs: Runs,
+    strangers: Runs | None,
+    executions: Executions,
+    covered: Spans,
 ) -> dict[str, int]:
     """Name what no operation covers, by the first cause that applies."""
     trace = marks.trace
     whole = spans([window.start], [window.end])
+    others = []
+    if strangers is not None and len(strangers.id):
+        others.append((UNKNOWN, spans(strangers.start, strangers.end)))
     causes = (
         (COMPILATION, _tracing(trace)),
+        *others,
         (DISPATCH, event_spans(trace, np.r_[launches(trace), marks.of(Mark.LAUNCH)])),
         (PIPELINE, event_spans(trace, waiting_for_data(marks, runs))),
         (EXECUTOR, executor_spans(marks, runs, executions)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,10 @@ Int = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.integer]
 
 
+_OP = re.compile("_?[A-Z]")
+"""How the name of a registered operation begins; that of a function does not."""
+
+
 @dataclass(frozen=True)
 class Window:
     """The measured stretch of the trace: [start, end) in ps, and the line that drives it."""
@@ -27,7 +32,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Runs:
-    """Executions of the predict function, in time order.
+    """Executions of the predict function (or of other functions), in time order.
 
     ``function`` is the name in the trace (``__inference_…_225``), ``id`` the executor's step id.
     """
@@ -72,29 +77,57 @@ def find_runs(marks: Marks, window: Window, functions: set[str] | None) -> Runs:
         functions: names of the traced predict functions; None takes every function that the
             window's own thread runs.
     """
+    line, every = _function_runs(marks, window)
+    return _chosen(
+        every,
+        [
+            bool(name) and here == window.line if functions is None else name in functions
+            for here, name in zip(line.tolist(), every.function, strict=True)
+        ],
+    )
+
+
+def unknown_runs(marks: Marks, window: Window, functions: set[str] | None) -> Runs:
+    """Runs of other functions inside the window, whoever called them; none where the model's
+    functions have no names (None).
+
+    tf.data's own run inside operations, whose names are not a function's.
+    """
+    _, every = _function_runs(marks, window)
+    return _chosen(
+        every,
+        [
+            functions is not None and bool(name) and name not in functions and not _OP.match(name)
+            for name in every.function
+        ],
+    )
+
+
+def _function_runs(marks: Marks, window: Window) -> tuple[Int, Runs]:
+    """Every run of a function inside the window, and the line of each; the name is that of the
+    eager call around it, '' without one."""
     trace, events = marks.trace, marks.trace.events
     runs = marks.of(Mark.RUN)
     start = events.start_ps[runs]
     runs = runs[(start >= window.start) & (start < window.end)]
+    runs = runs[np.argsort(events.start_ps[runs], kind="stable")]
     calls = marks.of(Mark.FUNCTION)
     at = around(trace, runs, calls)
-    called = np.append(calls, -1)[at]
-    names = [trace.event_name(e).removeprefix(FUNCTION) if e >= 0 else "" for e in called.tolist()]
-    mine = [
-        i
-        for i, name in enumerate(names)
-        if (name in functions if functions is not None else name)
-        and (functions is not None or events.line[runs[i]] == window.line)
-    ]
-    mine.sort(key=lambda i: int(events.start_ps[runs[i]]))
-    chosen = runs[np.array(mine, np.int64)]
-    call = called[np.array(mine, np.int64)]
-    return Runs(
-        id=events.stats["id"].at(chosen),
-        function=[names[i] for i in mine],
-        start=events.start_ps[call],
-        end=events.start_ps[call] + events.duration_ps[call],
+    called = np.where(at >= 0, np.append(calls, -1)[at], runs)
+    return events.line[runs].astype(np.int64), Runs(
+        id=events.stats["id"].at(runs),
+        function=[
+            trace.event_name(event).removeprefix(FUNCTION) if known >= 0 else ""
+            for event, known in zip(called.tolist(), at.tolist(), strict=True)
+        ],
+        start=events.start_ps[called],
+        end=events.start_ps[called] + events.duration_ps[called],
     )
+
+
+def _chosen(runs: Runs, wanted: list[bool]) -> Runs:
+    at = np.flatnonzero(np.array(wanted, bool))
+    return Runs(runs.id[at], [runs.function[i] for i in at.tolist()], runs.start[at], runs.end[at])
 
 
 def waiting_for_data(marks: Marks, runs: Runs) -> Int:

@@ -190,14 +190,19 @@ def _names_explained() -> Iterator[None]:
 
 
 def _traced_part(x: Any, run: Predict, options: Options, functions: list[Captured]) -> Any:
-    """All of ``x``, or its first batches when the trace would grow too large to write."""
+    """All of ``x``, or its first batches when the trace would grow too large to write.
+
+    Whole calls of the predict function: one of fewer batches would be traced anew.
+    """
     count = samples_of(x)
     if options.trace_batches == 0:
         return x
     batches = options.trace_batches
     if batches is None:
         batches = max(8, int(_EVENT_BUDGET / max(1.0, events_per_step(functions))))
-    return take(x, min(count, batches * run.batch_size))
+    per_call = steps_per_execution(run.model)
+    whole = -(-batches // per_call) * per_call
+    return take(x, min(count, whole * run.batch_size))
 
 
 def _trace(run: Predict, x: Any, scratch: Path, all_ops: bool) -> tuple[Session, float]:
