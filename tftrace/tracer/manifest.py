@@ -18,6 +18,7 @@ from tftrace.counts.count import OpCount
 from tftrace.counts.layers import layer_counts
 from tftrace.counts.rule import rule_text
 from tftrace.counts.tables import coverage_of
+from tftrace.graph import FlatOp
 from tftrace.runs.names import SCHEMA
 from tftrace.tracer.functions import Captured, Reference
 from tftrace.tracer.inputs import input_names
@@ -85,6 +86,7 @@ def _function(captured: Captured, sites: dict[str, int]) -> dict[str, Any]:
             "times": [c.times for c in counts],
             "live": [int(c.live) for c in counts],
             "inputs": [[position[e.name] for e in captured.flow.ops[c.key].inputs] for c in counts],
+            "form": _forms([captured.flow.ops[c.key] for c in counts]),
             "out_bytes": [_out_bytes(captured, c.key) for c in counts],
             "dtype": [_dtype(captured, c.key) for c in counts],
             "work": [_work(c) for c in counts],
@@ -95,6 +97,22 @@ def _function(captured: Captured, sites: dict[str, int]) -> dict[str, Any]:
             "inputs": [list(k.inputs) for k in captured.kernels],
         },
     }
+
+
+def _forms(ops: list[FlatOp]) -> list[int]:
+    """Numbers that are equal where attributes, the outputs read and a constant's value are.
+
+    A constant too large for its value to be known is equal to nothing.
+    """
+    numbers: dict[str, int] = {}
+    forms = []
+    for op in ops:
+        node = op.node
+        form = repr((sorted(node.attrs.items()), [edge.output for edge in op.inputs]))
+        if node.type == "Const":
+            form += op.key if node.value is None else repr(node.value)
+        forms.append(numbers.setdefault(form, len(numbers)))
+    return forms
 
 
 def _out_bytes(captured: Captured, key: str) -> int | None:
