@@ -1,14 +1,15 @@
-"""Calibrate once per machine, TensorFlow version and thread setting; keep the result on disk."""
+"""Calibrate once per setting (machine, instruction sets, oneDNN, TensorFlow, threads); keep it on
+disk, apart from that of every other setting."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import platform
-import re
 from collections.abc import Mapping
+from dataclasses import astuple
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tftrace.machine.bench.grid import FAMILIES, sample_kernels
 from tftrace.machine.bench.peaks import (
@@ -21,6 +22,9 @@ from tftrace.machine.bench.peaks import (
 from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit, fit_kernels
 from tftrace.machine.model import SCHEMA, MachineModel
+
+if TYPE_CHECKING:
+    from tftrace.tracer.setting import Setting
 
 
 def calibrate(force: bool = False, full: bool = False) -> MachineModel:
@@ -40,15 +44,16 @@ def calibrate(force: bool = False, full: bool = False) -> MachineModel:
     known = None if force else cached()
     if known is not None and (known.kernels or not full):
         return known
-    machine, version, threads = _machine(), _tensorflow_version(), _threads()
-    model = _measure(machine, version, threads, full)
-    _write(cache_path(machine, version, threads), model)
+    here = _setting()
+    model = _measure(here, full)
+    _write(cache_path(here), model)
     return model
 
 
 def cached() -> MachineModel | None:
-    """The model of this machine if it was measured before (imports TensorFlow)."""
-    path = cache_path(_machine(), _tensorflow_version(), _threads())
+    """The model of this machine if it was measured before under the setting of this process
+    (imports TensorFlow)."""
+    path = cache_path(_setting())
     if not path.exists():
         return None
     return MachineModel.from_dict(json.loads(path.read_text(encoding="utf-8")))
@@ -62,9 +67,9 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tftrace"
 
 
-def cache_path(machine: str, version: str, threads: tuple[int, int]) -> Path:
-    """Where the model for that combination is kept."""
-    key = f"{SCHEMA}.{FAMILIES}|{machine}|{version}|{threads[0]}|{threads[1]}"
+def cache_path(setting: Setting) -> Path:
+    """Where the model measured under that setting is kept."""
+    key = json.dumps([SCHEMA, FAMILIES, *astuple(setting)])
     digest = hashlib.sha256(key.encode()).hexdigest()[:12]
     return cache_folder() / f"machine-{digest}.json"
 
@@ -79,7 +84,7 @@ def warnings_about(measurements: Mapping[str, Measured]) -> tuple[str, ...]:
     )
 
 
-def _measure(machine: str, version: str, threads: tuple[int, int], full: bool) -> MachineModel:
+def _measure(setting: Setting, full: bool) -> MachineModel:
     matmul, conv, dispatch = matmul_gmacs(), conv_gmacs(), dispatch_us()
     bandwidth = bandwidth_gb(dispatch)
     per_batch, per_call = predict_ms()
@@ -90,9 +95,9 @@ def _measure(machine: str, version: str, threads: tuple[int, int], full: bool) -
     named |= {"Conv2D rate": conv, "dispatch cost": dispatch, "predict cost per batch": per_batch}
     named |= {f"bandwidth at {size // 1024} KiB": measured for size, measured in bandwidth}
     return MachineModel(
-        machine=machine,
-        tensorflow=version,
-        threads=threads,
+        machine=f"{setting.cpu}, {setting.cores} logical cores",
+        tensorflow=setting.tensorflow,
+        threads=setting.threads,
         matmul_gmacs=matmul,
         conv_gmacs=conv,
         bandwidth_gb=bandwidth,
@@ -101,6 +106,9 @@ def _measure(machine: str, version: str, threads: tuple[int, int], full: bool) -
         predict_call_ms=per_call,
         kernels=kernels,
         warnings=warnings_about(named),
+        onednn=setting.onednn,
+        instruction_sets=setting.instruction_sets,
+        instruction_limit=setting.instruction_limit,
     )
 
 
@@ -112,30 +120,7 @@ def _write(path: Path, model: MachineModel) -> None:
     partial.replace(path)
 
 
-def _machine() -> str:
-    return f"{_processor()}, {os.cpu_count()} logical cores"
+def _setting() -> Setting:
+    from tftrace.tracer.setting import setting
 
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        named = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)
-        if named:
-            return named.group(1).strip()
-    return platform.processor() or platform.machine()
-
-
-def _tensorflow_version() -> str:
-    import tensorflow as tf
-
-    return str(tf.__version__)
-
-
-def _threads() -> tuple[int, int]:
-    import tensorflow as tf
-
-    threading = tf.config.threading
-    return (
-        threading.get_intra_op_parallelism_threads(),
-        threading.get_inter_op_parallelism_threads(),
-    )
+    return setting()

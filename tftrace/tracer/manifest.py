@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 from dataclasses import asdict
@@ -24,6 +23,7 @@ from tftrace.tracer.functions import Captured, Reference
 from tftrace.tracer.inputs import input_names
 from tftrace.tracer.keras_model import dtype_name
 from tftrace.tracer.recorder import Recording
+from tftrace.tracer.setting import setting
 from tftrace.version import __version__
 
 _PACKAGES = ("tensorflow", "keras", "tf_keras", "numpy", "tensorboard-plugin-profile")
@@ -143,25 +143,22 @@ def _versions() -> dict[str, str]:
 
 
 def _machine() -> dict[str, Any]:
-    cores = os.cpu_count()
+    """What ran; ``onednn``, ``allocator`` and ``instruction_sets`` are null where unknown."""
+    here = setting()
+    intra, inter = here.threads
     return {
-        "cpu": _cpu_name(),
-        "cores": cores,
+        "cpu": here.cpu,
+        "cores": here.cores,
         # TensorFlow says 0 for "as many as there are cores".
-        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads() or cores,
-        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads() or cores,
+        "intra_op_threads": intra or here.cores,
+        "inter_op_threads": inter or here.cores,
         "devices": [d.name for d in tf.config.list_physical_devices()],
         "platform": sys.platform,
+        "onednn": here.onednn,
+        "allocator": here.allocator,
+        "instruction_sets": here.instruction_sets,
+        "instruction_limit": here.instruction_limit,
     }
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _model(model: Any, source: str | None) -> dict[str, Any]:
