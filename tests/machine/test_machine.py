@@ -15,7 +15,8 @@ from tftrace.machine.calibrate import cache_folder, cache_path, calibrate, warni
 from tftrace.machine.fits import KernelFit, fit_kernels, fit_key
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
-from tftrace.tracer.setting import Setting
+from tftrace.machine.setting import Setting
+from tftrace.tracer.setting import setting
 
 
 def steady(value: float) -> Measured:
@@ -270,15 +271,14 @@ def test_a_run_takes_no_calibration_of_another_setting(
     monkeypatch.setenv("TFTRACE_CACHE_DIR", str(tmp_path))
     measured: list[Setting] = []
 
-    def measure(setting: Setting, full: bool) -> MachineModel:
-        measured.append(setting)
-        return machine(onednn=setting.onednn)
+    def measure(found: Setting, full: bool) -> MachineModel:
+        measured.append(found)
+        return machine(onednn=found.onednn)
 
     monkeypatch.setattr(module, "_measure", measure)
     for onednn in (False, True, False):
-        monkeypatch.setattr(module, "_setting", lambda on=onednn: here(onednn=on))
-        assert calibrate().onednn is onednn
-    assert [setting.onednn for setting in measured] == [False, True]
+        assert calibrate(here(onednn=onednn)).onednn is onednn
+    assert [found.onednn for found in measured] == [False, True]
 
 
 def test_the_cost_of_a_call_has_no_batch_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +296,7 @@ def test_real_calibration_is_plausible_and_cached(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TFTRACE_CACHE_DIR", str(tmp_path))
-    model = calibrate()
+    model = calibrate(setting())
     assert model.peak_gmacs() > 0.1
     assert model.dispatch_us.best > 0
     assert model.predict_call_ms.best > model.predict_batch_ms.best > 0
@@ -304,7 +304,7 @@ def test_real_calibration_is_plausible_and_cached(
     assert (sizes[0], sizes[-1]) == (16 * 1024, 256 * 1024 * 1024)
     assert all(measured.best > 0.01 for _, measured in model.bandwidth_gb)
     assert len(list(tmp_path.iterdir())) == 1
-    assert calibrate() == model
+    assert calibrate(setting()) == model
 
 
 def test_every_family_can_be_sampled() -> None:

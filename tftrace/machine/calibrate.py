@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import astuple
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tftrace.machine.bench.grid import FAMILIES, sample_kernels
 from tftrace.machine.bench.peaks import (
@@ -22,18 +21,17 @@ from tftrace.machine.bench.peaks import (
 from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit, fit_kernels
 from tftrace.machine.model import SCHEMA, MachineModel
-
-if TYPE_CHECKING:
-    from tftrace.tracer.setting import Setting
+from tftrace.machine.setting import Setting
 
 
-def calibrate(force: bool = False, full: bool = False) -> MachineModel:
+def calibrate(setting: Setting, force: bool = False, full: bool = False) -> MachineModel:
     """The model of this machine, from the cache if it is there, else measured (imports TensorFlow).
 
     Measuring takes about 15 seconds, a full calibration about 90 more; it wants an idle machine and
     says in `warnings` when it did not get one.
 
     Args:
+        setting: of this process, which the result is kept for.
         force: measure even if a result is cached.
         full: also time single kernels of many shapes, which predicting a network's time needs. A
             cached result without them is then measured anew.
@@ -41,19 +39,17 @@ def calibrate(force: bool = False, full: bool = False) -> MachineModel:
     Raises:
         OSError: if the cache folder cannot be written.
     """
-    known = None if force else cached()
+    known = None if force else cached(setting)
     if known is not None and (known.kernels or not full):
         return known
-    here = _setting()
-    model = _measure(here, full)
-    _write(cache_path(here), model)
+    model = _measure(setting, full)
+    _write(cache_path(setting), model)
     return model
 
 
-def cached() -> MachineModel | None:
-    """The model of this machine if it was measured before under the setting of this process
-    (imports TensorFlow)."""
-    path = cache_path(_setting())
+def cached(setting: Setting) -> MachineModel | None:
+    """The model measured before under that setting, if there is one."""
+    path = cache_path(setting)
     if not path.exists():
         return None
     return MachineModel.from_dict(json.loads(path.read_text(encoding="utf-8")))
@@ -118,9 +114,3 @@ def _write(path: Path, model: MachineModel) -> None:
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(json.dumps(model.to_dict(), indent=1), encoding="utf-8")
     partial.replace(path)
-
-
-def _setting() -> Setting:
-    from tftrace.tracer.setting import setting
-
-    return setting()

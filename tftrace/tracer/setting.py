@@ -1,14 +1,14 @@
-"""What decides, beside the model, which kernels run and how fast: asked of TensorFlow itself."""
+"""The setting of this process, asked of TensorFlow and the system, not of variables."""
 
 from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
 
+from tftrace.machine.setting import Setting
 from tftrace.tracer.tf_private import onednn_is_on
 
 _FAST = frozenset(
@@ -19,31 +19,6 @@ _FAST = frozenset(
     )
 )
 """Instruction sets that TensorFlow and oneDNN have kernels for, as Linux spells them."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Under what kernels run; unknown is None.
-
-    Attributes:
-        cpu: name of the processor.
-        cores: logical cores.
-        instruction_sets: those of the processor that kernels are chosen by, sorted.
-        instruction_limit: the set that the environment holds oneDNN to (ONEDNN_MAX_CPU_ISA).
-        onednn: whether TensorFlow uses oneDNN's kernels in this process.
-        allocator: of the host's memory, ``mklcpu`` or ``cpu``.
-        tensorflow: version.
-        threads: intra-op and inter-op setting, 0 for TensorFlow's default.
-    """
-
-    cpu: str
-    cores: int | None
-    instruction_sets: tuple[str, ...] | None
-    instruction_limit: str | None
-    onednn: bool | None
-    allocator: str | None
-    tensorflow: str
-    threads: tuple[int, int]
 
 
 def setting() -> Setting:
