@@ -32,13 +32,11 @@ def estimate(
         TftraceError: a shape is missing or does not fit the model.
     """
     from tftrace.machine.calibrate import cached, calibrate
-    from tftrace.tracer.setting import setting
 
-    here = setting()
-    known = cached(here)
+    known = cached()
     if known is None or not known.kernels:
         progress("measuring this machine, once; about two minutes")
-        known = calibrate(here, full=True)
+        known = calibrate(full=True)
     try:
         program, sites = trace_model(model, input_shapes)
     except ValueError as error:

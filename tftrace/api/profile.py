@@ -22,6 +22,7 @@ from tftrace.tables.events import event_chunks, events_table
 from tftrace.tables.frame import records
 from tftrace.tables.layers import layers_table
 from tftrace.tables.ops import ops_table
+from tftrace.tables.primitives import primitives_table
 from tftrace.tables.steps import steps_table
 from tftrace.tables.tree import roll_up
 from tftrace.tables.wall import wall_table
@@ -80,6 +81,20 @@ class Profile:
         return wall_table(self._join)
 
     @cached_property
+    def primitives(self) -> pd.DataFrame:
+        """One row per kernel and primitive of oneDNN; empty without ``tftrace run --kernels``."""
+        return primitives_table(self._run.manifest, self.ops)
+
+    @property
+    def onednn(self) -> dict[str, Any] | None:
+        """What ``tftrace run --kernels`` learned, as in the manifest; None where it did not run.
+
+        ``reason`` says why there are no primitives, ``unjoined`` what of them has no kernel.
+        """
+        found: dict[str, Any] | None = self._run.manifest.get("onednn")
+        return found
+
+    @cached_property
     def layer_graph(self) -> LayerGraph:
         """How values pass between layers, in the graph as it was traced."""
         return layer_graph(self._run.manifest)
@@ -117,25 +132,20 @@ class Profile:
 
     @property
     def warnings(self) -> list[str]:
-        """What the tables lack: batches that were not traced, what a truncated trace lost, a
-        function that ran in the window and that tftrace did not see traced. Empty when nothing
-        is missing."""
-        known = [note for note in (self._untraced(), self._run.lost) if note is not None]
-        return [*known, *map(_unknown_text, self._join.unknown)]
-
-    def _untraced(self) -> str | None:
-        """Which part of the data the traced pass, and with it every table, is about."""
-        run, trace = self.run, self.run["trace"]
-        if trace["whole"] is not False:
-            return None
-        return (
-            f"only the first {trace['steps']:,} of {run['steps']:,} steps ({trace['samples']:,} of "
-            f"{run['samples']:,} samples) were traced: the tables and findings are about those"
-        )
+        """What the tables lack: a salvaged trace was truncated; a function ran in the window that
+        tftrace did not see traced. Empty when nothing is missing."""
+        lost = self._run.lost
+        return [*([] if lost is None else [lost]), *map(_unknown_text, self._join.unknown)]
 
     def tree(self, depth: int | None = None) -> pd.DataFrame:
         """``layers`` with rows below ``depth`` added to their ancestors (0: the whole model)."""
         return roll_up(self.layers, depth, self.run["trace"]["samples"])
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """Names of the tables: ``primitives`` too, where the run has oneDNN's log."""
+        logged = self.onednn is not None and not self.onednn["reason"]
+        return (*TABLES, "primitives") if logged else TABLES
 
     def table(self, name: str) -> pd.DataFrame:
         """One of the tables by name.
@@ -143,14 +153,14 @@ class Profile:
         Raises:
             TftraceError: there is no such table.
         """
-        if name not in TABLES:
-            raise TftraceError(f"no table {name!r}; there are {', '.join(TABLES)}")
+        if name not in self.table_names:
+            raise TftraceError(f"no table {name!r}; there are {', '.join(self.table_names)}")
         found: pd.DataFrame = getattr(self, name)
         return found
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: plain data, numbers unrounded, unknown is None."""
-        return {
+        found = {
             "schema": 1,
             "model": self.model,
             "run": {**self.run, "versions": self.versions, "machine": self.machine},
@@ -164,6 +174,9 @@ class Profile:
             "findings": self.findings,
             "warnings": self.warnings,
         }
+        if self.onednn is not None:
+            found["onednn"] = self.onednn | {"primitives": records(self.primitives)}
+        return found
 
     def save(self, folder: str | Path) -> Path:
         """Copy the run into ``folder`` (as a new run beside others) and return its path.

@@ -22,10 +22,9 @@ def calibrate(
         say("starting TensorFlow")
         start_tensorflow()
         from tftrace.machine.calibrate import calibrate as measure
-        from tftrace.tracer.setting import setting
 
         say("measuring; the machine should be idle")
-        machine = measure(setting(), force, full)
+        machine = measure(force, full)
     from tftrace.report.terminal.machine import print_machine
 
     print_machine(machine, console())

@@ -28,11 +28,10 @@ def check(
     from tftrace.budget import read_budget
 
     limits = read_budget(budget)
-    found = load(run)
-    breaches = check_run(found, limits, None if baseline is None else load(baseline))
+    breaches = check_run(load(run), limits, None if baseline is None else load(baseline))
     if not quiet:
         from tftrace.report.terminal.budget import print_breaches
 
-        print_breaches(breaches, found.warnings, console())
+        print_breaches(breaches, console())
     if breaches:
         raise typer.Exit(1)

@@ -68,6 +68,12 @@ def run(
     try_: Annotated[
         Try | None, typer.Option("--try", help="Measure the model with XLA too, in turn.")
     ] = None,
+    kernels: Annotated[
+        bool,
+        typer.Option(
+            "--kernels", help="Log in a second, short run how oneDNN computes each kernel."
+        ),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure model.predict on the data and say where the time goes."""
@@ -93,6 +99,11 @@ def run(
             trace_batches=0 if trace_all else trace_batches,
             calibrate=calibrate,
         )
+        if kernels:
+            from tftrace.api.kernels import with_kernels
+
+            options = _options(jit.value, unsafe, custom or [], keras)
+            found = with_kernels(found, model, data, options, say)
         comparison = None
         if try_ is not None:
             comparison = _try_jit(
@@ -125,6 +136,12 @@ def _measure(
     say("loading the model")
     loaded = load_model(model, unsafe, custom, keras)
     return profile(loaded, arrays, progress=say, source=model.name, **options)
+
+
+def _options(jit: str, unsafe: bool, custom: list[str], keras: int) -> list[str]:
+    """What a second run of the same model needs."""
+    options = ["--jit", jit, "--keras", str(keras), *(["--unsafe"] if unsafe else [])]
+    return options + [word for module in custom for word in ("--custom", module)]
 
 
 def _try_jit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -188,6 +189,22 @@ def find_manifest(path: Path) -> Path:
     raise TftraceError(f"{path} holds no run of tftrace (no .tftrace.json)")
 
 
+def add_to_manifest(folder: Path, key: str, value: Any) -> None:
+    """Add an optional key to the manifest of the run in ``folder``: in one step, or not at all.
+
+    Raises:
+        TftraceError: there is no run, or it cannot be written.
+    """
+    path = find_manifest(folder)
+    manifest = json.loads(path.read_text()) | {key: value}
+    scratch = path.with_name(path.name + ".part")
+    try:
+        scratch.write_text(json.dumps(manifest, separators=(",", ":"), allow_nan=False))
+        os.replace(scratch, path)
+    except OSError as error:
+        raise TftraceError(f"cannot write {path}: {error.strerror}") from error
+
+
 def manifest_beside(trace: Path) -> Path | None:
     """The manifest of the run whose trace that is; None for a trace that another program took."""
     if not trace.name.endswith(TRACE):
@@ -218,9 +235,7 @@ def _function(data: dict[str, Any]) -> Function:
         name=data["name"],
         batch=data["batch"],
         counted_batch=data["counted_batch"],
-        ops=TracedOps(
-            ops["key"], ops["type"], ops["inputs"], [bool(v) for v in ops["live"]], ops.get("form")
-        ),
+        ops=TracedOps(ops["key"], ops["type"], ops["inputs"], [bool(v) for v in ops["live"]]),
         owner=ops["owner"],
         times=ops["times"],
         work=ops["work"],

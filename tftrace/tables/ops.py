@@ -15,14 +15,18 @@ from tftrace.tables.frame import (
     quantile,
     table_of,
 )
+from tftrace.tables.primitives import computing, logged
 
 
 def ops_table(join: Join) -> pd.DataFrame:
     """**ops**: one row per executed graph operation or kernel, longest first.
 
     A trace that tftrace did not take has one more column, ``note``: how certain the match is.
+    A run with oneDNN's log has two more, ``implementation`` and ``layout``: of the primitives
+    that the kernel computes by, null where it is not known to have run any.
     """
     sites, totals = join.run.sites, join.totals
+    primitives = logged(join.run.manifest)
     rows = []
     every = join.timeline.busy
     for number, row in enumerate(join.rows):
@@ -57,4 +61,9 @@ def ops_table(join: Join) -> pd.DataFrame:
     if table["note"].isna().all():
         # Certain throughout, as in every run of tftrace: the column is for foreign traces.
         table = table.drop(columns="note")
+    if primitives:
+        known = computing(primitives)
+        for name in ("implementation", "layout"):
+            kernels = zip(table["op"], table["op_type"], strict=True)
+            table[name] = [known.get(kernel, {}).get(name) for kernel in kernels]
     return table.sort_values("wall_ms", ascending=False, na_position="last", ignore_index=True)

@@ -76,14 +76,12 @@ def export_tables(profile: Profile, format: str, output: Path) -> list[Path]:
     Raises:
         TftraceError: ``output`` cannot be written, or a library is missing.
     """
-    from tftrace.api.profile import TABLES
-
     if format == "json":
         write_json(profile, output, events=True)
         return [output]
     _make(output)
     paths = []
-    for name in TABLES:
+    for name in profile.table_names:
         path = output / f"{name}.{format}"
         if (name, format) == ("events", "parquet"):
             write_in_parts(profile.event_chunks(), path)
