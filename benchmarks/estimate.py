@@ -34,8 +34,9 @@ def main() -> None:
 
     from tftrace.api.estimate import estimate, measure
     from tftrace.machine.calibrate import calibrate
+    from tftrace.tracer.setting import setting
 
-    machine = calibrate(force=not arguments.keep, full=True)
+    machine = calibrate(setting(), force=not arguments.keep, full=True)
     print(*machine.warnings, sep="\n")
     print(
         f"{'network':18} {'measured':>9} {'estimate':>9} {'error':>7} "

@@ -118,3 +118,25 @@ def mobilenet_v2() -> Built:
 @network
 def resnet50() -> Built:
     return _application("ResNet50", 75, 10)
+
+
+@network
+def one_kernel_twice() -> Built:
+    """Two convolutions of one input with one constant kernel; the second dilated, with a ReLU."""
+    import keras
+    import tensorflow as tf
+
+    kernel = tf.constant(normal(3, 3, 4, 8))
+
+    class Convolution(keras.layers.Layer):
+        def __init__(self, dilation: int, name: str) -> None:
+            super().__init__(name=name)
+            self.dilation = dilation
+
+        def call(self, x: tf.Tensor) -> tf.Tensor:
+            y = tf.nn.conv2d(x, kernel, 1, "SAME", dilations=self.dilation)
+            return tf.nn.relu(tf.nn.bias_add(y, tf.ones(8))) if self.dilation > 1 else y
+
+    x = keras.Input((16, 16, 4))
+    parts = [Convolution(1, "plain")(x), Convolution(2, "dilated")(x)]
+    return keras.Model(x, keras.layers.Concatenate(name="both")(parts)), normal(40, 16, 16, 4)

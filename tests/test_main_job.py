@@ -89,6 +89,14 @@ def test_a_shared_layer_is_two_call_sites(run_of):
     assert (sites["calls"] > 0).all()
 
 
+def test_layers_that_differ_in_an_attribute_alone_each_have_their_own_work(run_of):
+    """16 x 16 positions x 8 filters x 3 x 3 x 4 macs, dilated or not."""
+    profile = run_of("one_kernel_twice")
+    for name in ("plain", "dilated"):
+        assert by_name(profile).loc[name, "calls"] > 0
+        assert kernels_of(profile, name)["macs"].sum() == 16 * 16 * 8 * 36
+
+
 def test_branches_share_the_instants_they_share(run_of):
     profile = run_of("branches")
     busy, wall = profile.layers["busy_ms"].sum(), profile.layers["wall_ms"].sum()

@@ -14,14 +14,16 @@ from tftrace.attribution.provenance import (
 
 
 def traced(text, dead=()):
-    """``name Type input input`` a line, inputs by name."""
+    """``name Type input input`` a line, inputs by name; ``Type:2`` is of another form."""
     rows = [line.split() for line in text.strip().splitlines()]
     names = [row[0] for row in rows]
+    kinds = [row[1].partition(":") for row in rows]
     return TracedOps(
         names,
-        [row[1] for row in rows],
+        [kind for kind, _, _ in kinds],
         [[names.index(i) for i in row[2:]] for row in rows],
         [name not in dead for name in names],
+        [int(form or 1) for _, _, form in kinds],
     )
 
 
@@ -250,6 +252,91 @@ def test_of_common_subexpressions_the_kept_one_runs_for_all():
     """
     found = members(before, after)
     assert found == {"one": {"one"}, "a1": {"a1"}, "other": {"other"}, "sum": {"sum"}}
+
+
+# Two convolutions of one input and one kernel, the second dilated, each with a ReLU.
+DILATED = """
+x Placeholder
+k Const
+conv Conv2D x k
+dilated Conv2D:2 x k
+relu1 Relu conv
+relu2 Relu dilated
+sum AddV2 relu1 relu2
+"""
+DILATED_FUSED = """
+k Const
+conv Conv2D x k
+relu1 Relu conv
+relu2 _FusedConv2D x k
+sum AddV2 relu1 relu2
+"""
+
+
+def test_operations_whose_attributes_differ_are_no_twins():
+    assert members(DILATED, DILATED_FUSED)["relu2"] == {"dilated", "relu2"}
+
+
+def test_without_forms_nothing_passes_for_a_twin():
+    """A run of an older tftrace does not tell attributes."""
+    ops = traced(DILATED.replace("Conv2D:2", "Conv2D"))
+    old = TracedOps(ops.key, ops.type, ops.inputs, ops.live)
+    found = members_of_kernels(old, optimised(DILATED_FUSED))["relu2"]
+    assert {ops.key[i] for i in found.ops} == {"dilated", "relu2"}
+
+
+def test_twins_may_rest_on_equal_constants():
+    """Two pooling layers on one tensor: each has axes of its own, and one mean runs for both."""
+    before = """
+    x Placeholder
+    axes1 Const
+    mean1 Mean x axes1
+    axes2 Const
+    mean2 Mean x axes2
+    axes3 Const:2
+    mean3 Mean x axes3
+    one Relu mean1
+    two Tanh mean2
+    three Exp mean3
+    """
+    after = """
+    axes2 Const
+    mean2 Mean x axes2
+    axes3 Const
+    one _FusedRelu mean2
+    two Tanh mean2
+    three _FusedExp x axes3
+    """
+    found = members(before, after)
+    assert found["one"] == {"one"}
+    assert found["mean2"] == {"mean2"}
+    assert found["three"] == {"three", "mean3"}
+
+
+def test_twins_may_add_in_another_order():
+    before = """
+    x Placeholder
+    y Placeholder
+    sum1 AddV2 x y
+    sum2 AddV2 y x
+    difference1 Sub x y
+    difference2 Sub y x
+    one Relu sum1
+    two Relu sum2
+    three Relu difference1
+    four Relu difference2
+    """
+    after = """
+    sum1 AddV2 x y
+    difference1 Sub x y
+    one Relu sum1
+    two _FusedRelu sum1
+    three Relu difference1
+    four _FusedRelu y x
+    """
+    found = members(before, after)
+    assert found["two"] == {"two"}
+    assert found["four"] == {"four", "difference2"}
 
 
 def test_folded_constants_are_nobodys_members():

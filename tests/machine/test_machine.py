@@ -15,6 +15,8 @@ from tftrace.machine.calibrate import cache_folder, cache_path, calibrate, warni
 from tftrace.machine.fits import KernelFit, fit_kernels, fit_key
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
+from tftrace.machine.setting import Setting
+from tftrace.tracer.setting import setting
 
 
 def steady(value: float) -> Measured:
@@ -82,8 +84,17 @@ def test_bound_names_what_takes_longest() -> None:
 
 def test_model_survives_json() -> None:
     fit = KernelFit(prices={"macs": 1e-11, "calls": 2e-6}, threshold=0.0, spread=0.2, n=9)
-    model = machine(kernels={"Conv2D": fit}, warnings=("busy",))
+    model = machine(
+        kernels={"Conv2D": fit}, warnings=("busy",), onednn=True, instruction_sets=("avx2", "fma")
+    )
     assert MachineModel.from_dict(json.loads(json.dumps(model.to_dict()))) == model
+
+
+def test_a_model_written_before_it_said_its_setting_still_opens() -> None:
+    data = machine().to_dict()
+    for key in ("onednn", "instruction_sets", "instruction_limit"):
+        del data[key]
+    assert MachineModel.from_dict(data).onednn is None
 
 
 def test_model_of_another_schema_is_refused() -> None:
@@ -219,21 +230,73 @@ def test_cache_folder_follows_the_environment(
     assert cache_folder() == tmp_path / "own"
 
 
-def test_cache_tells_machines_versions_and_threads_apart() -> None:
-    paths = {
-        cache_path(name, version, threads)
-        for name in ("a", "b")
-        for version in ("1", "2")
-        for threads in ((0, 0), (1, 0))
+def here(**changes: Any) -> Setting:
+    values: dict[str, Any] = {
+        "cpu": "a",
+        "cores": 2,
+        "instruction_sets": ("avx2",),
+        "instruction_limit": None,
+        "onednn": False,
+        "allocator": "cpu",
+        "tensorflow": "1",
+        "threads": (0, 0),
     }
-    assert len(paths) == 8
+    return Setting(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cpu": "b"},
+        {"cores": 4},
+        {"instruction_sets": ("avx2", "avx512f")},
+        {"instruction_limit": "AVX2"},
+        {"onednn": True},
+        {"onednn": None},
+        {"tensorflow": "2"},
+        {"threads": (1, 0)},
+        {"threads": (0, 1)},
+    ],
+)
+def test_cache_tells_settings_apart(change: dict[str, Any]) -> None:
+    assert cache_path(here(**change)) != cache_path(here())
+
+
+def test_a_run_takes_no_calibration_of_another_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Measured with oneDNN off, it is not known with oneDNN on."""
+    from tftrace.machine import calibrate as module
+
+    monkeypatch.setenv("TFTRACE_CACHE_DIR", str(tmp_path))
+    measured: list[Setting] = []
+
+    def measure(found: Setting, full: bool) -> MachineModel:
+        measured.append(found)
+        return machine(onednn=found.onednn)
+
+    monkeypatch.setattr(module, "_measure", measure)
+    for onednn in (False, True, False):
+        assert calibrate(here(onednn=onednn)).onednn is onednn
+    assert [found.onednn for found in measured] == [False, True]
+
+
+def test_the_cost_of_a_call_has_no_batch_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """31 ms for one batch and 95 ms for 65 are 1 ms per batch and 30 ms beside the batches."""
+    from tftrace.machine.bench import peaks
+
+    seconds = iter((0.031, 0.095))
+    monkeypatch.setattr(peaks, "measure_seconds", lambda run, **_: steady(next(seconds)))
+    per_batch, per_call = peaks.predict_ms()
+    assert per_batch.best == pytest.approx(1.0)
+    assert per_call.best == pytest.approx(30.0)
 
 
 def test_real_calibration_is_plausible_and_cached(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TFTRACE_CACHE_DIR", str(tmp_path))
-    model = calibrate()
+    model = calibrate(setting())
     assert model.peak_gmacs() > 0.1
     assert model.dispatch_us.best > 0
     assert model.predict_call_ms.best > model.predict_batch_ms.best > 0
@@ -241,7 +304,7 @@ def test_real_calibration_is_plausible_and_cached(
     assert (sizes[0], sizes[-1]) == (16 * 1024, 256 * 1024 * 1024)
     assert all(measured.best > 0.01 for _, measured in model.bandwidth_gb)
     assert len(list(tmp_path.iterdir())) == 1
-    assert calibrate() == model
+    assert calibrate(setting()) == model
 
 
 def test_every_family_can_be_sampled() -> None:

@@ -32,11 +32,13 @@ def estimate(
         TftraceError: a shape is missing or does not fit the model.
     """
     from tftrace.machine.calibrate import cached, calibrate
+    from tftrace.tracer.setting import setting
 
-    known = cached()
+    here = setting()
+    known = cached(here)
     if known is None or not known.kernels:
         progress("measuring this machine, once; about two minutes")
-        known = calibrate(full=True)
+        known = calibrate(here, full=True)
     try:
         program, sites = trace_model(model, input_shapes)
     except ValueError as error:

@@ -73,9 +73,11 @@ def profile(
 def machine_roofs(measure: bool, progress: Callable[[str], None]) -> dict[str, Any] | None:
     """This machine's model as JSON types: from the cache, else measured, else None."""
     from tftrace.machine.calibrate import cached, calibrate
+    from tftrace.tracer.setting import setting
 
-    known = cached()
+    here = setting()
+    known = cached(here)
     if known is None and measure:
         progress("measuring this machine's peaks, once")
-        known = calibrate()
+        known = calibrate(here)
     return None if known is None else known.to_dict()

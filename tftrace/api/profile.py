@@ -132,10 +132,21 @@ class Profile:
 
     @property
     def warnings(self) -> list[str]:
-        """What the tables lack: a salvaged trace was truncated; a function ran in the window that
-        tftrace did not see traced. Empty when nothing is missing."""
-        lost = self._run.lost
-        return [*([] if lost is None else [lost]), *map(_unknown_text, self._join.unknown)]
+        """What the tables lack: batches that were not traced, what a truncated trace lost, a
+        function that ran in the window and that tftrace did not see traced. Empty when nothing
+        is missing."""
+        known = [note for note in (self._untraced(), self._run.lost) if note is not None]
+        return [*known, *map(_unknown_text, self._join.unknown)]
+
+    def _untraced(self) -> str | None:
+        """Which part of the data the traced pass, and with it every table, is about."""
+        run, trace = self.run, self.run["trace"]
+        if trace["whole"] is not False:
+            return None
+        return (
+            f"only the first {trace['steps']:,} of {run['steps']:,} steps ({trace['samples']:,} of "
+            f"{run['samples']:,} samples) were traced: the tables and findings are about those"
+        )
 
     def tree(self, depth: int | None = None) -> pd.DataFrame:
         """``layers`` with rows below ``depth`` added to their ancestors (0: the whole model)."""

@@ -22,6 +22,11 @@ WORKLESS = frozenset(
 )
 """Types whose presence in a fused kernel says nothing."""
 
+COMMUTATIVE = frozenset(
+    ("Add", "AddN", "AddV2", "Equal", "LogicalAnd", "LogicalOr", "Maximum", "Minimum", "Mul")
+)
+"""Types whose inputs may change places."""
+
 _STATEFUL = re.compile("Random|Variable|VarHandle|PyFunc|Call|While|If|Case|Print|Assert")
 
 _RENEWED = re.compile(r"V\d$")
@@ -32,12 +37,18 @@ MACHINERY = frozenset(("Enter", "Exit", "LoopCond", "Merge", "NextIteration", "S
 
 @dataclass(frozen=True)
 class TracedOps:
-    """The traced operations in columns: flat key, type, indices of inputs, and whether needed."""
+    """The traced operations in columns: flat key, type, indices of inputs, and whether needed.
+
+    Operations of one type and one ``form`` do the same to the same inputs: they have the same
+    attributes, read the same outputs of their inputs, and as constants have the same value.
+    None where a run does not tell (one of tftrace 0.1).
+    """
 
     key: Sequence[str]
     type: Sequence[str]
     inputs: Sequence[Sequence[int]]
     live: Sequence[bool]
+    form: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,14 +143,22 @@ def _inside_calls(ops: TracedOps, index: dict[str, int], types: dict[str, str]) 
 
 
 def _twins(ops: TracedOps, kept: set[int]) -> dict[int, int]:
-    """Dropped operations that compute what a kept one computes, which now runs for both."""
-    same = {(ops.type[i], tuple(ops.inputs[i])): i for i in sorted(kept, reverse=True)}
-    twins: dict[int, int] = {}
-    for i, (kind, sources) in enumerate(zip(ops.type, ops.inputs, strict=True)):
-        signature = kind, tuple(twins.get(source, source) for source in sources)
-        if i not in kept and sources and signature in same:
-            twins[i] = same[signature]
-    return twins
+    """Dropped operations that compute what a kept one computes, which now runs for both.
+
+    Inputs count as the same when they compute the same, too. Without forms nothing is a twin:
+    two convolutions of one input and one kernel may differ in their dilation.
+    """
+    if ops.form is None:
+        return {}
+    first: dict[tuple[str, int, tuple[int, ...]], int] = {}
+    value = list(range(len(ops.key)))
+    for i, (kind, form, sources) in enumerate(zip(ops.type, ops.form, ops.inputs, strict=True)):
+        if sources or kind == "Const":
+            same = [value[source] for source in sources]
+            inputs = sorted(same) if kind in COMMUTATIVE else same
+            value[i] = first.setdefault((kind, form, tuple(inputs)), i)
+    runs = {value[i]: i for i in sorted(kept, reverse=True)}
+    return {i: runs[same] for i, same in enumerate(value) if i not in kept and same in runs}
 
 
 def _walk_back(ops: TracedOps, start: int, fixed: set[int]) -> list[int]:

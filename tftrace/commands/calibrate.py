@@ -22,9 +22,10 @@ def calibrate(
         say("starting TensorFlow")
         start_tensorflow()
         from tftrace.machine.calibrate import calibrate as measure
+        from tftrace.tracer.setting import setting
 
         say("measuring; the machine should be idle")
-        machine = measure(force, full)
+        machine = measure(setting(), force, full)
     from tftrace.report.terminal.machine import print_machine
 
     print_machine(machine, console())

@@ -28,10 +28,11 @@ def check(
     from tftrace.budget import read_budget
 
     limits = read_budget(budget)
-    breaches = check_run(load(run), limits, None if baseline is None else load(baseline))
+    found = load(run)
+    breaches = check_run(found, limits, None if baseline is None else load(baseline))
     if not quiet:
         from tftrace.report.terminal.budget import print_breaches
 
-        print_breaches(breaches, console())
+        print_breaches(breaches, found.warnings, console())
     if breaches:
         raise typer.Exit(1)

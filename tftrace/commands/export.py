@@ -25,5 +25,8 @@ def export(
     from tftrace.api.profile import load
     from tftrace.report.exports.tables import export_tables
 
-    for path in export_tables(load(run), format.value, output):
+    found = load(run)
+    for path in export_tables(found, format.value, output):
         typer.echo(path)
+    for warning in found.warnings:
+        typer.echo(warning, err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pandas as pd
 
 from tftrace.api.measure import profile
 from tftrace.api.profile import Profile
+from tftrace.comparison.differences import Difference, setting_differences
 from tftrace.comparison.ratio import Ratio, interleave, ratio_of
 from tftrace.errors import TftraceError
 
@@ -52,6 +53,11 @@ class Comparison:
     kernels: pd.DataFrame
 
     @property
+    def differences(self) -> list[Difference]:
+        """What differs beside the models: oneDNN, threads, processor, versions."""
+        return setting_differences(*self.profiles)
+
+    @property
     def verdict(self) -> str:
         """The result in one sentence."""
         first, second = self.names
@@ -76,6 +82,8 @@ class Comparison:
             "interleaved": self.interleaved,
             "without_autotuner": self.without_autotuner,
             "verdict": self.verdict,
+            "differences": [asdict(found) for found in self.differences],
+            "warnings": [p.warnings for p in self.profiles],
             "layers": records(self.layers),
             "kernels": records(self.kernels),
         }

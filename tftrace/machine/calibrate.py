@@ -1,13 +1,13 @@
-"""Calibrate once per machine, TensorFlow version and thread setting; keep the result on disk."""
+"""Calibrate once per setting (machine, instruction sets, oneDNN, TensorFlow, threads); keep it on
+disk, apart from that of every other setting."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import platform
-import re
 from collections.abc import Mapping
+from dataclasses import astuple
 from pathlib import Path
 
 from tftrace.machine.bench.grid import FAMILIES, sample_kernels
@@ -21,15 +21,17 @@ from tftrace.machine.bench.peaks import (
 from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit, fit_kernels
 from tftrace.machine.model import SCHEMA, MachineModel
+from tftrace.machine.setting import Setting
 
 
-def calibrate(force: bool = False, full: bool = False) -> MachineModel:
+def calibrate(setting: Setting, force: bool = False, full: bool = False) -> MachineModel:
     """The model of this machine, from the cache if it is there, else measured (imports TensorFlow).
 
     Measuring takes about 15 seconds, a full calibration about 90 more; it wants an idle machine and
     says in `warnings` when it did not get one.
 
     Args:
+        setting: of this process, which the result is kept for.
         force: measure even if a result is cached.
         full: also time single kernels of many shapes, which predicting a network's time needs. A
             cached result without them is then measured anew.
@@ -37,18 +39,17 @@ def calibrate(force: bool = False, full: bool = False) -> MachineModel:
     Raises:
         OSError: if the cache folder cannot be written.
     """
-    known = None if force else cached()
+    known = None if force else cached(setting)
     if known is not None and (known.kernels or not full):
         return known
-    machine, version, threads = _machine(), _tensorflow_version(), _threads()
-    model = _measure(machine, version, threads, full)
-    _write(cache_path(machine, version, threads), model)
+    model = _measure(setting, full)
+    _write(cache_path(setting), model)
     return model
 
 
-def cached() -> MachineModel | None:
-    """The model of this machine if it was measured before (imports TensorFlow)."""
-    path = cache_path(_machine(), _tensorflow_version(), _threads())
+def cached(setting: Setting) -> MachineModel | None:
+    """The model measured before under that setting, if there is one."""
+    path = cache_path(setting)
     if not path.exists():
         return None
     return MachineModel.from_dict(json.loads(path.read_text(encoding="utf-8")))
@@ -62,9 +63,9 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tftrace"
 
 
-def cache_path(machine: str, version: str, threads: tuple[int, int]) -> Path:
-    """Where the model for that combination is kept."""
-    key = f"{SCHEMA}.{FAMILIES}|{machine}|{version}|{threads[0]}|{threads[1]}"
+def cache_path(setting: Setting) -> Path:
+    """Where the model measured under that setting is kept."""
+    key = json.dumps([SCHEMA, FAMILIES, *astuple(setting)])
     digest = hashlib.sha256(key.encode()).hexdigest()[:12]
     return cache_folder() / f"machine-{digest}.json"
 
@@ -79,7 +80,7 @@ def warnings_about(measurements: Mapping[str, Measured]) -> tuple[str, ...]:
     )
 
 
-def _measure(machine: str, version: str, threads: tuple[int, int], full: bool) -> MachineModel:
+def _measure(setting: Setting, full: bool) -> MachineModel:
     matmul, conv, dispatch = matmul_gmacs(), conv_gmacs(), dispatch_us()
     bandwidth = bandwidth_gb(dispatch)
     per_batch, per_call = predict_ms()
@@ -90,9 +91,9 @@ def _measure(machine: str, version: str, threads: tuple[int, int], full: bool) -
     named |= {"Conv2D rate": conv, "dispatch cost": dispatch, "predict cost per batch": per_batch}
     named |= {f"bandwidth at {size // 1024} KiB": measured for size, measured in bandwidth}
     return MachineModel(
-        machine=machine,
-        tensorflow=version,
-        threads=threads,
+        machine=f"{setting.cpu}, {setting.cores} logical cores",
+        tensorflow=setting.tensorflow,
+        threads=setting.threads,
         matmul_gmacs=matmul,
         conv_gmacs=conv,
         bandwidth_gb=bandwidth,
@@ -101,6 +102,9 @@ def _measure(machine: str, version: str, threads: tuple[int, int], full: bool) -
         predict_call_ms=per_call,
         kernels=kernels,
         warnings=warnings_about(named),
+        onednn=setting.onednn,
+        instruction_sets=setting.instruction_sets,
+        instruction_limit=setting.instruction_limit,
     )
 
 
@@ -110,32 +114,3 @@ def _write(path: Path, model: MachineModel) -> None:
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(json.dumps(model.to_dict(), indent=1), encoding="utf-8")
     partial.replace(path)
-
-
-def _machine() -> str:
-    return f"{_processor()}, {os.cpu_count()} logical cores"
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        named = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)
-        if named:
-            return named.group(1).strip()
-    return platform.processor() or platform.machine()
-
-
-def _tensorflow_version() -> str:
-    import tensorflow as tf
-
-    return str(tf.__version__)
-
-
-def _threads() -> tuple[int, int]:
-    import tensorflow as tf
-
-    threading = tf.config.threading
-    return (
-        threading.get_intra_op_parallelism_threads(),
-        threading.get_inter_op_parallelism_threads(),
-    )

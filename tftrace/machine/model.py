@@ -21,7 +21,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class MachineModel:
-    """Measured capabilities of one machine under one TensorFlow and one thread setting.
+    """Measured capabilities of one machine under one setting of TensorFlow.
 
     Roofs use the best repetition of each measurement (a roof is what can be reached undisturbed);
     median, interquartile range and count stand beside it.
@@ -40,6 +40,9 @@ class MachineModel:
         kernels: what single kernels cost, by `tftrace.machine.fits.fit_key`; empty unless the
             calibration was a full one.
         warnings: why the numbers should not be trusted, in sentences; empty if all was steady.
+        onednn: whether TensorFlow ran oneDNN's kernels; None where that was not recorded.
+        instruction_sets: of the processor, those that kernels are chosen by; None likewise.
+        instruction_limit: the set that ONEDNN_MAX_CPU_ISA held oneDNN to; None for no limit.
     """
 
     machine: str
@@ -53,6 +56,9 @@ class MachineModel:
     predict_call_ms: Measured
     kernels: Mapping[str, KernelFit] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    onednn: bool | None = None
+    instruction_sets: tuple[str, ...] | None = None
+    instruction_limit: str | None = None
 
     def peak_gmacs(self, dtype: str = "float32") -> float:
         """Highest multiply-accumulate rate seen, in 1e9 per second.
@@ -110,6 +116,7 @@ class MachineModel:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, with a schema version."""
+        sets = self.instruction_sets
         return {
             "schema": SCHEMA,
             "machine": self.machine,
@@ -123,6 +130,9 @@ class MachineModel:
             "predict_call_ms": self.predict_call_ms.to_dict(),
             "kernels": {name: fit.to_dict() for name, fit in self.kernels.items()},
             "warnings": list(self.warnings),
+            "onednn": self.onednn,
+            "instruction_sets": None if sets is None else list(sets),
+            "instruction_limit": self.instruction_limit,
         }
 
     @classmethod
@@ -134,6 +144,7 @@ class MachineModel:
         """
         if data.get("schema") != SCHEMA:
             raise ValueError(f"machine model of schema {data.get('schema')}, not {SCHEMA}")
+        sets = data.get("instruction_sets")
         return cls(
             machine=data["machine"],
             tensorflow=data["tensorflow"],
@@ -146,6 +157,9 @@ class MachineModel:
             predict_call_ms=Measured(**data["predict_call_ms"]),
             kernels={name: KernelFit(**fit) for name, fit in data["kernels"].items()},
             warnings=tuple(data["warnings"]),
+            onednn=data.get("onednn"),
+            instruction_sets=None if sets is None else tuple(sets),
+            instruction_limit=data.get("instruction_limit"),
         )
 
     def _seconds(

@@ -22,6 +22,7 @@ def render_html(profile: Profile) -> str:
     head = "latency not measured" if median is None else f"median latency {ms_text(median)} ms"
     parts = [
         f"<h4>{escape(str(profile.model['name']))}: {head}</h4>",
+        *(f"<p>{escape(warning)}</p>" for warning in profile.warnings),
         _wall(profile.wall).to_html(index=False, border=0),
         _layers(profile.layers).to_html(index=False, border=0),
         *(f"<p>{escape(f['text'])} {escape(f['cause'])}</p>" for f in profile.findings),

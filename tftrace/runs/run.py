@@ -235,7 +235,9 @@ def _function(data: dict[str, Any]) -> Function:
         name=data["name"],
         batch=data["batch"],
         counted_batch=data["counted_batch"],
-        ops=TracedOps(ops["key"], ops["type"], ops["inputs"], [bool(v) for v in ops["live"]]),
+        ops=TracedOps(
+            ops["key"], ops["type"], ops["inputs"], [bool(v) for v in ops["live"]], ops.get("form")
+        ),
         owner=ops["owner"],
         times=ops["times"],
         work=ops["work"],

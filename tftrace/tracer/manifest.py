@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 from dataclasses import asdict
@@ -18,11 +17,13 @@ from tftrace.counts.count import OpCount
 from tftrace.counts.layers import layer_counts
 from tftrace.counts.rule import rule_text
 from tftrace.counts.tables import coverage_of
+from tftrace.graph import FlatOp
 from tftrace.runs.names import SCHEMA
 from tftrace.tracer.functions import Captured, Reference
 from tftrace.tracer.inputs import input_names
 from tftrace.tracer.keras_model import dtype_name
 from tftrace.tracer.recorder import Recording
+from tftrace.tracer.setting import setting
 from tftrace.version import __version__
 
 _PACKAGES = ("tensorflow", "keras", "tf_keras", "numpy", "tensorboard-plugin-profile")
@@ -85,6 +86,7 @@ def _function(captured: Captured, sites: dict[str, int]) -> dict[str, Any]:
             "times": [c.times for c in counts],
             "live": [int(c.live) for c in counts],
             "inputs": [[position[e.name] for e in captured.flow.ops[c.key].inputs] for c in counts],
+            "form": _forms([captured.flow.ops[c.key] for c in counts]),
             "out_bytes": [_out_bytes(captured, c.key) for c in counts],
             "dtype": [_dtype(captured, c.key) for c in counts],
             "work": [_work(c) for c in counts],
@@ -95,6 +97,22 @@ def _function(captured: Captured, sites: dict[str, int]) -> dict[str, Any]:
             "inputs": [list(k.inputs) for k in captured.kernels],
         },
     }
+
+
+def _forms(ops: list[FlatOp]) -> list[int]:
+    """Numbers that are equal where attributes, the outputs read and a constant's value are.
+
+    A constant too large for its value to be known is equal to nothing.
+    """
+    numbers: dict[str, int] = {}
+    forms = []
+    for op in ops:
+        node = op.node
+        form = repr((sorted(node.attrs.items()), [edge.output for edge in op.inputs]))
+        if node.type == "Const":
+            form += op.key if node.value is None else repr(node.value)
+        forms.append(numbers.setdefault(form, len(numbers)))
+    return forms
 
 
 def _out_bytes(captured: Captured, key: str) -> int | None:
@@ -125,25 +143,22 @@ def _versions() -> dict[str, str]:
 
 
 def _machine() -> dict[str, Any]:
-    cores = os.cpu_count()
+    """What ran; ``onednn``, ``allocator`` and ``instruction_sets`` are null where unknown."""
+    here = setting()
+    intra, inter = here.threads
     return {
-        "cpu": _cpu_name(),
-        "cores": cores,
+        "cpu": here.cpu,
+        "cores": here.cores,
         # TensorFlow says 0 for "as many as there are cores".
-        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads() or cores,
-        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads() or cores,
+        "intra_op_threads": intra or here.cores,
+        "inter_op_threads": inter or here.cores,
         "devices": [d.name for d in tf.config.list_physical_devices()],
         "platform": sys.platform,
+        "onednn": here.onednn,
+        "allocator": here.allocator,
+        "instruction_sets": here.instruction_sets,
+        "instruction_limit": here.instruction_limit,
     }
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _model(model: Any, source: str | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import tensorflow as tf
 log = logging.getLogger("tftrace")
 
 _LEVEL_SYMBOL = "_ZN3tsl8profiler8internal13g_trace_levelE"
+_ONEDNN_SYMBOL = "_ZN10tensorflow12IsMKLEnabledEv"
 _WHILE_TRACING = 2
 _ALL_OPS = 3
 
@@ -115,6 +116,26 @@ def record_every_op() -> str | None:
         return f"the trace level is {level.value}, not {_WHILE_TRACING}: no profiler session runs"
     level.value = _ALL_OPS
     return None
+
+
+def onednn_is_on() -> bool | None:
+    """Whether TensorFlow uses oneDNN's kernels in this process.
+
+    TensorFlow decides once, when it is loaded, by the variable, the build and the processor, and
+    exports the answer as a function. What the variable says later no longer counts.
+
+    Returns: None where that function is not exported.
+    """
+    library = _framework_library()
+    try:
+        decided = library[_ONEDNN_SYMBOL] if library is not None else None
+    except AttributeError:
+        decided = None
+    if decided is None:
+        return None
+    decided.restype = ctypes.c_bool
+    decided.argtypes = []
+    return bool(decided())
 
 
 def _framework_library() -> ctypes.CDLL | None:

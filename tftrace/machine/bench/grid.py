@@ -37,8 +37,8 @@ _COUNTS: tuple[tuple[Draw, int], ...] = (
 )
 """How many shapes of each family."""
 
-FAMILIES = 2
-"""Counts up when what is sampled changes: calibrations kept from before are then measured anew."""
+FAMILIES = 3
+"""Counts up when what is measured changes: calibrations kept from before are then measured anew."""
 
 _CHAINS = 20
 

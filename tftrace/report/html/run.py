@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tftrace.report.exports.tables import write_text
+from tftrace.report.facts import what_ran
 from tftrace.report.findings import Group, grouped
 from tftrace.report.html.page import page
 from tftrace.report.html.roofline import roofline_svg
@@ -48,12 +49,12 @@ def _sections(profile: Profile, name: str) -> Iterator[str]:
 
 
 def _header(profile: Profile, name: str) -> str:
-    lines = "".join(f'<p class="dim">{escape(fact)}</p>' for fact in _facts(profile))
+    lines = "".join(f'<p class="warn">{escape(warning)}</p>' for warning in profile.warnings)
+    lines += "".join(f'<p class="dim">{escape(fact)}</p>' for fact in _facts(profile))
     return f"<header><h1>{escape(name)}</h1>{lines}{_latency(profile)}</header>"
 
 
 def _facts(profile: Profile) -> Iterator[str]:
-    yield from profile.warnings
     run, machine, model = profile.run, profile.machine, profile.model
     if run["samples"] is None:
         yield "a trace taken elsewhere: samples, latency and graph are not known"
@@ -65,6 +66,7 @@ def _facts(profile: Profile) -> Iterator[str]:
         f"{machine['cpu']}, {machine['cores']} cores; threads: {machine['intra_op_threads']} "
         f"intra-op, {machine['inter_op_threads']} inter-op; XLA {'on' if run['jit'] else 'off'}"
     )
+    yield "; ".join(what_ran(machine))
     yield ", ".join(f"{package} {version}" for package, version in profile.versions.items())
 
 

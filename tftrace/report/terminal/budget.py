@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from tftrace.budget import Breach
 
 
-def print_breaches(breaches: Sequence[Breach], console: Console) -> None:
-    """One row per broken limit, or one line that all hold."""
+def print_breaches(breaches: Sequence[Breach], warnings: Sequence[str], console: Console) -> None:
+    """What the run lacks, then one row per broken limit, or one line that all hold."""
+    for warning in warnings:
+        console.print(escape(warning), style="yellow")
     if not breaches:
         console.print("every limit holds")
         return

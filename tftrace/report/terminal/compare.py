@@ -31,6 +31,11 @@ def print_comparison(comparison: Comparison, console: Console, top: int | None =
             "the runs were not measured in turn: the machine may have changed between them",
             style="yellow",
         )
+    for difference in comparison.differences:
+        console.print(Text(f"beside the models differs {difference}", style="yellow"))
+    for letter, profile in zip("AB", comparison.profiles, strict=True):
+        for warning in profile.warnings:
+            console.print(Text(f"{letter}: {warning}", style="yellow"))
     console.print()
     console.print(_layers(comparison, top))
     if len(comparison.kernels):

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tftrace.report.facts import what_ran
 from tftrace.report.findings import grouped
 from tftrace.report.terminal.primitives import primitives
 from tftrace.text import count_text, ms_text, share_text
@@ -94,6 +95,7 @@ def _header(profile: Profile) -> Iterator[RenderableType]:
         f"{devices} ({escape(machine['cpu'])}, {machine['cores']} cores; threads: "
         f"{machine['intra_op_threads']} intra-op, {machine['inter_op_threads']} inter-op)"
     )
+    yield escape("; ".join(what_ran(machine)))
     keras = versions.get("keras")
     yield f"tftrace {versions['tftrace']}, TensorFlow {versions['tensorflow']}, Keras {keras}"
     yield from _latency(profile)
@@ -127,12 +129,6 @@ def _latency(profile: Profile) -> Iterator[RenderableType]:
     if trace["whole"] and median:
         line += f", {latency['traced_ms'] / median:.2f} x the median: what tracing costs"
     yield line
-    if not trace["whole"]:
-        yield Text(
-            f"  only the first {trace['steps']} of {run['steps']} steps ({trace['samples']:,} "
-            "samples) were traced; the tables below are over those",
-            style="yellow",
-        )
     if trace["note"]:
         yield Text(f"  not every kernel could be recorded: {trace['note']}", style="yellow")
 
