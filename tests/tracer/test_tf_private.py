@@ -1,6 +1,7 @@
 """The canary: fails when a TensorFlow release shuts a private door; and what happens then."""
 
 import ctypes
+import sys
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from tftrace.tracer import tf_private
 from tftrace.tracer.tf_private import (
     collect_graphs,
     concrete_functions,
+    copy_handle_data,
     function_graph,
     record_every_op,
 )
@@ -169,3 +171,17 @@ def test_without_the_functions_names_the_run_is_still_attributed(monkeypatch):
     ops = profile.ops.set_index("op_type")
     assert ops.loc["_FusedConv2D", "layer"] == "m/conv"
     assert ops.loc["_FusedConv2D", "component"] == "layers"
+
+
+@pytest.mark.parametrize("open_door", [True, False])
+def test_a_stand_in_for_a_variable_knows_its_shape(open_door, monkeypatch):
+    if not open_door:
+        monkeypatch.setitem(sys.modules, "tensorflow.python.ops.handle_data_util", None)
+    traced = tf.function(lambda: variable.read_value())
+    variable = tf.Variable(tf.zeros((3, 4)))
+    (handle,) = traced.get_concrete_function().graph.inputs
+    with tf.Graph().as_default():
+        stand_in = tf.compat.v1.placeholder(tf.resource, ())
+        copy_handle_data(handle, stand_in)
+        read = tf.raw_ops.ReadVariableOp(resource=stand_in, dtype="float32")
+    assert read.shape.as_list() == [3, 4] if open_door else read.shape.rank is None

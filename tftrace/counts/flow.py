@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tftrace.counts.traffic import VIEWS
-from tftrace.graph import Edge, FlatOp, Graph, Program, flatten
-from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS
+from tftrace.graph import Edge, FlatOp, Program, flatten
+from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS, hands_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _enter_loop(program: Program, flow: Flow, op: FlatOp) -> None:
         names = [Edge(op.key, index), Edge(f"{op.key}/body/{body.inputs[index]}", 0)]
         if condition is not None:
             names.append(Edge(f"{op.key}/cond/{condition.inputs[index]}", 0))
-        if _hands_through(body, index):
+        if hands_through(body, index):
             flow.aliases.update(dict.fromkeys(names, first))
             continue
         left.append(_inside(f"{op.key}/body", last))
@@ -112,11 +112,3 @@ def branches_of(op: FlatOp) -> Iterator[tuple[str, str]]:
 
 def _inside(prefix: str, edge: Edge) -> Edge:
     return Edge(f"{prefix}/{edge.name}", edge.output)
-
-
-def _hands_through(body: Graph, index: int) -> bool:
-    """Whether a turn of the loop leaves variable ``index`` as it found it."""
-    node = body.nodes[body.outputs[index].name]
-    while node.type == "Identity":
-        node = body.nodes[node.inputs[0].name]
-    return node.name == body.inputs[index]

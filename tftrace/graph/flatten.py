@@ -67,6 +67,14 @@ def flatten(program: Program) -> list[FlatOp]:
     return list(_walk(program, program.root, _Frame(), ()))
 
 
+def hands_through(body: Graph, index: int) -> bool:
+    """Whether a turn of the loop leaves variable ``index`` as it found it."""
+    node = body.nodes[body.outputs[index].name]
+    while node.type == "Identity":
+        node = body.nodes[node.inputs[0].name]
+    return node.name == body.inputs[index]
+
+
 def _walk(
     program: Program, function: str, frame: _Frame, stack: tuple[str, ...]
 ) -> Iterator[FlatOp]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tftrace.graph import Edge, Graph, Node, Program, TensorSpec
 from tftrace.tracer.keras_model import inputs_structure
+from tftrace.tracer.open_shapes import close_shapes
 from tftrace.tracer.recorder import CallSite, Recording, record_calls
 from tftrace.tracer.tf_private import function_graph
 
@@ -78,18 +79,23 @@ def _spec(tensor: Any, shape: Sequence[int]) -> tf.TensorSpec:
 
 
 def program_of(graph: Any, recording: Recording, root: str | None = None) -> Program:
-    """The FuncGraph ``graph`` and all functions it reaches, with owners from ``recording``."""
+    """The FuncGraph ``graph`` and all functions it reaches, with owners from ``recording``.
+
+    Where its arguments' shapes are known, so are all those that follow from them.
+    """
     name = root or graph.name
     functions: dict[str, Graph] = {}
+    graphs: dict[str, Any] = {}
     pending: list[tuple[str, Any]] = [(name, graph)]
     while pending:
         function, func_graph = pending.pop()
         if function in functions or func_graph is None:
             continue
+        graphs[function] = func_graph
         functions[function] = _convert(function, func_graph, recording.owners(func_graph))
         for node in functions[function].nodes.values():
             pending += [(f, function_graph(func_graph, f)) for f in _called(node)]
-    return Program(name, functions)
+    return close_shapes(Program(name, functions), graphs, _static_value)
 
 
 def _called(node: Node) -> list[str]:
@@ -120,7 +126,7 @@ def _node(op: Any, owner: str | None) -> Node:
         controls=tuple(c.name for c in op.control_inputs),
         outputs=outputs,
         attrs={a.name: _plain(op.get_attr(a.name)) for a in op.op_def.attr if a.name != "value"},
-        value=_static_value(op, outputs),
+        value=_static_value(op.outputs[0], outputs) if outputs else None,
         owner=owner,
     )
 
@@ -146,12 +152,12 @@ def _plain(value: Any) -> Any:
     return getattr(value, "name", None)
 
 
-def _static_value(op: Any, outputs: tuple[TensorSpec, ...]) -> Any:
+def _static_value(tensor: Any, outputs: tuple[TensorSpec, ...]) -> Any:
     """Value of output 0 where it is static, small and numeric, as nested lists."""
-    if not outputs or outputs[0].size is None or outputs[0].size > _SMALL:
+    if outputs[0].size is None or outputs[0].size > _SMALL:
         return None
     integral = outputs[0].dtype in ("int32", "int64", "bool")
-    if not integral and not (op.type == "Const" and outputs[0].dtype.startswith("float")):
+    if not integral and not (tensor.op.type == "Const" and outputs[0].dtype.startswith("float")):
         return None
-    value = tf.get_static_value(op.outputs[0])
+    value = tf.get_static_value(tensor)
     return None if value is None else np.asarray(value).tolist()

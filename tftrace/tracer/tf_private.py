@@ -92,6 +92,20 @@ def concrete_functions(function: Any) -> list[tuple[str, Any]]:
     return [(_text(concrete.name), concrete.graph) for concrete in lister()]
 
 
+def copy_handle_data(source: Any, target: Any) -> None:
+    """Tell ``target`` what ``source`` knows of the resource that both refer to.
+
+    Where the door is shut a variable behind a handle keeps the shape of its first trace.
+    """
+    if source.dtype not in (tf.resource, tf.variant):
+        return
+    try:
+        from tensorflow.python.ops.handle_data_util import copy_handle_data as copy
+    except ImportError:
+        return
+    copy(source, target)
+
+
 def _text(name: bytes | str) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
