@@ -34,6 +34,7 @@ coverage: $(VENV)/ready ## print the lines changed since $(BASE) that no test ru
 
 docs: $(VENV)/ready ## build the documentation's site into site/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	$(BIN)/python -m typer tftrace.cli utils docs --name tftrace --output docs/cli.md
 	$(BIN)/mkdocs build --strict
 
 matrix: ## run the tests under every supported Python of this machine, each in a .venv-X.Y

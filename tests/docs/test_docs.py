@@ -1,4 +1,4 @@
-"""The documentation says what is there: its snippets run, its command lines parse, its links hold."""
+"""The documentation says what is there: snippets run, command lines parse, links hold."""
 
 import re
 import shlex
@@ -96,7 +96,7 @@ def _short(line: str) -> list[str]:
 
 
 def test_the_command_line_reference_is_the_command_line():
-    """`python -m typer tftrace.cli utils docs --name tftrace --output docs/cli.md` makes it anew."""
+    """`make docs` makes it anew."""
     made = subprocess.run(
         [sys.executable, "-m", "typer", "tftrace.cli", "utils", "docs", "--name", "tftrace"],
         capture_output=True,
