@@ -22,6 +22,7 @@ from tftrace.attribution.rows import (
     component_of,
 )
 from tftrace.graph.flatten import CALLS, flat_name
+from tftrace.graph.kernel_types import kernel_type
 from tftrace.machine.model import MachineModel
 from tftrace.runs.run import Function, Run
 from tftrace.timeline.devices import AUTOTUNING, is_copy, is_device
@@ -191,7 +192,7 @@ class Join:
             function = self.run.functions[self.calls.most_common(1)[0][0]]
             info, component = calling_info(function, name)
             return Row(name, kind, component, info, found, expected)
-        if info is not None and kind.startswith("_Fused") and self.executions.caller[found[0]] >= 0:
+        if info is not None and kernel_type(kind).fused and self.executions.caller[found[0]] >= 0:
             # Functions that are called, not inlined, are optimised out of sight: the layer is
             # certain, what was fused is not.
             info = replace(info, work=dict.fromkeys(WORK))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS, flat_name
+from tftrace.graph.kernel_types import plain_type
 
 K = TypeVar("K", bound=Hashable)
 
@@ -28,8 +29,6 @@ COMMUTATIVE = frozenset(
 """Types whose inputs may change places."""
 
 _STATEFUL = re.compile("Random|Variable|VarHandle|PyFunc|Call|While|If|Case|Print|Assert")
-
-_RENEWED = re.compile(r"V\d$")
 
 MACHINERY = frozenset(("Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch"))
 """What a lowered loop or branch runs on: it works for the loop, not for what it hands on."""
@@ -205,12 +204,12 @@ def _aliases(
     working = {i: leaves for i, leaves in of_op.items() if ops.type[i] not in WORKLESS}
     # Later entries win: of several with the same leaves the most downstream is the value. On one
     # leaf alone rests much that is not the same; there the type has to agree.
-    by_type = {(leaves, _stem(ops.type[i])): i for i, leaves in working.items()}
+    by_type = {(leaves, plain_type(ops.type[i])): i for i, leaves in working.items()}
     by_leaves = {leaves: i for i, leaves in working.items() if len(leaves) > 1}
     alike = {
-        by_type[leaves, _stem(types[name])]: name
+        by_type[leaves, plain_type(types[name])]: name
         for name, leaves in of_new.items()
-        if (leaves, _stem(types[name])) in by_type
+        if (leaves, plain_type(types[name])) in by_type
     }
     last_new = {leaves: name for name, leaves in of_new.items()}
     found = {name: op for op, name in alike.items()}
@@ -218,11 +217,6 @@ def _aliases(
         if leaves in by_leaves and by_leaves[leaves] not in alike:
             found.setdefault(name, by_leaves[leaves])
     return found
-
-
-def _stem(kind: str) -> str:
-    """Type without what fusing and renewing add: ``_FusedMatMul``, ``BatchMatMulV2``."""
-    return _RENEWED.sub("", kind.removeprefix("_Fused"))
 
 
 def _leaf_sets(
