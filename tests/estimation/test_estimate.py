@@ -1,8 +1,15 @@
 """Estimates from prices made by hand."""
 
+import io
+import json
 import math
+from typing import Any
 
+import keras
+import pandas as pd
 import pytest
+import tensorflow as tf
+from rich.console import Console
 
 from tftrace.counts.count import count_flow
 from tftrace.counts.flow import flow_of
@@ -13,10 +20,11 @@ from tftrace.estimation.kernels import (
     estimate_predict,
     fuse_kernels,
 )
-from tftrace.estimation.network import kernel_work
+from tftrace.estimation.network import NetworkEstimate, estimate_program, kernel_work
 from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit
 from tftrace.machine.model import MachineModel
+from tftrace.report.terminal.estimate import print_estimate
 from tftrace.tracer.programs import trace_model
 
 
@@ -207,7 +215,6 @@ def test_a_convolution_in_groups_takes_nothing_in() -> None:
 
 
 def test_a_single_number_is_not_broadcast_and_a_vector_is() -> None:
-    import keras
     import numpy as np
 
     norm = keras.layers.Normalization(mean=np.zeros(3), variance=np.ones(3), name="norm")
@@ -224,3 +231,62 @@ def test_a_single_number_is_not_broadcast_and_a_vector_is() -> None:
     assert found["scale", "Mul"] is False
     assert found["scale", "AddV2"] is False
     assert found["norm", "Sub"] is True
+
+
+def test_a_product_in_a_type_without_a_peak_is_unknown_and_no_exception() -> None:
+    """Neither its time nor what multiplications alone would say: no peak was measured for it."""
+    kernels = [
+        KernelWork("MatMul", macs=1000, bytes_in=80, bytes_out=40, dtype="int32", name="i"),
+        product("f"),
+    ]
+    found = estimate_kernels(kernels, priced()).set_index("name")
+    assert found.loc["i", "basis"] == "unknown: no peak was measured for int32"
+    assert found.loc["i", ["ms", "low_ms", "high_ms", "mac_only_ms"]].isna().all()
+    assert found.loc["f", "ms"] == pytest.approx(0.412)
+
+
+class Cast(keras.layers.Layer):
+    """Multiplies its input with itself in another element type, and hands on float32."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(name=kind)
+        self.kind = kind
+
+    def call(self, x: Any) -> Any:
+        y = tf.cast(x, self.kind)
+        return tf.cast(tf.math.real(tf.matmul(y, y)), "float32")
+
+
+@pytest.mark.parametrize(
+    "kind", ["int32", "int64", "float16", "bfloat16", "float64", "complex64", "complex128"]
+)
+def test_no_element_type_ends_in_an_exception(kind: str) -> None:
+    """Without a measured peak the layer is null and the type is named; the rest is estimated."""
+    model = keras.Sequential([keras.Input((8,)), Cast(kind), keras.layers.Dense(4, name="dense")])
+    program, sites = trace_model(model, [(8, 8)])
+    found = estimate_program(program, sites, priced(), batch=8)
+    layers = found.layers.set_index("type")
+    assert layers.loc["Dense", "ms"] > 0
+    known = kind == "float64"
+    assert pd.isna(layers.loc["Cast", "ms"]) == (not known)
+    assert any("MatMul" in name for name in found.unknown) == (not known)
+    assert found.total.ms > 0
+    told = render(found)
+    assert ("at least" in told) == (not known)
+    assert "nan" not in told
+    assert json.loads(json.dumps(found.to_dict()))["layers"]
+
+
+def test_strings_and_tables_are_named_not_estimated() -> None:
+    words = keras.layers.StringLookup(vocabulary=["a", "b"], name="words")
+    model = keras.Sequential([keras.Input((4,), dtype="string"), words])
+    program, sites = trace_model(model, [(8, 4)])
+    found = estimate_program(program, sites, priced(), batch=8)
+    assert found.unknown
+    assert found.layers.set_index("type").loc["StringLookup", "ms":"high_ms"].isna().all()
+
+
+def render(found: NetworkEstimate) -> str:
+    output = io.StringIO()
+    print_estimate(found, Console(file=output, width=100), "m")
+    return output.getvalue()

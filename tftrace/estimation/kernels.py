@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 
 import pandas as pd
 
@@ -92,11 +93,11 @@ def estimate_kernels(kernels: Sequence[KernelWork], machine: MachineModel) -> pd
         One row per kernel, in order: `name, op_type, ms, low_ms, high_ms, mac_only_ms, basis`. The
         interval covers the kernel's time with probability `COVERAGE`. `basis` is `fit` (its own
         micro-benchmarks), `fit of X` (those of a kernel that works alike), `roofline` (no
-        benchmark: macs and bytes against the roofs) or `dispatch` (no work to speak of).
+        benchmark: macs and bytes against the roofs), `dispatch` (no work to speak of) or `unknown:
+        …`: a kernel that multiplies in an element type without a measured peak has null times.
 
     Raises:
-        ValueError: if the calibration was not a full one, or a kernel without a fit multiplies in
-            an element type without a measured peak.
+        ValueError: if the calibration was not a full one.
     """
     if not machine.kernels:
         raise ValueError("estimating needs the single kernels of a full calibration")
@@ -187,6 +188,9 @@ def _overwrites(
 
 
 def _row(work: KernelWork, machine: MachineModel) -> tuple[object, ...]:
+    if work.macs and work.dtype not in machine.matmul_gmacs:
+        reason = f"unknown: no peak was measured for {work.dtype}"
+        return work.name, work.op_type, nan, nan, nan, nan, reason
     seconds, spread, basis = _predict(work, machine)
     ms = 1e3 * seconds + 1e-3 * machine.dispatch_us.best
     factor = math.exp(_QUANTILE * spread)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import prod
 from typing import Any
@@ -28,8 +28,8 @@ class NetworkEstimate:
 
     ``total`` is the whole call, ``batch`` samples per batch, ``batches`` batches. ``layers``, one
     row per call site for one batch: ``path, type, macs, ms, low_ms, high_ms, mac_only_ms``.
-    ``unknown`` lists operation types whose time or number of runs could not be predicted; they
-    are not in the sums.
+    ``unknown`` lists operation types whose time or number of runs could not be predicted: they
+    are not in the total, which is then a bound from below, and the times of their layers are null.
     """
 
     total: Estimate
@@ -70,6 +70,7 @@ def estimate_program(
     works, reads, unknown = _kernels(flow, counts)
     running = fuse_kernels(works, reads)
     table = estimate_kernels(running, machine)
+    priceless = set(table.loc[table["ms"].isna(), "name"])
     times = {c.key: c.times or 1 for c in counts}
     table["times"] = [times[name] for name in table["name"]]
     for column in ("ms", "low_ms", "high_ms", "mac_only_ms"):
@@ -78,21 +79,26 @@ def estimate_program(
     macs = {work.name: work.macs for work in works}
     owners = {c.key: c.owner for c in counts}
     table["owner"] = [owners[_product(name, reads, survivors, macs)] for name in table["name"]]
+    names = {count.type for count in unknown}
+    names |= {f"{work.op_type} in {work.dtype}" for work in running if work.name in priceless}
+    without = {count.owner for count in unknown}
+    without |= set(table.loc[table["ms"].isna(), "owner"])
     return NetworkEstimate(
         total=estimate_predict(table, machine, batches),
-        layers=_layers(table, sites, counts),
+        layers=_layers(table, sites, counts, without),
         batch=batch,
         batches=batches,
-        unknown=tuple(sorted(unknown)),
+        unknown=tuple(sorted(names)),
     )
 
 
 def _kernels(
     flow: Flow, counts: Sequence[OpCount]
-) -> tuple[list[KernelWork], dict[str, list[str]], set[str]]:
+) -> tuple[list[KernelWork], dict[str, list[str]], list[OpCount]]:
+    """What runs, what each kernel reads, and the operations whose time cannot be predicted."""
     works: list[KernelWork] = []
     reads: dict[str, list[str]] = {}
-    unknown: set[str] = set()
+    unknown: list[OpCount] = []
     for count in counts:
         op = flow.ops[count.key]
         folded = count.depends_on is Dependence.CONSTANT
@@ -100,7 +106,7 @@ def _kernels(
             continue
         work = kernel_work(op, count)
         if work is None or count.times is None:
-            unknown.add(count.type)
+            unknown.append(count)
             continue
         works.append(work)
         reads[count.key] = [flow.resolve(edge).name for edge in op.inputs]
@@ -202,24 +208,39 @@ def _product(
     return at
 
 
-def _layers(table: pd.DataFrame, sites: Sequence[Any], counts: Sequence[OpCount]) -> pd.DataFrame:
+def _layers(
+    table: pd.DataFrame,
+    sites: Sequence[Any],
+    counts: Sequence[OpCount],
+    without: Collection[str | None],
+) -> pd.DataFrame:
+    """One row per call site; those in ``without`` have an operation of unknown time."""
     columns = ["ms", "low_ms", "high_ms", "mac_only_ms"]
     sums = table.groupby("owner")[columns].sum()
-    macs: dict[str | None, int] = {}
-    for count in counts:
-        if count.live:
-            macs[count.owner] = macs.get(count.owner, 0) + (count.times or 0) * (
-                count.needed.macs or 0
-            )
+    macs = _macs_by_layer(counts)
     rows = []
     for site in sites:
         found = sums.loc[site.path] if site.path in sums.index else dict.fromkeys(columns, 0.0)
+        known = site.path not in without
         rows.append(
             {
                 "path": site.path,
                 "type": site.type,
                 "macs": macs.get(site.path, 0),
-                **{column: float(found[column]) for column in columns},
+                **{column: float(found[column]) if known else None for column in columns},
             }
         )
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, columns=["path", "type", "macs", *columns])
+    return frame.astype({"macs": "Int64", **dict.fromkeys(columns, "Float64")})
+
+
+def _macs_by_layer(counts: Sequence[OpCount]) -> dict[str | None, int | None]:
+    """Needed MACs per call site; None where one of its operations is unknown."""
+    macs: dict[str | None, int | None] = {}
+    for count in (c for c in counts if c.live):
+        before, needed = macs.get(count.owner, 0), count.needed.macs
+        if before is None or needed is None or (needed and count.times is None):
+            macs[count.owner] = None
+        else:
+            macs[count.owner] = before + (count.times or 0) * needed
+    return macs

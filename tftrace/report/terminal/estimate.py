@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -28,12 +29,13 @@ def print_estimate(
         measured_ms: median of real passes, to show the error against.
     """
     total = estimate.total
+    bound = "at least " if estimate.unknown else ""
     console.print(Text(title, style="bold"))
     console.print(
-        f"estimate: {ms_text(total.ms)} ms for {estimate.batches} x {estimate.batch} samples "
-        f"(90% interval {ms_text(total.low_ms)} to {ms_text(total.high_ms)} ms)"
+        f"estimate: {bound}{ms_text(total.ms)} ms for {estimate.batches} x {estimate.batch} "
+        f"samples (90% interval {ms_text(total.low_ms)} to {ms_text(total.high_ms)} ms)"
     )
-    console.print(f"multiplications alone would say: {ms_text(total.mac_only_ms)} ms")
+    console.print(f"multiplications alone would say: {bound}{ms_text(total.mac_only_ms)} ms")
     if measured_ms is not None:
         console.print(
             f"measured: {ms_text(measured_ms)} ms; error {_error(total.ms, measured_ms)}, of "
@@ -50,7 +52,7 @@ def _error(predicted: float, measured: float) -> str:
 
 
 def _layers(estimate: NetworkEstimate, top: int | None) -> Table:
-    layers = estimate.layers.sort_values("ms", ascending=False, kind="stable")
+    layers = estimate.layers.sort_values("ms", ascending=False, kind="stable", na_position="first")
     shown = layers if top is None else layers.head(top)
     root = estimate.layers["path"].iloc[0] + "/"
     table = Table(title="one batch", title_justify="left", box=None, pad_edge=False)
@@ -62,10 +64,15 @@ def _layers(estimate: NetworkEstimate, top: int | None) -> Table:
         table.add_row(
             escape(row["path"].removeprefix(root)),
             row["type"],
-            count_text(row["macs"]),
-            *(ms_text(row[c]) for c in ("ms", "low_ms", "high_ms", "mac_only_ms")),
+            count_text(_known(row["macs"])),
+            *(ms_text(_known(row[c])) for c in ("ms", "low_ms", "high_ms", "mac_only_ms")),
         )
     rest = layers.iloc[len(shown) :]
     if len(rest):
-        table.add_row(f"({len(rest)} more)", "", "", ms_text(rest["ms"].sum()), "", "", "")
+        more = None if rest["ms"].isna().any() else float(rest["ms"].sum())
+        table.add_row(f"({len(rest)} more)", "", "", ms_text(more), "", "", "")
     return table
+
+
+def _known(value: float) -> float | None:
+    return None if pd.isna(value) else float(value)
