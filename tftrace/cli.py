@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import os
 import signal
 import sys
@@ -73,6 +74,13 @@ def root(
     """Options that stand before the command; --debug may stand anywhere."""
 
 
+class _OnStderr(logging.Handler):
+    """What the library logs, a line each, on what is standard error at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print("tftrace: " + record.getMessage(), file=sys.stderr)
+
+
 def main() -> None:
     """Run the command line: exit code 2 and one line on stderr for what the user can mend."""
     if _DEBUG in sys.argv:
@@ -84,6 +92,9 @@ def main() -> None:
     # The interpreter looks for garbage once more when it ends, a seventh of a short command, though
     # all that is left goes back to the system anyway.
     atexit.register(gc.freeze)
+    log = logging.getLogger("tftrace")
+    log.addHandler(_OnStderr())
+    log.setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGINT, _interrupted)
     try:

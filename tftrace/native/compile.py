@@ -1,4 +1,4 @@
-"""Compile kernels with numba to one object file. Imports numba: see `jit` for when that is."""
+"""Compile loops with numba to one object file. Imports numba: see `jit` for when that is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from tftrace.native.jit import is_inlined
+from tftrace.native.language import is_inlined
 
 _TYPES = {
     "Int": types.int64,
@@ -28,10 +28,10 @@ _TYPES = {
 _LIBC = {"memcpy", "memmove", "memset"}
 
 
-def compile_kernels(kernels: dict[str, Callable[..., Any]], machine: Any) -> tuple[bytes, bool]:
-    """Compile the kernels of one module: (object code, whether a process without numba can run it).
+def compile_loops(loops: dict[str, Callable[..., Any]], machine: Any) -> tuple[bytes, bool]:
+    """Compile the loops of one module: (object code, whether a process without numba can run it).
 
-    A kernel's symbol is its name, its C signature by numba's calling convention
+    A loop's symbol is its name, its C signature by numba's calling convention
     `int32 status(int64 *result, void **exception, arguments...)`. It needs numba's presence if it
     allocates or raises.
     Arrays become bare pointers: numba counts references to an array around every call that it is
@@ -39,7 +39,7 @@ def compile_kernels(kernels: dict[str, Callable[..., Any]], machine: Any) -> tup
     """
     linked = llvm.parse_assembly("")
     alone = True
-    for name, function in kernels.items():
+    for name, function in loops.items():
         compiled = numba.cfunc(_signature(function))(_with_helpers(function))
         code = _without(compiled.native_name, compiled.inspect_llvm())
         alone = alone and not _foreign(code)
@@ -100,7 +100,7 @@ def _helper(function: FunctionType) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def load_word(typingctx: Any, data: Any, position: Any) -> Any:
-    """See `jit.load_word`."""
+    """See `language.load_word`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address = builder.gep(arguments[0], [arguments[1]])
@@ -113,7 +113,7 @@ def load_word(typingctx: Any, data: Any, position: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def trailing_zeros(typingctx: Any, word: Any) -> Any:
-    """See `jit.trailing_zeros`."""
+    """See `language.trailing_zeros`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))

@@ -1,73 +1,37 @@
 """Compile the inner loops once per user, and load them afterwards without numba.
 
 Importing numba and reviving its own cache costs half a second and 100 MB in every process, more
-than reading most traces. So numba is imported only to compile: what it made of a module of kernels
-is kept as one object file, and loaded with llvmlite alone (some 30 ms).
+than reading most traces (docs/native.md has the figures). So numba is imported only to compile:
+what it made of a module of loops is kept as one object file, and loaded with llvmlite alone.
 
-A kernel is a function whose annotations are the types below, that allocates nothing and raises
-nothing (dividing may raise). It is called with NumPy arrays and integers, and runs without the
-interpreter lock.
+A loop is a function whose annotations are the types of `language`, that allocates nothing and
+raises nothing (dividing may raise). It is called with NumPy arrays and integers, and runs without
+the interpreter lock.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import hashlib
-import os
+import logging
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
-from types import FunctionType
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from tftrace import cache
+from tftrace.native.key import key_of
+from tftrace.native.language import ITEMS
 
-Int: TypeAlias = int
-Bytes: TypeAlias = npt.NDArray[np.uint8]
-Int8s: TypeAlias = npt.NDArray[np.int8]
-Int32s: TypeAlias = npt.NDArray[np.int32]
-Int64s: TypeAlias = npt.NDArray[np.int64]
-Float64s: TypeAlias = npt.NDArray[np.float64]
+log = logging.getLogger("tftrace")
 
-_sources: dict[str, bytes] = {}
-_ITEMS = {
-    "Bytes": "uint8",
-    "Int8s": "int8",
-    "Int32s": "int32",
-    "Int64s": "int64",
-    "Float64s": "float64",
-}
+_FOLDER = "loops"
+_GENERATIONS = 4  # of a module's code that are kept: for several Pythons or machines at one home
+_DIGEST = 32
 
 
-def inlined(function: Callable[..., Any]) -> Any:
-    """Mark a function as a part of the kernels of its module."""
-    _remember_source(function)
-    function.__dict__["inlined"] = True
-    return function
-
-
-def is_inlined(value: object) -> bool:
-    """Whether a member of a module is a function that was marked so."""
-    return isinstance(value, FunctionType) and "inlined" in value.__dict__
-
-
-def load_word(data: Bytes, position: Int) -> Int:
-    """In kernels: the eight bytes at `data[position]` as a little-endian uint64, any alignment."""
-    raise NotImplementedError("only in compiled code")
-
-
-def trailing_zeros(word: Int) -> Int:
-    """In kernels: the number of zero bits below the lowest set bit of a uint64 that is not 0."""
-    raise NotImplementedError("only in compiled code")
-
-
-class kernel:
+class loop:
     """Compile the function, when its module is first used; `function` is the original.
 
     Calling it raises TypeError for arrays of another type or layout than the annotations say, since
@@ -76,9 +40,8 @@ class kernel:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
-        _remember_source(function)
         self.function = function
-        self._items = [_ITEMS.get(kind) for kind in _parameters(function)]
+        self._items = [ITEMS.get(kind) for kind in _parameters(function)]
         self._entry: Any = None
 
     def __call__(self, *arguments: Any) -> int:
@@ -102,7 +65,7 @@ class kernel:
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:
-    kinds = dict(function.__annotations__)  # strings: kernels' modules postpone evaluation
+    kinds = dict(function.__annotations__)  # strings: loops' modules postpone evaluation
     del kinds["return"]
     return [str(kind) for kind in kinds.values()]
 
@@ -117,117 +80,71 @@ def _argument(value: Any, item: str | None) -> int:
 
 # --- Compiling, keeping, loading -----------------------------------------------------------------
 
-
-def announce_on_stderr() -> None:
-    """The default announcement of a first compilation."""
-    print("tftrace: compiling its readers for this machine, once (some 10 s)", file=sys.stderr)
-
-
-_announce: Callable[[], None] | None = announce_on_stderr
 _lock = threading.Lock()
 _loaded: dict[str, dict[str, int]] = {}
 _engines: list[Any] = []  # code lives as long as its engine
-_DIGEST = 32
-
-
-def on_first_compile(announce: Callable[[], None] | None) -> None:
-    """Replace the announcement of the first compilation in a process (None: keep silent)."""
-    global _announce
-    _announce = announce
-
-
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: `TFTRACE_CACHE_DIR`, or the user's cache folder."""
-    if own := os.environ.get("TFTRACE_CACHE_DIR"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "tftrace"
 
 
 def _addresses(module: str) -> dict[str, int]:
-    """The address of every kernel of a module."""
+    """The address of every loop of a module."""
     with _lock:
         if module not in _loaded:
-            _loaded[module] = _link(module, _kept(module) or _compile(module))
+            members = vars(sys.modules[module]).items()
+            functions = {name: own.function for name, own in members if isinstance(own, loop)}
+            file = f"{_FOLDER}/{module}-{key_of(functions)}.o"
+            code = _kept(file) or _compile(module, functions, file)
+            _loaded[module] = _link(code, list(functions))
         return _loaded[module]
 
 
-def _kept(module: str) -> bytes | None:
-    """The object code in the cache; None if it is not there, or damaged."""
+def _kept(file: str) -> bytes | None:
+    """The object code in the cache; None if it is not there, damaged, or may be somebody else's."""
     try:
-        content = _cache_file(module).read_bytes()
-    except (OSError, RuntimeError):  # RuntimeError: there is no home folder
+        content = cache.read_kept(file)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _say_once(f"compiled loops are not loaded: {error}")
         return None
     digest, code = content[:_DIGEST], content[_DIGEST:]
-    return code if hashlib.sha256(code).digest() == digest else None
+    if hashlib.sha256(code).digest() != digest:
+        return None
+    cache.mark_used(file)
+    return code
 
 
-def _link(module: str, code: bytes) -> dict[str, int]:
+def _compile(module: str, functions: dict[str, Callable[..., Any]], file: str) -> bytes:
+    _announce()
+    from tftrace.native.compile import compile_loops
+
+    code, alone = compile_loops(functions, _target_machine())
+    if alone:
+        try:
+            cache.keep(file, hashlib.sha256(code).digest() + code)
+            cache.throw_away_old(_FOLDER, f"{module}-", _GENERATIONS)
+        except OSError as error:
+            _say_once(f"compiled loops are not kept, so every process compiles them anew: {error}")
+    return code
+
+
+@functools.cache
+def _announce() -> None:
+    log.info("compiling its readers for this machine, once (some 10 s)")
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    log.warning(message)
+
+
+def _link(code: bytes, names: list[str]) -> dict[str, int]:
     import llvmlite.binding as llvm
 
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)
-    return {name: engine.get_function_address(name) for name in _kernels(module)}
-
-
-def _compile(module: str) -> bytes:
-    global _announce
-    if _announce is not None:
-        announce, _announce = _announce, None
-        announce()
-    from tftrace.native.compile import compile_kernels
-
-    functions = {name: own.function for name, own in _kernels(module).items()}
-    code, alone = compile_kernels(functions, _target_machine())
-    if alone:
-        with contextlib.suppress(OSError, RuntimeError):  # not kept: compiled anew next time
-            _keep(_cache_file(module), hashlib.sha256(code).digest() + code)
-    return code
-
-
-def _kernels(module: str) -> dict[str, kernel]:
-    members = vars(sys.modules[module])
-    return {name: value for name, value in members.items() if isinstance(value, kernel)}
-
-
-def _cache_file(module: str) -> Path:
-    """Named after all that the code depends on."""
-    members = vars(sys.modules[module]).values()
-    helpers = {value.__module__ for value in members if is_inlined(value)}
-    ingredients = [_sources[name] for name in (module, *sorted(helpers - {module}))]
-    key = hashlib.sha256(b"\0".join([*ingredients, *_compiler()])).hexdigest()[:24]
-    return cache_folder() / "kernels" / f"{module}-{key}.o"
-
-
-@functools.cache
-def _compiler() -> tuple[bytes, ...]:
-    """What compiles, and for which processor."""
-    import llvmlite.binding as llvm
-
-    return (
-        Path(__file__).with_name("compile.py").read_bytes(),
-        f"{version('numba')} {version('llvmlite')} {sys.version_info[:2]}".encode(),
-        f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}".encode(),
-    )
-
-
-def _remember_source(function: Callable[..., Any]) -> None:
-    """Note the source of the function's module while it is the one that was imported.
-
-    An upgrade of the package under a running process must not file old code under the new source.
-    """
-    if function.__module__ not in _sources:
-        _sources[function.__module__] = Path(function.__code__.co_filename).read_bytes()
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever reads half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
+    return {name: engine.get_function_address(name) for name in names}
 
 
 @functools.cache

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.native.jit import Bytes, Int, Int32s, Int64s, inlined, kernel, load_word
+from tftrace.native.jit import loop
+from tftrace.native.language import Bytes, Int, Int32s, Int64s, inlined, load_word
 from tftrace.native.loops.wire import (
     Ids,
     Raw,
@@ -46,7 +47,7 @@ _NOTHING, _INTEGER, _REFERENCE, _TEXT = 0, 1, 2, 3
 _ID_MASK, _ID_FIRST = np.uint64(0x80FF), np.uint64(0x0008)
 
 
-@kernel
+@loop
 def scan_line(
     data: Bytes,
     size: Int,
@@ -129,7 +130,7 @@ def _stat(buf, pos, end, ids):
     return find_slot(metadata_id, ids), kind, value, length, pos
 
 
-@kernel
+@loop
 def read_events(
     data: Bytes,
     size: Int,
@@ -235,7 +236,7 @@ def read_events(
     return pos
 
 
-@kernel
+@loop
 def total_events(
     data: Bytes,
     size: Int,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tftrace.native.jit import Float64s, Int, Int8s, Int32s, Int64s, kernel
+from tftrace.native.jit import loop
+from tftrace.native.language import Float64s, Int, Int8s, Int32s, Int64s
 
 
-@kernel
+@loop
 def collect(
     n: Int,
     chosen: Int8s,
@@ -33,7 +34,7 @@ def collect(
     return count
 
 
-@kernel
+@loop
 def sort_by_rank(n: Int, rank: Int32s, place: Int64s, order: Int32s) -> Int:
     """Fill `order` with the entries by rank, those of one rank in order; `place` has where each
     rank begins, and is used up.
@@ -44,7 +45,7 @@ def sort_by_rank(n: Int, rank: Int32s, place: Int64s, order: Int32s) -> Int:
     return 0
 
 
-@kernel
+@loop
 def extents(n: Int, group: Int32s, start: Int64s, end: Int64s, first: Int64s, last: Int64s) -> Int:
     """Lower `first` and raise `last` of every group to its earliest start and latest end.
 
@@ -58,7 +59,7 @@ def extents(n: Int, group: Int32s, start: Int64s, end: Int64s, first: Int64s, la
     return 0
 
 
-@kernel
+@loop
 def add_up(
     n: Int,
     row: Int32s,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.native.jit import Int, Int8s, Int32s, Int64s, inlined, kernel
+from tftrace.native.jit import loop
+from tftrace.native.language import Int, Int8s, Int32s, Int64s, inlined
 
 
-@kernel
+@loop
 def is_ordered(n: Int, line: Int32s, start: Int64s, end: Int64s) -> Int:
     """Whether intervals are in order as they are."""
     for i in range(1, n):
@@ -26,7 +27,7 @@ def is_ordered(n: Int, line: Int32s, start: Int64s, end: Int64s) -> Int:
     return 1
 
 
-@kernel
+@loop
 def segments(
     n: Int,
     order: Int64s,
@@ -70,7 +71,7 @@ def segments(
     return count
 
 
-@kernel
+@loop
 def parents(
     n: Int,
     order: Int64s,
@@ -98,7 +99,7 @@ def parents(
     return 0
 
 
-@kernel
+@loop
 def enclosing(
     n_points: Int,
     point_order: Int64s,
@@ -136,7 +137,7 @@ def enclosing(
     return 0
 
 
-@kernel
+@loop
 def match_unique_ids(
     n: Int, identity: Int64s, table: Int32s, mask: Int, n_asked: Int, asked: Int64s, found: Int64s
 ) -> Int:
@@ -165,7 +166,7 @@ def _hash(identity):  # type: ignore[no-untyped-def]
     return np.int64((np.uint64(identity) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32))
 
 
-@kernel
+@loop
 def match_ids(
     n: Int,
     by_id: Int64s,
@@ -199,7 +200,7 @@ def match_ids(
     return 0
 
 
-@kernel
+@loop
 def follow(n: Int, parent: Int64s, root: Int64s, settled: Int8s, chain: Int64s) -> Int:
     """Give every entry whose root is -1 the root of the end of its chain of parents.
 
@@ -219,7 +220,7 @@ def follow(n: Int, parent: Int64s, root: Int64s, settled: Int8s, chain: Int64s) 
     return 0
 
 
-@kernel
+@loop
 def pair(
     n: Int,
     order: Int64s,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.native.jit import Int, Int64s, kernel
+from tftrace.native.jit import loop
+from tftrace.native.language import Int, Int64s
 
 
-@kernel
+@loop
 def merge(n: Int, order: Int64s, start: Int64s, end: Int64s, out: Int64s) -> Int:
     """Fill `out` with the union of `n` intervals, ordered by start by `order`; returns how many."""
     count = 0
@@ -24,7 +25,7 @@ def merge(n: Int, order: Int64s, start: Int64s, end: Int64s, out: Int64s) -> Int
     return count
 
 
-@kernel
+@loop
 def unite(n: Int, a: Int64s, m: Int, b: Int64s, out: Int64s) -> Int:
     """Fill `out`, room for `n` + `m` spans, with what is in either; returns how many there are."""
     count = 0
@@ -48,7 +49,7 @@ def unite(n: Int, a: Int64s, m: Int, b: Int64s, out: Int64s) -> Int:
     return count
 
 
-@kernel
+@loop
 def overlap(n: Int, a: Int64s, m: Int, b: Int64s) -> Int:
     """The length of what is in both."""
     total = np.int64(0)
@@ -66,7 +67,7 @@ def overlap(n: Int, a: Int64s, m: Int, b: Int64s) -> Int:
     return total
 
 
-@kernel
+@loop
 def intersect(n: Int, a: Int64s, m: Int, b: Int64s, out: Int64s) -> Int:
     """Fill `out`, room for `n` + `m` spans, with what is in both; returns how many there are."""
     count = 0
@@ -86,7 +87,7 @@ def intersect(n: Int, a: Int64s, m: Int, b: Int64s, out: Int64s) -> Int:
     return count
 
 
-@kernel
+@loop
 def subtract(n: Int, a: Int64s, m: Int, b: Int64s, out: Int64s) -> Int:
     """Fill `out`, room for `n` + `m` spans, with what is in `a` only; returns how many spans."""
     count = 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.native.jit import Float64s, Int, Int8s, Int64s, inlined, kernel
+from tftrace.native.jit import loop
+from tftrace.native.language import Float64s, Int, Int8s, Int64s, inlined
 
 _NEVER = np.iinfo(np.int64).max
 
 
-@kernel
+@loop
 def sweep(
     n_lines: Int,
     at: Int64s,

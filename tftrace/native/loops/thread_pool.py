@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.native.jit import Int, Int8s, Int32s, Int64s, kernel
+from tftrace.native.jit import loop
+from tftrace.native.language import Int, Int8s, Int32s, Int64s
 
 # What an event is.
 OP, RECORD, START, STOP = 1, 2, 3, 4
 NO_ID = np.iinfo(np.int64).min
 
 
-@kernel
+@loop
 def walk_pool(
     n: Int,
     kind: Int8s,

@@ -1,4 +1,4 @@
-"""Protobuf's wire format in compiled code: the helpers of `kernels`.
+"""Protobuf's wire format in compiled code: the helpers of `events`.
 
 A message is fields; a field is a tag (number * 8 + wire type) and a payload: a varint (type 0),
 8 bytes (1), length and bytes (2), or 4 bytes (5). 3 and 4, groups, do not occur in XSpace and are
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tftrace.native.jit import Bytes, Int32s, Int64s, inlined, load_word, trailing_zeros
+from tftrace.native.language import Bytes, Int32s, Int64s, inlined, load_word, trailing_zeros
 
 _TOP_BITS = np.uint64(0x8080808080808080)
 _1, _2, _3, _4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
