@@ -12,8 +12,11 @@ def edge(text: str) -> Edge:
     return Edge(name, int(output or 0))
 
 
-def op(name: str, kind: str, *inputs: str, owner=None, value=None, controls=(), **attrs) -> Node:
+def op(
+    name: str, kind: str, *inputs: str, owner=None, value=None, controls=(), dtype=None, **attrs
+) -> Node:
     spec = FLOAT if value is None else INDEX
+    spec = TensorSpec(dtype, ()) if dtype else spec
     return Node(
         name,
         kind,
@@ -58,7 +61,12 @@ def counting_loop(
     bound = op("bound", "Const", value=limit) if limit is not None else op("bound", "Size", "x")
     condition = graph(
         f"{name}_cond",
-        [op("i", "Placeholder"), op("x", "Placeholder"), bound, op("test", compare, "i", "bound")],
+        [
+            op("i", "Placeholder"),
+            op("x", "Placeholder"),
+            bound,
+            op("test", compare, "i", "bound", dtype="bool"),
+        ],
         ("i", "x"),
         ("test",),
     )
@@ -68,7 +76,7 @@ def counting_loop(
             op("i", "Placeholder"),
             op("x", "Placeholder"),
             op("one", "Const", value=step),
-            op("next", "AddV2", "i", "one"),
+            op("next", "AddV2", "i", "one", dtype="int32"),
             *work,
         ],
         ("i", "x"),

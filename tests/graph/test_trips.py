@@ -79,15 +79,33 @@ def test_a_bound_handed_in_by_the_caller():
     assert trips(caller, handed, carrying) == (9, None)
 
 
-@pytest.mark.parametrize("compare", ["Greater", "NotEqual", "Equal"])
-def test_other_comparisons_are_unknown(compare):
-    assert trips(*counting_loop(5, compare=compare))[0] is None
+@pytest.mark.parametrize(
+    ("compare", "limit", "step", "turns"),
+    [
+        ("Greater", -4, -2, 2),
+        ("GreaterEqual", -4, -2, 3),
+        ("NotEqual", 6, 3, 2),
+        ("Equal", 0, 3, 1),
+    ],
+)
+def test_other_comparisons(compare, limit, step, turns):
+    """0, -2 are above -4; 0, 3 are not 6; only 0 is 0."""
+    assert trips(*counting_loop(limit, step=step, compare=compare)) == (turns, None)
 
 
-def test_a_counter_that_does_not_grow_by_a_constant_is_unknown():
-    nodes, condition, body = counting_loop(5)
-    doubling = {**body.nodes, "next": op("next", "Mul", "i", "one")}
-    assert trips(nodes, condition, Graph(body.name, doubling, body.inputs, body.outputs))[0] is None
+def test_an_integer_counter_wraps_around():
+    """2,147,483,646 and 2,147,483,647 are above 0, what follows is not."""
+    loop = counting_loop(0, start=2**31 - 2, compare="Greater")
+    assert trips(*loop) == (2, None)
+
+
+@pytest.mark.parametrize(("kind", "step"), [("Mul", 1), ("AddV2", 0), ("SubV9", 1)])
+def test_a_loop_that_does_not_end_or_counts_in_unknown_ways_is_unknown(kind, step):
+    nodes, condition, body = counting_loop(5, step=step)
+    other = {**body.nodes, "next": op("next", kind, "i", "one", dtype="int32")}
+    count, reason = trips(nodes, condition, Graph(body.name, other, body.inputs, body.outputs))
+    assert count is None
+    assert ("depends on data" if kind == "SubV9" else "never ends") in reason
 
 
 def test_a_start_from_data_is_unknown():
