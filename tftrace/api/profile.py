@@ -15,20 +15,24 @@ from tftrace.attribution.join import Join
 from tftrace.attribution.rows import UnknownFunction
 from tftrace.errors import TftraceError
 from tftrace.machine.model import MachineModel
+from tftrace.runs.find import is_other_kind
 from tftrace.runs.layer_graph import LayerGraph, layer_graph
-from tftrace.runs.names import TRACE
+from tftrace.runs.names import MANIFEST, TRACE
 from tftrace.runs.run import Run, manifest_beside, manifests_in, open_run
 from tftrace.tables.events import event_chunks, events_table
-from tftrace.tables.frame import records
+from tftrace.tables.frame import PS_PER_MS, records
 from tftrace.tables.layers import layers_table
 from tftrace.tables.ops import ops_table
 from tftrace.tables.primitives import primitives_table
+from tftrace.tables.replicas import replicas_table
 from tftrace.tables.steps import steps_table
 from tftrace.tables.tree import roll_up
 from tftrace.tables.wall import wall_table
 from tftrace.timeline.share_out import UNKNOWN
 
 TABLES = ("layers", "ops", "events", "steps", "wall")
+
+_NO_FINDINGS = "they compare times with multiplications, and a trace alone has no counts"
 
 
 class Profile:
@@ -77,7 +81,8 @@ class Profile:
 
     @cached_property
     def wall(self) -> pd.DataFrame:
-        """One row per component of the measured window; they sum to it."""
+        """One row per component of the measured window; they sum to it (of a trace from
+        elsewhere: per device)."""
         return wall_table(self._join)
 
     @cached_property
@@ -112,20 +117,48 @@ class Profile:
         """
         from tftrace.findings import find
 
-        return [] if isinstance(self._join, ForeignJoin) else find(self)
+        return [] if self.foreign else find(self)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether another program took the trace: layers, if any, are matched by name."""
+        return isinstance(self._join, ForeignJoin)
+
+    @property
+    def window_ms(self) -> float:
+        """Length of the stretch of the trace that the tables are over."""
+        return self._join.timeline.length / PS_PER_MS
+
+    @cached_property
+    def replicas(self) -> pd.DataFrame:
+        """What several devices ran alike, side by side; see `replicas_table`. Without rows where
+        one device did all, and for runs of tftrace."""
+        return replicas_table(self.ops)
+
+    @property
+    def window(self) -> str | None:
+        """Which stretch of a trace from elsewhere the tables are over; None for a run of tftrace,
+        which marks it."""
+        return self._join.window_note if isinstance(self._join, ForeignJoin) else None
+
+    @property
+    def no_findings(self) -> str | None:
+        """Why there cannot be any; None where there can."""
+        return _NO_FINDINGS if self.foreign else None
 
     @cached_property
     def recording(self) -> dict[str, Any]:
         """How complete the trace is: executions recorded and expected, worker time followed.
 
-        Expected executions are null when a loop's length is unknown.
+        Expected executions are null when a loop's length is unknown; of a trace from elsewhere
+        recorded ones too, for nothing tells which are the model's.
         """
         mine = self.ops[self.ops["expected_calls"].notna() & self.ops["layer"].notna()]
         timeline = self._join.timeline
         return {
-            "recorded": int(mine["calls"].sum()),
-            "expected": int(mine["expected_calls"].sum()),
-            "unrecorded_ops": int((mine["calls"] == 0).sum()),
+            "recorded": None if self.foreign else int(mine["calls"].sum()),
+            "expected": None if self.foreign else int(mine["expected_calls"].sum()),
+            "unrecorded_ops": None if self.foreign else int((mine["calls"] == 0).sum()),
             "worker_ms": timeline.worker_ps / 1e9,
             "worker_ms_unresolved": timeline.lost_worker_ps / 1e9,
         }
@@ -133,10 +166,10 @@ class Profile:
     @property
     def warnings(self) -> list[str]:
         """What the tables lack: batches that were not traced, what a truncated trace lost, a
-        function that ran in the window and that tftrace did not see traced. Empty when nothing
-        is missing."""
+        function that ran in the window and that tftrace did not see traced, planes of a trace from
+        elsewhere that are not reported. Empty when nothing is missing."""
         known = [note for note in (self._untraced(), self._run.lost) if note is not None]
-        return [*known, *map(_unknown_text, self._join.unknown)]
+        return [*known, *map(_unknown_text, self._join.unknown), *self._join.warnings]
 
     def _untraced(self) -> str | None:
         """Which part of the data the traced pass, and with it every table, is about."""
@@ -184,6 +217,8 @@ class Profile:
             "counting": {k: self.counting[k] for k in ("rule", "coverage", "batch")},
             "findings": self.findings,
             "warnings": self.warnings,
+            "window": self.window,
+            "no_findings": self.no_findings,
         }
         if self.onednn is not None:
             found["onednn"] = self.onednn | {"primitives": records(self.primitives)}
@@ -226,21 +261,77 @@ def _unknown_text(function: UnknownFunction) -> str:
     )
 
 
-def load(path: str | Path, *, salvage: bool = False, threads: int | None = None) -> Profile:
-    """Open a run: its folder, or a folder of runs, of which the newest is taken.
+def load(
+    path: str | Path,
+    model: str | Path | None = None,
+    *,
+    salvage: bool = False,
+    threads: int | None = None,
+) -> Profile:
+    """Open a run, or a trace that another program took.
 
     Args:
+        path: a run folder, or a folder of runs, of which the newest is taken; without any run of
+            tftrace, a ``.xplane.pb`` file or a log folder, as `load_foreign` takes them.
+        model: a saved model to match a trace from elsewhere to. A run of tftrace is then read
+            like one.
         salvage: of a truncated trace, read what is whole; ``warnings`` says what is lost.
         threads: read the trace on so many threads; None for one per available core.
 
     Raises:
-        TftraceError: there is no run at ``path``, or it is damaged.
+        TftraceError: there is neither at ``path``, or it is damaged: a run whose manifest is gone
+            too.
     """
-    return Profile(open_run(Path(path), salvage=salvage, threads=threads))
+    found = open_any(Path(path), model, salvage=salvage, threads=threads)
+    join = found._join
+    if model is None and isinstance(join, ForeignJoin) and join.marked:
+        raise TftraceError(
+            f"{join.run.trace_path} is the trace of a run of tftrace whose manifest ({MANIFEST}) "
+            "is missing beside it; load_foreign reads it like a trace from elsewhere"
+        )
+    return found
+
+
+def open_any(
+    path: Path,
+    model: str | Path | None = None,
+    *,
+    salvage: bool = False,
+    threads: int | None = None,
+) -> Profile:
+    """As `load`, but a run whose manifest is gone is read like a trace from elsewhere.
+
+    Raises:
+        TftraceError: there is no trace at ``path``, or it is damaged.
+    """
+    own = manifest_beside(path)
+    is_trace = path.name.endswith(TRACE) or (path.is_dir() and not manifests_in(path))
+    if model is not None or is_other_kind(path) or (is_trace and own is None):
+        return load_foreign(path, model, salvage=salvage, threads=threads)
+    return Profile(open_run(own or path, salvage=salvage, threads=threads))
+
+
+def load_run(path: str | Path) -> Profile:
+    """`load` where a trace alone is not enough.
+
+    Raises:
+        TftraceError: as `load`, and for a trace that another program took.
+    """
+    found = load(path)
+    if found.foreign:
+        raise TftraceError(
+            f"{path} holds no run of tftrace (no .tftrace.json), and a trace that another program "
+            "took has neither samples nor latency; tftrace report reads it"
+        )
+    return found
 
 
 def load_foreign(
-    path: str | Path, model: str | Path | None = None, *, salvage: bool = False
+    path: str | Path,
+    model: str | Path | None = None,
+    *,
+    salvage: bool = False,
+    threads: int | None = None,
 ) -> Profile:
     """Open a trace that another program took: a ``.xplane.pb`` file or a log folder.
 
@@ -249,27 +340,13 @@ def load_foreign(
         model: the saved model (``.keras``, ``.h5``) that ran; its layers are then matched by
             the names of operations, and ``note`` says how certain that is. Without it no row has
             a layer.
-        salvage: as `load` takes it.
+        salvage, threads: as `load` takes them.
 
     What only a run of tftrace records is null: samples, latency, counts, expected executions.
 
     Raises:
         TftraceError: there is no trace at ``path``, or ``model`` cannot be read.
     """
-    own = Path(model) if model is not None else None
-    join = foreign_join(Path(path), own, salvage=salvage)
+    saved = None if model is None else Path(model)
+    join = foreign_join(Path(path), saved, salvage=salvage, threads=threads)
     return Profile(join.run, join=join)
-
-
-def open_any(path: Path, model: Path | None = None, *, salvage: bool = False) -> Profile:
-    """A run of tftrace at ``path``; a trace of another program when there is none, or when
-    ``model`` names what to match it to.
-
-    Raises:
-        TftraceError: there is neither.
-    """
-    own = manifest_beside(path)
-    foreign = path.name.endswith(TRACE) or (path.is_dir() and not manifests_in(path))
-    if model is not None or (foreign and own is None):
-        return load_foreign(path, model, salvage=salvage)
-    return load(own or path, salvage=salvage)

@@ -146,6 +146,16 @@ class Join:
             rows += xla_rows(self.run, e, self.xla_calls, np.array(functions, np.int64))
         return rows + self._unrecorded(seen)
 
+    @property
+    def whole(self) -> int:
+        """What shares of layers are of, in ps."""
+        return self.timeline.length
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the tables lack."""
+        return []
+
     @cached_property
     def totals(self) -> Totals:
         """What the executions of each row add up to."""

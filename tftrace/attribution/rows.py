@@ -21,7 +21,8 @@ class Row:
 
     ``executions`` are indices into the run's executions; ``expected`` how many there must have
     been, None when unknown; ``info`` is None for what is not of the model's graph. ``note`` is
-    what is uncertain about it.
+    what is uncertain about it. Without the model's graph, ``members`` are the operations that
+    XLA noted for it and ``module`` is its program.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Row:
     executions: np.ndarray
     expected: int | None
     note: str | None = None
+    members: tuple[str, ...] = ()
+    module: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Hold a run to a budget: exit code 1 and the rows that break it."""
-    from tftrace.api.profile import load
+    from tftrace.api.profile import load_run
     from tftrace.budget import check as check_run
     from tftrace.budget import read_budget
 
     limits = read_budget(budget)
-    found = load(run)
-    breaches = check_run(found, limits, None if baseline is None else load(baseline))
+    found = load_run(run)
+    breaches = check_run(found, limits, None if baseline is None else load_run(baseline))
     if not quiet:
         from tftrace.report.terminal.budget import print_breaches
 

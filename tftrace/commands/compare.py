@@ -47,10 +47,10 @@ def compare(
     from tftrace.report.terminal.progress import stages
 
     if data is None and not settings:
-        from tftrace.api.profile import load
+        from tftrace.api.profile import load_run
         from tftrace.comparison.compare import compare_runs
 
-        found = compare_runs(load(a), load(b))
+        found = compare_runs(load_run(a), load_run(b))
     else:
         check_model_path(a)
         with stages(quiet) as say:

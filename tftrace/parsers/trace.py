@@ -263,6 +263,8 @@ class Trace:
         It is asked for every name of a plane, not only for those that the events bear.
         """
         found = np.empty(len(events), np.int32)
+        if not len(events):
+            return found
         codes = [_Codes.of(plane, code_of, np.int32) for plane in self.planes]
         firsts = np.searchsorted(events, [line.first for line in self.lines])
         for line, first, end in zip(self.lines, firsts, [*firsts[1:], len(events)], strict=True):

@@ -24,18 +24,29 @@ def render_html(profile: Profile) -> str:
         f"<h4>{escape(str(profile.model['name']))}: {head}</h4>",
         *(f"<p>{escape(warning)}</p>" for warning in profile.warnings),
         _wall(profile.wall).to_html(index=False, border=0),
-        _layers(profile.layers).to_html(index=False, border=0),
+        *_layers_or_ops(profile),
         *(f"<p>{escape(f['text'])} {escape(f['cause'])}</p>" for f in profile.findings),
     ]
     return "<div>" + "".join(parts) + "</div>"
 
 
+def _layers_or_ops(profile: Profile) -> list[str]:
+    """The longest layers; of a trace without any, the longest ops."""
+    if len(profile.layers):
+        return [_layers(profile.layers).to_html(index=False, border=0)]
+    ops = profile.ops.head(_ROWS)[["op", "op_type", "device", "wall_ms"]]
+    return [ops.assign(wall_ms=ops["wall_ms"].map(ms_text)).to_html(index=False, border=0)]
+
+
 def _wall(wall: pd.DataFrame) -> pd.DataFrame:
+    # Of a trace from elsewhere the rows are per device.
+    device = {"device": wall["device"]} if "device" in wall else {}
     return pd.DataFrame(
         {
+            **device,
             "component": wall["component"],
             "ms": wall["wall_ms"].map(ms_text),
-            "share": wall["wall_share"].map(share_text),
+            "share": [share_text(None if pd.isna(v) else v) for v in wall["wall_share"]],
         }
     )
 

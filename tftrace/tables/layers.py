@@ -27,7 +27,7 @@ def layers_table(join: Join) -> pd.DataFrame:
             if site != OUTSIDE:
                 others = {s for s in row.info.weights if s not in (site, OUTSIDE)}
                 sums[site].add(row, weight, wall, busy, thread, traffic, others)
-    total = join.timeline.length
+    total = join.whole
     rows = [
         _layer_row(join, site, found, total)
         for site, found in zip(join.run.sites, sums, strict=True)

@@ -48,8 +48,9 @@ def ops_table(join: Join) -> pd.DataFrame:
                 "wall_ms": totals.wall[number] / PS_PER_MS if count else None,
                 "thread_ms": totals.thread[number] / PS_PER_MS if count else None,
                 **{name: work[name] for name in NEEDED},
-                "members": list(row.info.members) if row.info else [],
+                "members": list(row.info.members if row.info and row.info.members else row.members),
                 "device": device_of(join, row.executions),
+                "hlo_module": row.module,
                 "note": row.note,
             }
         )
@@ -57,10 +58,13 @@ def ops_table(join: Join) -> pd.DataFrame:
         rows,
         integers=("calls", "expected_calls"),
         numbers=("busy_ms", "mean_us", "p50_us", "p99_us", "wall_ms", "thread_ms", *NEEDED),
+        others=("op", "op_type", "layer", "component", "members", "device"),
     )
-    if table["note"].isna().all():
-        # Certain throughout, as in every run of tftrace: the column is for foreign traces.
-        table = table.drop(columns="note")
+    for name in ("hlo_module", "note"):
+        # Only traces from elsewhere have them: layers of tftrace's own runs are certain, and
+        # their kernels of XLA are told by layer.
+        if name in table and table[name].isna().all():
+            table = table.drop(columns=name)
     if primitives:
         known = computing(primitives)
         for name in ("implementation", "layout"):

@@ -17,21 +17,21 @@ def steps_table(join: Join) -> pd.DataFrame:
     marks = marks[np.argsort(events.start_ps[marks], kind="stable")]
     start, duration = events.start_ps[marks], events.duration_ps[marks]
     wall, calls = _in_steps(join, start, duration)
-    size = run["batch_size"] * run["steps_per_execution"] if len(marks) else 0
+    size = run["batch_size"] and run["batch_size"] * run["steps_per_execution"]
     left = run["trace"]["samples"]
     rows = []
     for step in range(len(marks)):
         rows.append(
             {
                 "step": step,
-                "samples": min(size, left),
+                "samples": None if left is None else min(size, left),
                 "start_ms": int(start[step] - join.window.start) / PS_PER_MS,
                 "wall_ms": int(duration[step]) / PS_PER_MS,
                 "ops_ms": wall[step] / PS_PER_MS,
                 "calls": int(calls[step]),
             }
         )
-        left -= min(size, left)
+        left = left and left - min(size, left)
     return table_of(
         rows, integers=("step", "samples", "calls"), numbers=("start_ms", "wall_ms", "ops_ms")
     )

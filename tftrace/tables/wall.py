@@ -1,9 +1,12 @@
-"""**wall**: one row per component of the measured window."""
+"""**wall**: one row per component of the measured window, in a trace from elsewhere per device."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
+from tftrace.attribution.by_name.foreign import ForeignJoin
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_info import OUTSIDE
 from tftrace.attribution.rows import LAYERS, OUTSIDE_LAYERS
@@ -16,8 +19,12 @@ COMPONENTS = (LAYERS, OUTSIDE_LAYERS, EXECUTOR, PIPELINE, DISPATCH, LOOP, COMPIL
 def wall_table(join: Join) -> pd.DataFrame:
     """**wall**: one row per component; they sum to the measured window.
 
-    Functions that tftrace does not know have a row where any ran.
+    Functions that tftrace does not know have a row where any ran. Of a trace from elsewhere there
+    is a row per device and component, which sum to the window on each device, with the columns
+    ``device`` and ``busy_ms`` (durations, which may overlap) besides.
     """
+    if isinstance(join, ForeignJoin):
+        return _by_device(join)
     timeline = join.timeline
     named = (*COMPONENTS, UNKNOWN) if join.unknown else COMPONENTS
     parts: dict[str, float] = dict.fromkeys(named, 0.0)
@@ -30,12 +37,32 @@ def wall_table(join: Join) -> pd.DataFrame:
         parts[LAYERS] += (1 - outside) * wall if outside else wall
     for name, gap in timeline.gaps.items():
         parts[name] += gap
+    rows = [_row(name, ps, timeline.length) for name, ps in parts.items()]
+    return table_of(rows, integers=(), numbers=("wall_ms", "wall_share"))
+
+
+def _by_device(join: ForeignJoin) -> pd.DataFrame:
+    wall: dict[tuple[str, str], float] = dict.fromkeys(join.components, 0.0) | join.gaps
+    busy = dict.fromkeys((key for key in wall if key not in join.gaps), 0)
+    for number, row in enumerate(join.rows):
+        key = join.row_planes[number], row.component
+        wall[key] += join.totals.wall[number]
+        busy[key] += int(join.totals.busy[number])
     rows = [
         {
-            "component": name,
-            "wall_ms": ps / PS_PER_MS,
-            "wall_share": ps / timeline.length if timeline.length else None,
+            **_row(name, ps, join.timeline.length),
+            "device": device,
+            "busy_ms": busy[device, name] / PS_PER_MS if (device, name) in busy else None,
         }
-        for name, ps in parts.items()
+        for (device, name), ps in wall.items()
     ]
-    return table_of(rows, integers=(), numbers=("wall_ms", "wall_share"))
+    others = ("component", "wall_ms", "wall_share", "device")
+    return table_of(rows, integers=(), numbers=("wall_ms", "wall_share", "busy_ms"), others=others)
+
+
+def _row(name: str, ps: float, length: int) -> dict[str, Any]:
+    return {
+        "component": name,
+        "wall_ms": ps / PS_PER_MS,
+        "wall_share": ps / length if length else None,
+    }

@@ -24,7 +24,7 @@ UNNAMED = "kernel"
 
 _STREAM = "Stream #"
 _CHECK = "redzone_checker"
-_COPIES = ("Memcpy", "Memset")
+_COPIES = ("Memcpy", "Memset", "__amd_rocclr_copy", "__amd_rocclr_fill")
 _OP = re.compile(r"([A-Za-z0-9.][A-Za-z0-9_.\\/>-]*):([A-Z_][A-Za-z0-9_]*)(?:::?#.*)?$")
 _SOURCES = ("tf_op", "level 0", "annotation")
 
@@ -50,7 +50,7 @@ def device_work(trace: Trace) -> DeviceWork:
     parts = [
         np.arange(line.first, line.first + line.count)
         for line in trace.lines
-        if is_device(trace.planes[line.plane].name) and line.name.startswith(_STREAM)
+        if is_device(trace.planes[line.plane].name) and is_stream(line.name)
     ]
     found = np.concatenate([*parts, np.empty(0, np.int64)]).astype(np.int64)
     full = [str(name) for name in trace.names(found)]
@@ -71,8 +71,13 @@ def is_device(plane: str) -> bool:
     return plane.startswith(DEVICE)
 
 
+def is_stream(line: str) -> bool:
+    """Whether a line of a GPU holds what ran, and does not repeat it in another shape."""
+    return line.startswith(_STREAM)
+
+
 def is_copy(kind: str) -> bool:
-    """Whether a type is that of a copy (or fill) of device memory."""
+    """Whether a type is that of a copy (or fill) of device memory; ROCm's are kernels."""
     return kind.startswith(_COPIES)
 
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from tftrace.graph.flatten import CALLS
 from tftrace.native.loops import executions as execution_loops
-from tftrace.parsers import Events, Plane, Trace
-from tftrace.timeline.devices import is_device
+from tftrace.parsers import MISSING, Events, Plane, Trace
+from tftrace.timeline.devices import is_device, launches
 from tftrace.timeline.intervals import enclosing
-from tftrace.timeline.marks import OPERATION, Mark, Marks
+from tftrace.timeline.marks import FUNCTION, OPERATION, Mark, Marks
 from tftrace.timeline.spans import Spans, spans
 from tftrace.timeline.window import Runs, Window, around, look_up
 
@@ -55,7 +55,12 @@ class Executions:
 
 
 def find_executions(
-    marks: Marks, window: Window, runs: Runs, strangers: Runs | None = None
+    marks: Marks,
+    window: Window,
+    runs: Runs,
+    strangers: Runs | None = None,
+    *,
+    eager: bool = False,
 ) -> Executions:
     """Every execution of an operation, a kernel of XLA, or a call that runs as one kernel.
 
@@ -63,10 +68,15 @@ def find_executions(
 
     Args:
         strangers: runs of functions that are not known.
+        eager: whether operations that Python executed one by one count too. Their events name
+            no kernel: an operation is all that its call is known by.
     """
     trace = marks.trace
     every = runs if strangers is None else _one_after_the_other(runs, strangers)
-    event, line, start, end = _collect(trace.events, _executed(marks), window)
+    chosen = _executed(marks)
+    if eager:
+        chosen[_eager_operations(marks)] = True
+    event, line, start, end = _collect(trace.events, chosen, window)
     process, kinds = marks.processes, _Names()
     within = enclosing(line, start, process.line, process.start, process.end)
     hlo, modules = _modules(trace, event)
@@ -181,10 +191,22 @@ def _unnamed_calls(marks: Marks) -> Int:
     return starts[~np.array(own, bool)]
 
 
+def _eager_operations(marks: Marks) -> Int:
+    """Calls of single operations inside which no execution, function or launch was recorded."""
+    trace, calls = marks.trace, marks.of(Mark.FUNCTION)
+    operations = np.flatnonzero(marks.operations())
+    inside = np.r_[operations, marks.of(Mark.RUN), launches(trace)].astype(np.int64)
+    alone = np.array([not name.startswith(FUNCTION + "__") for name in trace.names(calls)], bool)
+    shown = around(trace, inside, calls)
+    alone[shown[shown >= 0]] = False
+    return calls[alone]
+
+
 def _on_host(trace: Trace, events: Int32) -> Int32:
-    """Those of the events that are not a device's."""
+    """Those of the events that are a host's; its launches of kernels name the kernel too."""
     host = np.array([not is_device(trace.planes[n.plane].name) for n in trace.lines], bool)
-    return events[host[trace.events.line[events]]]
+    mine = events[host[trace.events.line[events]]]
+    return mine[~np.isin(mine, trace.events.stats["correlation_id"].events)]
 
 
 def _kinds(marks: Marks, event: Int32, kinds: _Names) -> Int32:
@@ -192,6 +214,8 @@ def _kinds(marks: Marks, event: Int32, kinds: _Names) -> Int32:
     trace, stats, device = marks.trace, marks.trace.events.stats, marks.device
 
     def named(_: Plane, name: str) -> int:
+        if name.startswith(FUNCTION):
+            return kinds.code(name, name.removeprefix(FUNCTION))
         match = OPERATION.match(name)
         return kinds.code(match[1], match[2]) if match is not None else -1
 
@@ -239,7 +263,7 @@ def _modules(trace: Trace, event: Int32) -> tuple[Int32, list[str]]:
     hlo[place] = inverse
     names, which = np.divmod(kinds, len(programs))
     return hlo, [
-        f"{trace.strings[name]}({number})"
+        trace.strings[name] + ("" if number == MISSING else f"({number})")
         for name, number in zip(names.tolist(), programs[which].tolist(), strict=True)
     ]
 

@@ -72,6 +72,18 @@ class Timeline:
         return self.until - self.start
 
 
+@dataclass(frozen=True)
+class Shares:
+    """The window shared among executions: ``own`` is the time (ps) that each was its thread's
+    innermost, ``wall`` its share of the window; ``covered`` is when any was active, and
+    ``compiling``, a part of it, when a call waited for XLA's compiler instead."""
+
+    own: Int
+    wall: Float
+    covered: Spans
+    compiling: Spans
+
+
 def build_timeline(
     marks: Marks,
     window: Window,
@@ -80,14 +92,22 @@ def build_timeline(
     workers: Workers,
     strangers: Runs | None = None,
 ) -> Timeline:
-    """Share each instant of the window equally among the operations active in it.
-
-    A kernel is active while it runs itself or, as XLA's do, has left workers running. A call is
-    active when nothing that it waits for is, and it does not wait for a compiler. What no
-    operation covers is named by what the driving thread was doing.
+    """The window shared out; what no operation covers is named by what the driving thread did.
 
     Args:
         strangers: runs of functions that are not known; their time has a name of its own.
+    """
+    shares = share(marks, window, executions, workers)
+    gaps = _gaps(marks, window, runs, strangers, executions, shares.covered)
+    gaps[COMPILATION] += length(shares.compiling)
+    return timeline_of(marks, window, executions, workers, shares.own, shares.wall, gaps)
+
+
+def share(marks: Marks, window: Window, executions: Executions, workers: Workers) -> Shares:
+    """Share each instant of the window equally among the operations active in it.
+
+    A kernel is active while it runs itself or, as XLA's do, has left workers running. A call is
+    active when nothing that it waits for is, and it does not wait for a compiler.
     """
     start, end = executions.start, executions.end
     if len(end) and end.max() > window.end:
@@ -105,14 +125,27 @@ def build_timeline(
         clock = _uncovered_clock(covered, window)
         wall[calls] += concurrent_shares(clock(start[calls]), clock(end[calls]))
         covered = union(covered, spans(start[calls], end[calls]))
-    gaps = _gaps(marks, window, runs, strangers, executions, covered)
-    gaps[COMPILATION] += length(compiling)
+    return Shares(own, wall, covered, compiling)
 
-    worker = done - working
-    sleeper, slept = _blocked(marks, executions, calls)
+
+def timeline_of(
+    marks: Marks,
+    window: Window,
+    executions: Executions,
+    workers: Workers,
+    own: Int,
+    wall: Float,
+    gaps: dict[str, int],
+) -> Timeline:
+    """The timeline of executions whose shares are known."""
+    root = workers.root
+    # Of a region outside the window nothing is left.
+    worker = np.clip(workers.end, window.start, window.end)
+    worker -= np.clip(workers.start, window.start, window.end)
+    sleeper, slept = _blocked(marks, executions, np.flatnonzero(is_call(executions)))
     return Timeline(
         wall=wall,
-        start=start,
+        start=executions.start,
         until=_until_done(executions, workers),
         self=own,
         root=np.r_[root, sleeper],

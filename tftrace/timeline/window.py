@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tftrace.parsers import Trace
 from tftrace.runs.names import HOST
+from tftrace.timeline.devices import is_device, is_stream
 from tftrace.timeline.intervals import enclosing
 from tftrace.timeline.marks import FUNCTION, Mark, Marks
 
@@ -54,20 +55,31 @@ def find_window(marks: Marks) -> Window | None:
 
 
 def whole_window(marks: Marks) -> Window:
-    """The window of a trace without marks: from the host's first to its last event."""
+    """The window of a trace without marks: from the first to the last event of hosts and GPUs.
+
+    Of no length where nothing was recorded; the driving line is then -1.
+    """
     trace = marks.trace
     start, end = trace.events.start_ps, trace.events.end_ps
-    hosts = [
+    recorded = [
         (number, line.events)
         for number, line in enumerate(trace.lines)
-        if line.count and trace.planes[line.plane].name.startswith(HOST)
+        if line.count and _is_recorded(trace.planes[line.plane].name, line.name)
     ]
+    if not recorded:
+        return Window(0, 0, -1)
     runs = marks.of(Mark.RUN)
     return Window(
-        min(int(start[part].min()) for _, part in hosts),
-        max(int(end[part].max()) for _, part in hosts),
-        int(trace.events.line[runs[0]]) if len(runs) else hosts[0][0],
+        min(int(start[part].min()) for _, part in recorded),
+        # What starts last belongs to the window, however short it is.
+        max(max(int(end[part].max()), int(start[part].max()) + 1) for _, part in recorded),
+        int(trace.events.line[runs[0]]) if len(runs) else recorded[0][0],
     )
+
+
+def _is_recorded(plane: str, line: str) -> bool:
+    """Whether a line's events are what happened, not derived from others."""
+    return plane.startswith(HOST) or (is_device(plane) and is_stream(line))
 
 
 def find_runs(marks: Marks, window: Window, functions: set[str] | None) -> Runs:

@@ -12,61 +12,139 @@ from tftrace.attribution.by_name.model_file import LayerNode, read_layers
 from tftrace.attribution.by_name.scopes import Match, match_operations
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_info import WORK, KernelInfo
-from tftrace.attribution.rows import OUTSIDE_LAYERS, Row, component_of
-from tftrace.errors import TftraceError
+from tftrace.attribution.rows import LAYERS, Row
 from tftrace.parsers.hlo import HloInstruction, parse_hlo
+from tftrace.runs.find import find_trace, other_hosts
 from tftrace.runs.names import TRACE
 from tftrace.runs.run import Run
-from tftrace.timeline.devices import AUTOTUNING
+from tftrace.timeline.devices import AUTOTUNING, is_device
+from tftrace.timeline.executions import Executions, find_executions
 from tftrace.timeline.groups import grouped
-from tftrace.timeline.share_out import PIPELINE
+from tftrace.timeline.per_device import (
+    ON_DEVICE,
+    ON_HOST,
+    Key,
+    component_on,
+    plane_numbers,
+    recorded_planes,
+    share_by_device,
+    unread_planes,
+)
+from tftrace.timeline.share_out import Timeline
+from tftrace.timeline.window import find_window
 from tftrace.version import __version__
 
 _RULE = "counting rule\nnothing is counted: the trace does not hold the graph"
 
 
-def foreign_join(path: Path, model: Path | None = None, *, salvage: bool = False) -> ForeignJoin:
+def foreign_join(
+    path: Path, model: Path | None = None, *, salvage: bool = False, threads: int | None = None
+) -> ForeignJoin:
     """Open a trace without a manifest.
 
     Args:
         path: a ``.xplane.pb`` file, or a log folder, of which the newest trace is taken.
         model: the saved model (``.keras``, ``.h5``) that ran. Without it no row has a layer.
         salvage: of a truncated trace, read what is whole.
+        threads: as `read_trace` takes them.
 
     Raises:
         TftraceError: there is no trace at ``path``, or ``model`` cannot be read.
     """
     trace = find_trace(path)
     layers = read_layers(model) if model is not None else None
-    run = Run(trace.parent, trace, _manifest(trace, model, layers), [], salvage)
-    return ForeignJoin(run, layers)
-
-
-def find_trace(path: Path) -> Path:
-    """The trace that ``path`` means.
-
-    Raises:
-        TftraceError: there is none.
-    """
-    if path.is_file():
-        return path
-    for pattern in (f"*{TRACE}", f"plugins/profile/*/*{TRACE}", f"**/*{TRACE}"):
-        found = sorted(path.glob(pattern), key=lambda p: p.stat().st_mtime_ns)
-        if found:
-            return found[-1]
-    raise TftraceError(f"{path} holds no trace (no .xplane.pb)")
+    run = Run(trace.parent, trace, _manifest(trace, model, layers), [], salvage, threads)
+    return ForeignJoin(run, layers, other_hosts(path, trace))
 
 
 class ForeignJoin(Join):
     """A trace joined to the layers of a saved model by the names of its operations.
 
-    What has no layer of that name counts as the model's if it ran in a traced function, else as
-    the input pipeline.
+    Each device's time is a whole of its own, and a row of **ops** is of one device; see
+    `share_by_device`. Nothing is told of what the program did besides.
     """
 
-    def __init__(self, run: Run, layers: LayerNode | None) -> None:
+    def __init__(self, run: Run, layers: LayerNode | None, several_hosts: str | None) -> None:
         super().__init__(run)
         self._layers = layers
+        self._several_hosts = several_hosts
+
+    @cached_property
+    def marked(self) -> bool:
+        """Whether the trace has the window that tftrace marks."""
+        return find_window(self.marks) is not None
+
+    @property
+    def window_note(self) -> str:
+        """Which stretch of the trace the tables are over."""
+        if self.marked:
+            return "as tftrace marked it; read like a trace from elsewhere"
+        return "the whole trace, from its first to its last event: it has no marks of tftrace"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the tables lack."""
+        unread = [
+            f"{plane} is not reported: which of its lines ({', '.join(lines)}) are executions, "
+            "and which repeat them, is not known"
+            for plane, lines in unread_planes(self.marks)
+        ]
+        own = [
+            "this is the trace of a run of tftrace; opened with its manifest, without a model to "
+            "match, its layers are exact"
+        ]
+        empty = ["nothing was recorded: the trace has no operation and no kernel"]
+        return [
+            *([self._several_hosts] if self._several_hosts else []),
+            *(own if self.marked else ()),
+            *unread,
+            *(() if len(self.executions) else empty),
+        ]
+
+    @cached_property
+    def executions(self) -> Executions:
+        """Executions of operations, those that Python ran one by one too."""
+        return find_executions(self.marks, self.window, self.runs, eager=True)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The window shared out."""
+        return self._shared[0]
+
+    @property
+    def gaps(self) -> dict[Key, int]:
+        """What fills each device's window beside its executions, in ps."""
+        return self._shared[1]
+
+    @cached_property
+    def _shared(self) -> tuple[Timeline, dict[Key, int]]:
+        return share_by_device(self.marks, self.window, self.executions, self.workers)
+
+    @cached_property
+    def components(self) -> list[Key]:
+        """The rows of **wall**: devices first, each with what it can be doing."""
+        layers = [LAYERS] if self._layers is not None else []
+        return [
+            (plane, name)
+            for plane in recorded_planes(self.marks)
+            for name in (
+                *layers,
+                *(ON_DEVICE if is_device(plane) else ON_HOST),
+                *(name for where, name in self.gaps if where == plane),
+            )
+        ]
+
+    @property
+    def whole(self) -> int:
+        """What shares of layers are of, in ps: the window on every plane that ran any."""
+        ran = {device for device, row in zip(self.row_planes, self.rows, strict=True) if row.info}
+        return self.timeline.length * max(1, len(ran))
+
+    @cached_property
+    def row_planes(self) -> list[str]:
+        """The plane of each row."""
+        names, number = plane_numbers(self.marks, self.executions)
+        return [names[number[row.executions[0]]] for row in self.rows]
 
     @cached_property
     def matches(self) -> dict[str, Match]:
@@ -82,21 +160,25 @@ class ForeignJoin(Join):
 
     @cached_property
     def _kinds(self) -> dict[tuple[int, ...], np.ndarray]:
-        """Executions by kind, module, plane, and whether a function ran them."""
+        """Executions by kind, module, and plane."""
         e = self.executions
-        return dict(grouped(e.kind, e.hlo, self.planes, e.run >= 0))
+        return dict(grouped(e.kind, e.hlo, plane_numbers(self.marks, e)[1]))
 
     def _row(self, key: tuple[int, ...], found: np.ndarray) -> Row:
-        name, kind = self.executions.ops[key[0]], self.executions.types[key[0]]
+        e = self.executions
+        name, kind = e.ops[key[0]], e.types[key[0]]
+        plane = self.run.trace.plane_of(int(e.line[found[0]])).name
+        component = component_on(plane, kind)
         instruction = self._instruction(key)
         if instruction is not None:
             kind = instruction.opcode
-        match = self.matches.get(self._graph_name(key))
-        if match is not None and kind != AUTOTUNING:
-            info = self._info_of(match)
-            return Row(name, kind, component_of(info), info, found, None, match.note)
-        component = OUTSIDE_LAYERS if key[-1] else PIPELINE
-        return Row(name, kind, component, None, found, None)
+        made_for = self._made_for(key, found)
+        module = e.modules[key[1]] if key[1] >= 0 else None
+        match = self.matches.get(self._graph_name(key)) if kind != AUTOTUNING else None
+        info, note = (self._info_of(match), match.note) if match is not None else (None, None)
+        if info is not None:
+            component = LAYERS
+        return Row(name, kind, component, info, found, None, note, made_for, module)
 
     def _info_of(self, match: Match) -> KernelInfo:
         site = self._positions[match.path]
@@ -111,6 +193,16 @@ class ForeignJoin(Join):
         instruction = self._instruction(key)
         return instruction.op_name if instruction else self.executions.ops[key[0]]
 
+    def _made_for(self, key: tuple[int, ...], found: np.ndarray) -> tuple[str, ...]:
+        """The operation that XLA noted for its kernel: with the instruction, or on the device."""
+        if key[1] < 0:
+            return ()
+        instruction = self._instruction(key)
+        trace, event = self.run.trace, self.executions.event[found[:1]]
+        noted = trace.string(int(trace.events.stats["name"].at(event)[0]))
+        name = instruction.op_name if instruction else noted
+        return (name,) if name else ()
+
     def _instruction(self, key: tuple[int, ...]) -> HloInstruction | None:
         if key[1] < 0:
             return None
@@ -120,6 +212,8 @@ class ForeignJoin(Join):
     @cached_property
     def _instructions(self) -> dict[str, dict[str, HloInstruction]]:
         wanted = set(self.executions.modules)
+        if not wanted:
+            return {}
         return {
             name: dict(parse_hlo(data).instructions)
             for name, data in self.run.hlo_protos.items()

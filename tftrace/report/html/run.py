@@ -13,8 +13,10 @@ import pandas as pd
 from tftrace.report.exports.tables import write_text
 from tftrace.report.facts import what_ran
 from tftrace.report.findings import Group, grouped
+from tftrace.report.html.foreign import foreign_sections
 from tftrace.report.html.page import page
 from tftrace.report.html.roofline import roofline_svg
+from tftrace.report.html.wall import wall_bar
 from tftrace.text import bytes_text, count_text, ms_text, share_text
 
 if TYPE_CHECKING:
@@ -38,12 +40,17 @@ def render_page(profile: Profile) -> str:
 
 def _sections(profile: Profile, name: str) -> Iterator[str]:
     yield _header(profile, name)
-    yield _wall(profile.wall)
+    if profile.foreign:
+        yield from foreign_sections(profile)
+    else:
+        yield f"<h2>Where the wall time went</h2>\n{wall_bar(profile.wall)}"
     if profile.findings:
         yield _findings(grouped(profile.findings))
     if len(profile.layers):
         yield _roofline(profile)
         yield _layers(profile)
+    if profile.no_findings is not None:
+        yield f'<h2>Findings</h2>\n<p class="dim">None: {escape(profile.no_findings)}.</p>'
     rule = escape(" ".join(profile.counting["rule"].split()))
     yield f'<h2>How it is counted</h2>\n<p class="dim">{rule}</p>'
 
@@ -56,8 +63,9 @@ def _header(profile: Profile, name: str) -> str:
 
 def _facts(profile: Profile) -> Iterator[str]:
     run, machine, model = profile.run, profile.machine, profile.model
-    if run["samples"] is None:
+    if profile.window is not None:
         yield "a trace taken elsewhere: samples, latency and graph are not known"
+        yield f"window: {profile.window}"
         return
     params = model["params"]
     yield model["class"] + ("" if params is None else f", {params:,} parameters")
@@ -72,7 +80,8 @@ def _facts(profile: Profile) -> Iterator[str]:
 
 def _latency(profile: Profile) -> str:
     latency, samples = profile.latency, profile.run["samples"]
-    figures = [("traced pass", f"{ms_text(float(profile.wall['wall_ms'].sum()))} ms")]
+    traced = "window of the trace" if profile.foreign else "traced pass"
+    figures = [(traced, f"{ms_text(profile.window_ms)} ms")]
     median = latency["median_ms"]
     if median is not None:
         figures = [
@@ -93,25 +102,6 @@ def _steady(found: dict[str, Any] | None) -> list[tuple[str, str]]:
     if found is None:
         return []
     return [("median without tf.data's autotuner", f"{ms_text(found['median_ms'])} ms")]
-
-
-def _wall(wall: pd.DataFrame) -> str:
-    """The traced pass as a bar; the legend carries the figures, so colour is not needed."""
-    pieces, legend = [], []
-    for place, (_, row) in enumerate(wall.iterrows()):
-        share = 0.0 if pd.isna(row["wall_share"]) else float(row["wall_share"])
-        told = f"{row['component']}: {ms_text(row['wall_ms'])} ms, {share_text(share)}"
-        colour = f"background:var(--c{place})"
-        if share > 0:
-            pieces.append(
-                f'<div style="width:{100 * share:.3f}%;{colour}" title="{escape(told)}"></div>'
-            )
-        legend.append(f'<li><i style="{colour}"></i>{escape(told)}</li>')
-    return (
-        "<h2>Where the wall time went</h2>\n"
-        f'<div class="bar" aria-hidden="true">{"".join(pieces)}</div>'
-        f'<ul class="legend">{"".join(legend)}</ul>'
-    )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from rich.text import Text
 
 from tftrace.report.facts import what_ran
 from tftrace.report.findings import grouped
+from tftrace.report.terminal.foreign import foreign_parts
 from tftrace.report.terminal.primitives import primitives
+from tftrace.report.terminal.tables import new_table
 from tftrace.text import count_text, ms_text, share_text
 
 if TYPE_CHECKING:
@@ -61,13 +63,14 @@ def _parts(
     yield from _header(profile)
     yield from (Text(f"  {warning}", style="yellow") for warning in warnings)
     yield ""
-    yield wall_table(profile)
+    if profile.foreign:
+        yield from foreign_parts(profile, top)
+    else:
+        yield wall_table(profile)
     yield ""
     if len(profile.layers):
         yield layers_table(profile, top, depth, sort, order)
-    else:
-        yield ops_table(profile, top)
-    yield ""
+        yield ""
     yield from _coverage(profile)
     if profile.onednn is not None:
         yield ""
@@ -81,9 +84,10 @@ def _header(profile: Profile) -> Iterator[RenderableType]:
     run, model, machine, versions = profile.run, profile.model, profile.machine, profile.versions
     source = model["source"] or model["name"]
     params = "" if model["params"] is None else f", {model['params']:,} parameters"
-    if run["samples"] is None:
+    if profile.foreign:
         yield Text(f"{source}: a trace taken elsewhere", style="bold")
-        yield f"{profile.folder}; samples, latency and graph are not known"
+        yield Text(f"{profile.folder}; samples, latency and graph are not known")
+        yield Text(f"window: {profile.window}")
         return
     yield Text(f"{source} ({model['class']}{params})", style="bold")
     yield (
@@ -136,7 +140,7 @@ def _latency(profile: Profile) -> Iterator[RenderableType]:
 def wall_table(profile: Profile) -> Table:
     """Where the wall time of the traced pass went."""
     wall = profile.wall
-    table = _new_table(f"wall: {ms_text(wall['wall_ms'].sum())} ms traced")
+    table = new_table(f"wall: {ms_text(wall['wall_ms'].sum())} ms traced")
     table.add_column("component", no_wrap=True)
     table.add_column("ms", justify="right")
     table.add_column("share", justify="right")
@@ -164,7 +168,7 @@ def layers_table(
         )
     time, mults = layers["wall_ms"].sum(), layers["mults"].sum()
     shown = layers if top is None else layers.head(top)
-    table = _new_table("layers: time of the traced pass, work per sample")
+    table = new_table("layers: time of the traced pass, work per sample")
     table.add_column("layer", overflow="fold", ratio=1)
     table.add_column("type", no_wrap=True, max_width=18, overflow="ellipsis")
     for name in ("ms", "time", "cum", "mults", "mults"):
@@ -202,18 +206,6 @@ def layers_table(
     return table
 
 
-def ops_table(profile: Profile, top: int | None) -> Table:
-    """The operations with the most time: what there is to show without layers."""
-    table = _new_table("ops: time of the traced pass")
-    table.add_column("op", overflow="fold", ratio=1)
-    table.add_column("type", overflow="fold")
-    table.add_column("calls", justify="right")
-    table.add_column("ms", justify="right")
-    for _, row in profile.ops.head(top or len(profile.ops)).iterrows():
-        table.add_row(row["op"], row["op_type"], f"{row['calls']:,}", ms_text(row["wall_ms"]))
-    return table
-
-
 def _short(path: str, root: str) -> str:
     return path.removeprefix(root + "/") if path != root else path
 
@@ -221,8 +213,10 @@ def _short(path: str, root: str) -> str:
 def _coverage(profile: Profile) -> Iterator[RenderableType]:
     recording, coverage = profile.recording, profile.counting["coverage"]
     recorded, expected = recording["recorded"], recording["expected"]
-    if profile.run["samples"] is None:
-        yield "layers are matched by name, where a model was given: see their notes"
+    if profile.foreign:
+        if len(profile.layers):
+            yield "layers are matched by name: see their notes"
+        yield Text(f"no findings: {profile.no_findings}", style="dim")
         return
     line = f"recorded: {recorded:,} of {expected:,} expected executions of the model's kernels"
     if recorded < expected:
@@ -254,14 +248,3 @@ def findings(profile: Profile, limit: int = _FINDINGS) -> Iterator[RenderableTyp
         yield Text(f"also: {kinds} (--json tells)", style="dim")
     if sum(group.saving_ms is not None for group in groups) > 1:
         yield Text("savings are per traced pass and may overlap", style="dim")
-
-
-def _new_table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1),
-    )
