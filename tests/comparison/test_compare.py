@@ -26,12 +26,12 @@ def network(width: int, batch_norm: bool = False):
 def comparison(tmp_path_factory):
     x = np.random.default_rng(0).random((64, 16, 16, 3), dtype=np.float32)
     a, b = Side("small", network(2)), Side("large", network(256, batch_norm=True))
-    return compare_models(a, b, x, pairs=5, out=tmp_path_factory.mktemp("out"))
+    return compare_models(a, b, x, pairs=6, out=tmp_path_factory.mktemp("out"))
 
 
 def test_the_ratio_is_that_of_what_was_measured_in_turn(comparison):
     assert comparison.interleaved
-    assert comparison.ratio.pairs == 5
+    assert comparison.ratio.pairs == 6
     assert comparison.ratio.ratio == pytest.approx(comparison.medians[1] / comparison.medians[0])
 
 

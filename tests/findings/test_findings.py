@@ -450,7 +450,7 @@ class Compared:
     ],
 )
 def test_xla_is_judged_by_its_interval(low, high, kind, saving) -> None:
-    ratio = Ratio((low + high) / 2, low, high, 0.95, 11)
+    ratio = Ratio((low + high) / 2, low, high, 0.95, 11, (11, 11))
     finding = jit_finding(Compared((10.0, 10.0 * ratio.ratio), ratio))
     assert (finding.kind, finding.saving_ms) == (kind, pytest.approx(saving))
     assert finding.sure == "measured"

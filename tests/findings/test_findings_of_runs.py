@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tftrace
+from tftrace.errors import TftraceError
 from tftrace.findings.batch_norm import fold_of
 from tftrace.findings.registry import candidates
 
@@ -198,9 +199,11 @@ def test_xla_is_tried_on_two_copies_of_the_model() -> None:
         made.append(networks.BUILDERS["small"]()[0])
         return made[-1]
 
-    comparison, finding = try_jit(load, networks.normal(70, 8), pairs=3)
+    comparison, finding = try_jit(load, networks.normal(70, 8), pairs=6)
     assert made[0] is not made[1]
     assert [p.run["jit"] for p in comparison.profiles] == [False, True]
     assert finding["kind"] in (HELPS, HURTS, SAME)
     assert finding["evidence"]["off_ms"] == comparison.medians[0]
     assert comparison.verdict in finding["text"]
+    with pytest.raises(TftraceError, match="at least 6"):
+        try_jit(load, networks.normal(70, 8), pairs=5)

@@ -31,7 +31,7 @@ def compare(
         list[str] | None,
         typer.Option("--set", help="Compare one model with itself under jit=… or batch-size=…"),
     ] = None,
-    pairs: Annotated[int, typer.Option(min=3, help="Timed passes of each, in turn.")] = 11,
+    pairs: Annotated[int, typer.Option(min=6, help="Timed passes of each, in turn.")] = 11,
     batch_size: BatchSize = 32,
     jit: JitOption = Jit.auto,
     samples: Samples = None,

@@ -23,7 +23,7 @@ def fold(
         Path | None, typer.Option(help="Check outputs on this data, and measure both models.")
     ] = None,
     batch_size: BatchSize = 32,
-    pairs: Annotated[int, typer.Option(min=3, help="Timed passes of each, in turn.")] = 11,
+    pairs: Annotated[int, typer.Option(min=6, help="Timed passes of each, in turn.")] = 11,
     custom: Custom = None,
     unsafe: Unsafe = False,
     quiet: Quiet = False,

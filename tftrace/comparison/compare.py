@@ -15,7 +15,7 @@ import pandas as pd
 from tftrace.api.measure import profile
 from tftrace.api.profile import Profile
 from tftrace.comparison.differences import Difference, setting_differences
-from tftrace.comparison.ratio import Ratio, interleave, ratio_of
+from tftrace.comparison.ratio import MIN_APART, MIN_PAIRS, Ratio, interleave, ratio_of
 from tftrace.errors import TftraceError
 
 SETTINGS = ("jit", "batch-size")
@@ -62,9 +62,11 @@ class Comparison:
         """The result in one sentence."""
         first, second = self.names
         if self.ratio is None:
-            return "latency was not measured often enough to compare"
+            least = f"{MIN_PAIRS} pairs" if self.interleaved else f"{MIN_APART} passes of each"
+            return f"latency was not measured often enough to compare: that takes {least}"
         r = self.ratio
-        interval = f"{r.confidence:.0%} interval {r.low:.3f} to {r.high:.3f}, {r.pairs} pairs"
+        basis = f"{r.pairs} pairs" if r.pairs else f"{r.passes[0]} and {r.passes[1]} passes"
+        interval = f"{r.confidence:.0%} interval {r.low:.3f} to {r.high:.3f}, {basis}"
         if not r.resolvable:
             return f"no difference resolvable: {second} / {first} = {r.ratio:.3f} ({interval})"
         word = "slower" if r.ratio > 1 else "faster"
@@ -104,7 +106,7 @@ def compare_models(
     its own, which may take nothing but arrays, has both timed as they are.
 
     Args:
-        pairs: timed passes of each.
+        pairs: timed passes of each; fewer than 6 give no ratio.
         out: folder for the two runs; temporary by default.
 
     Raises:
@@ -217,12 +219,12 @@ def _comparison(
     interleaved: bool,
     without_autotuner: bool,
 ) -> Comparison:
-    count = min(len(times[0]), len(times[1]))
+    enough = min(map(len, times)) >= (MIN_PAIRS if interleaved else MIN_APART)
     medians = tuple(float(pd.Series(t).median()) if t else None for t in times)
     return Comparison(
         names=names,
         medians=(medians[0], medians[1]),
-        ratio=ratio_of(times[0][:count], times[1][:count]) if count >= 3 else None,
+        ratio=ratio_of(*times, paired=interleaved) if enough else None,
         interleaved=interleaved,
         without_autotuner=without_autotuner,
         profiles=profiles,

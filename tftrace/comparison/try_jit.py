@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tftrace.comparison.compare import Comparison, Side, compare_models
+from tftrace.comparison.ratio import MIN_PAIRS
+from tftrace.errors import TftraceError
 from tftrace.findings.registry import Finding
 from tftrace.text import ms_text
 
@@ -28,14 +30,16 @@ def try_jit(
     Args:
         load: makes the model; called twice, once for each side.
         x: data for ``predict``.
-        pairs: timed passes of each.
+        pairs: timed passes of each, at least 6.
         out: folder for the two runs; temporary by default.
 
     Returns: the comparison, and its finding as a dict like those of ``Profile.findings``.
 
     Raises:
-        TftraceError: the data does not fit the model, or a side cannot be traced.
+        TftraceError: too few pairs, the data does not fit the model, or a side cannot be traced.
     """
+    if pairs < MIN_PAIRS:
+        raise TftraceError(f"{pairs} pairs decide nothing; at least {MIN_PAIRS}")
     sides = [
         Side(name, load(), batch_size, jit)
         for name, jit in (("without XLA", "off"), ("with XLA", "on"))
