@@ -191,6 +191,54 @@ def test_what_a_formula_cannot_know_is_null_with_a_reason(unknown, reason):
     assert reason in work.reason
 
 
+# --- complex numbers -----------------------------------------------------------------------------
+COMPLEX = [
+    record("MatMul", [(2, 4), (4, 8)], [(2, 8)], dtype="complex64"),
+    record("BatchMatMulV2", [(3, 2, 4), (3, 4, 8)], [(3, 2, 8)], dtype="complex128"),
+    record("Einsum", [(2, 4), (4, 8)], [(2, 8)], {"equation": "ab,bc->ac"}, dtype="complex64"),
+    record("Sum", [(3, 4), (1,)], [(3,)], dtype="complex64"),
+    record("Mean", [(3, 4), (1,)], [(3,)], dtype="complex64"),
+    record("Prod", [(3, 4), (1,)], [(3,)], dtype="complex64"),
+    record("Cumsum", [(3, 4), ()], [(3, 4)], {}, (None, 1), dtype="complex64"),
+    record("SegmentSum", [(6, 2), (6,)], [(3, 2)], dtype="complex64"),
+    record("MatrixTriangularSolve", [(3, 3), (3, 1)], [(3, 1)], dtype="complex64"),
+    record("AddN", [(5,), (5,)], [(5,)], dtype="complex64"),
+    record("Exp", [(5,)], [(5,)], dtype="complex128"),
+    OpRecord("L2Loss", (TensorSpec("complex64", (5,)),), (TensorSpec("float32", ()),)),
+]
+
+
+@pytest.mark.parametrize("op", COMPLEX, ids=lambda op: op.type)
+def test_arithmetic_of_complex_numbers_is_null(op):
+    work = count_op(op)
+    assert (work.mults, work.macs, work.flops, work.transcendentals) == (None,) * 4
+    assert work.reason == f"{op.type} of complex numbers is not counted"
+
+
+@pytest.mark.parametrize("kind", ["Transpose", "ConcatV2", "Conj", "Real"])
+def test_moving_complex_numbers_is_known(kind):
+    work = count_op(record(kind, [(3, 4)], [(4, 3)], dtype="complex64"))
+    assert (work.mults, work.flops, work.bytes) == (0, 0, 2 * 12 * 8)
+
+
+@pytest.mark.parametrize(("kind", "work"), [("ComplexAbs", (10, 15, 5)), ("Angle", (0, 0, 5))])
+def test_magnitude_and_angle_are_known(kind, work):
+    """``sqrt(re * re + im * im)`` and ``atan2(im, re)`` per element."""
+    op = OpRecord(kind, (TensorSpec("complex64", (5,)),), (TensorSpec("float32", (5,)),))
+    found = count_op(op)
+    assert (found.mults, found.flops, found.transcendentals) == work
+    assert found.bytes == 5 * 8 + 5 * 4
+
+
+@pytest.mark.usefixtures("clean_registry")
+def test_a_users_formula_of_complex_numbers_holds():
+    @register_count("MatMul")
+    def mine(op):
+        return Work.contraction(4 * op.out_size() * op.in_shape()[1])
+
+    assert count_op(COMPLEX[0]).macs == 4 * 2 * 4 * 8
+
+
 def test_sorting_multiplies_nothing_and_compares_an_unknown_number_of_times():
     work = count_op(record("TopKV2", [(4, 9), ()], [(4, 3), (4, 3)]))
     assert (work.mults, work.macs, work.flops) == (0, 0, None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from tftrace.counts.traffic import moved_bytes
@@ -56,6 +57,8 @@ class OpRecord:
 
 Formula = Callable[[OpRecord], Work]
 
+COMPLEX = ("complex64", "complex128")
+
 _FORMULAS: dict[str, Formula] = {}
 _NEEDED: dict[str, Formula] = {}
 
@@ -93,6 +96,25 @@ def register_needed(*op_types: str) -> Callable[[Formula], Formula]:
         return formula
 
     return register
+
+
+def for_real_numbers(but: Collection[str]) -> None:
+    """Let every formula registered so far hold for real numbers alone, those of ``but`` excepted.
+
+    Complex arithmetic takes several real operations for one, how many is the library's choice.
+    What moves numbers and does no arithmetic holds for complex ones too.
+    """
+    for op_type, formula in _FORMULAS.items():
+        if op_type not in but:
+            _FORMULAS[op_type] = partial(_real, formula)
+
+
+def _real(formula: Formula, record: OpRecord) -> Work:
+    work = formula(record)
+    complex_numbers = any(s.dtype in COMPLEX for s in (*record.inputs, *record.outputs))
+    if complex_numbers and (work.mults, work.flops, work.transcendentals) != (0, 0, 0):
+        raise Uncountable(f"{record.type} of complex numbers is not counted")
+    return work
 
 
 def registered(op_type: str) -> bool:

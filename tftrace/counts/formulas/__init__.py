@@ -12,6 +12,10 @@ from tftrace.counts.formulas import (
     reduction,
     resizing,
 )
+from tftrace.counts.registry import for_real_numbers
+
+# What is registered so far; a formula that a user registers holds as it is.
+for_real_numbers(but=("ComplexAbs", "Angle"))
 
 __all__ = [
     "conv",

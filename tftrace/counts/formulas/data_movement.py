@@ -28,7 +28,7 @@ def free(record: OpRecord) -> Work:
     "DynamicStitch ParallelDynamicStitch DynamicPartition ListDiff",
     "TensorListFromTensor TensorListStack TensorListConcatV2 TensorListGather",
     "TensorListScatterV2 TensorListScatterIntoExistingList TensorListSplit",
-    "Complex Real Imag Angle Conj Switch RefSwitch Merge Enter Exit NextIteration",
+    "Complex Real Imag Conj Switch RefSwitch Merge Enter Exit NextIteration",
     "StatelessRandomGetKeyCounter StatelessRandomGetAlg StatelessRandomGetKeyCounterAlg",
 )
 def movement(record: OpRecord) -> Work:

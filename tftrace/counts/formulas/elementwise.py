@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from tftrace.counts.registry import OpRecord, Uncountable, register_count
+from tftrace.counts.registry import OpRecord, register_count
 from tftrace.counts.work import Work
-
-_COMPLEX = ("complex64", "complex128")
 
 
 @register_count(
@@ -71,6 +69,12 @@ def complex_magnitude(record: OpRecord) -> Work:
     return Work.elementwise(record.out_size(), mults=2, ops=3, transc=1)
 
 
+@register_count("Angle")
+def complex_angle(record: OpRecord) -> Work:
+    """``atan2(im, re)`` per element."""
+    return Work.elementwise(record.out_size(), transc=1)
+
+
 @register_count("AddN", "AccumulateNV2")
 def add_n(record: OpRecord) -> Work:
     """n tensors of one shape: n - 1 additions per element."""
@@ -90,7 +94,5 @@ def random_draw(record: OpRecord) -> Work:
 
 
 def _each(record: OpRecord, *, mults: int = 0, ops: int = 0, transc: int = 0) -> Work:
-    """The same work for every output element; complex numbers have other rules."""
-    if any(spec.dtype in _COMPLEX for spec in record.inputs):
-        raise Uncountable(f"{record.type} of complex numbers is not counted")
+    """The same work for every output element."""
     return Work.elementwise(record.out_size(), mults=mults, ops=ops, transc=transc)
