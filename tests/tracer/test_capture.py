@@ -148,7 +148,7 @@ def test_a_shortened_pass_ends_with_a_whole_call(asked, traced):
     wall = profile.wall.set_index("component")["wall_ms"]
     assert wall["compilation"] == 0
     assert "unknown functions" not in wall.index
-    assert profile.warnings == []
+    assert not any("function" in warning for warning in profile.warnings)
 
 
 class Meanwhile(keras.callbacks.Callback):

@@ -18,9 +18,16 @@ from tftrace.errors import TftraceError
 from tftrace.machine.bench.batches import steady_batches
 from tftrace.runs.folder import new_run_folder, scratch_folder
 from tftrace.runs.names import MANIFEST, TRACE, WINDOW
-from tftrace.tracer.functions import Captured, Reference, captured_functions, events_per_step
+from tftrace.tracer.functions import (
+    Captured,
+    Reference,
+    batch_specs,
+    captured_functions,
+    events_per_step,
+)
 from tftrace.tracer.inputs import samples_of, take
 from tftrace.tracer.keras_model import (
+    all_built,
     borrowed,
     jit_compiled,
     overrides_predict,
@@ -29,6 +36,7 @@ from tftrace.tracer.keras_model import (
 )
 from tftrace.tracer.latency import Latency, measure
 from tftrace.tracer.manifest import build_manifest, write_manifest
+from tftrace.tracer.programs import trace_batch
 from tftrace.tracer.recorder import Recording, record_calls
 from tftrace.tracer.session import Session, profiler_session
 from tftrace.tracer.tf_private import collect_graphs
@@ -169,12 +177,25 @@ def _record(model: Any, run: Predict, x: Any) -> tuple[Recording, Reference, lis
     count = samples_of(x)
     # One full call, then the remainder: the same signatures in the same order as the real pass.
     first = take(x, per_call + count % per_call) if count > per_call else x
-    with record_calls(model) as recording, collect_graphs() as collection, _names_explained():
+    if not all_built(model):
+        # Layers that are built while a function is traced are called twice.
+        trace_batch(model, batch_specs(model, x, run.batch_size))
+        model.predict_function = None
+    with record_calls(model, True) as recording, collect_graphs() as collection, _names_explained():
         run(first)
     if not recording.roots:
-        raise TftraceError("predict traced no graph: does the model override predict?")
+        raise TftraceError(f"predict traced no graph of the model: {_why_eager(model)}")
     reference, functions = captured_functions(model, recording, collection, first, run.batch_size)
     return recording, reference, functions
+
+
+def _why_eager(model: Any) -> str:
+    name = type(model).__name__
+    if overrides_predict(model):
+        return f"{name} has a predict of its own"
+    if tf.config.functions_run_eagerly():
+        return "tf.config.run_functions_eagerly(True) makes every function run eagerly"
+    return f"the predict function of {name} calls no layer in a tf.function"
 
 
 @contextmanager

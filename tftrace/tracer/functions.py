@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,11 +11,11 @@ import tensorflow as tf
 
 from tftrace.counts.count import OpCount, count_flow
 from tftrace.counts.flow import Flow, flow_of
-from tftrace.tracer.inputs import take
+from tftrace.tracer.inputs import samples_of, take
 from tftrace.tracer.keras_model import is_legacy, steps_per_execution
-from tftrace.tracer.programs import program_of, trace_model, trace_specs
+from tftrace.tracer.programs import input_specs, program_of, trace_batch
 from tftrace.tracer.recorder import Recording
-from tftrace.tracer.tf_private import GraphCollection, concrete_functions
+from tftrace.tracer.tf_private import GraphCollection, concrete_functions, data_specs
 
 _HIDDEN = ("_Arg", "_DeviceArg", "_Retval", "_DeviceRetval")
 _SAME_GRAPH = 0.8
@@ -51,13 +52,21 @@ class Captured:
 class Reference:
     """A trace with a fixed batch, whose shapes are all known: what is counted.
 
-    ``batch`` samples pass through one call, in ``steps`` batches.
+    ``batches`` are the samples of each batch that passes through one call.
     """
 
-    batch: int
-    steps: int
+    batches: tuple[int, ...]
     flow: Flow
     counts: list[OpCount]
+
+    @property
+    def batch(self) -> int:
+        """Samples of one call."""
+        return sum(self.batches)
+
+    def samples(self, batches: int) -> int:
+        """Of so many batches, the same again after the last."""
+        return sum(self.batches[i % len(self.batches)] for i in range(batches))
 
 
 def captured_functions(
@@ -72,30 +81,49 @@ def captured_functions(
     """
     names = {id(graph): name for name, graph in concrete_functions(model.predict_function)}
     roots = [g for g in recording.roots if not names or id(g) in names]
-    flows = [(graph, _batch(graph), flow_of(program_of(graph, recording))) for graph in roots]
+    flows = [
+        (graph, _batches(model, recording, graph), flow_of(program_of(graph, recording)))
+        for graph in roots
+    ]
     reference = next(
-        (_reference(f, b, recording.model_calls(g)) for g, b, f in flows if b),
+        (_reference(flow, sizes) for _, batches, flow in flows if (sizes := _known(batches))),
         None,
     )
     if reference is None:
         reference = _fixed_trace(model, x, batch_size)
-    return reference, [
-        Captured(
+    result = []
+    for graph, batches, flow in flows:
+        sizes = _known(batches)
+        captured = Captured(
             name=names.get(id(graph)),
-            batch=batch,
+            batch=sizes[0] if sizes else None,
             flow=flow,
-            counts=_counts(flow, batch, reference.counts),
-            counted_batch=(batch or reference.batch // reference.steps)
-            * _batches(model, recording, graph),
+            counts=_counts(flow, sizes, reference.counts),
+            counted_batch=sum(sizes) if sizes else reference.samples(len(batches)),
             kernels=_kernels(graph, collection),
         )
-        for graph, batch, flow in flows
-    ]
+        result.append(captured)
+    return reference, result
 
 
-def _batches(model: Any, recording: Recording, graph: Any) -> int:
-    """Batches that one call of the traced function runs; Keras 2 runs them in a loop."""
-    return steps_per_execution(model) if is_legacy(model) else recording.model_calls(graph)
+def _batches(model: Any, recording: Recording, graph: Any) -> tuple[int | None, ...]:
+    """Samples of each batch that one call of the traced function runs; None where the graph
+    leaves them open.
+
+    Keras 3 hands over a list of batches, Keras 2 runs them in a loop.
+    """
+    if is_legacy(model):
+        return (_batch(graph),) * steps_per_execution(model)
+    data = data_specs(graph)
+    if data is None:
+        return (_batch(graph),) * recording.model_calls(graph)
+    return tuple(_leading(tf.nest.flatten(step)) for step in data)
+
+
+def _known(batches: tuple[int | None, ...]) -> tuple[int, ...]:
+    """The sizes where all are known, else none."""
+    sizes = tuple(size for size in batches if size is not None)
+    return sizes if len(sizes) == len(batches) else ()
 
 
 def events_per_step(functions: list[Captured]) -> float:
@@ -107,13 +135,16 @@ def events_per_step(functions: list[Captured]) -> float:
 
 def _fixed_trace(model: Any, x: Any, batch_size: int) -> Reference:
     """A trace at a fixed batch, only to be counted: the general one leaves shapes open."""
+    program = trace_batch(model, batch_specs(model, x, batch_size))
+    return _reference(flow_of(program), (min(batch_size, samples_of(x)),))
+
+
+def batch_specs(model: Any, x: Any, batch_size: int) -> Any:
+    """TensorSpecs of the first batch of ``x``, in the structure that predict hands over."""
     batch = take(x, batch_size)
-    arrays = tf.nest.flatten(batch)
     if getattr(model, "inputs", None):
-        program, _ = trace_model(model, [a.shape for a in arrays])
-    else:
-        program, _ = trace_specs(model, tf.nest.map_structure(_spec, batch))
-    return _reference(flow_of(program), len(arrays[0]), 1)
+        return input_specs(model, [array.shape for array in tf.nest.flatten(batch)])
+    return tf.nest.map_structure(_spec, batch)
 
 
 def _spec(array: Any) -> tf.TensorSpec:
@@ -121,22 +152,27 @@ def _spec(array: Any) -> tf.TensorSpec:
     return tf.TensorSpec(array.shape, "float32" if array.dtype.kind == "f" else array.dtype)
 
 
-def _reference(flow: Flow, batch: int, steps: int) -> Reference:
-    return Reference(batch * steps, steps, flow, count_flow(flow))
+def _reference(flow: Flow, batches: tuple[int, ...]) -> Reference:
+    return Reference(batches, flow, count_flow(flow))
 
 
 def _batch(graph: Any) -> int | None:
     """Leading dimension of the data; None where it is open, or comes from an iterator inside."""
     # Weights and constant tensors that the model holds are inputs too, behind the arguments.
     captured = {id(inner) for _, inner in graph.captures}
-    for tensor in graph.inputs:
-        if tensor.dtype not in (tf.resource, tf.variant) and id(tensor) not in captured:
+    return _leading(tensor for tensor in graph.inputs if id(tensor) not in captured)
+
+
+def _leading(tensors: Iterable[Any]) -> int | None:
+    """First dimension of the first that is data, or a description of data."""
+    for tensor in tensors:
+        if tensor.dtype not in (tf.resource, tf.variant):
             shape = tensor.shape
             return shape[0] if shape.rank else None
     return None
 
 
-def _counts(flow: Flow, batch: int | None, reference: list[OpCount]) -> list[OpCount]:
+def _counts(flow: Flow, sizes: tuple[int, ...], reference: list[OpCount]) -> list[OpCount]:
     """Work of the operations of ``flow``.
 
     The general trace has open shapes: its operations take the work of their twins in the
@@ -144,7 +180,7 @@ def _counts(flow: Flow, batch: int | None, reference: list[OpCount]) -> list[OpC
     repeat the model more often (``steps_per_execution``).
     """
     own = count_flow(flow)
-    if batch is not None:
+    if sizes:
         return own
     twins: dict[tuple[str | None, str], list[OpCount]] = defaultdict(list)
     for count in reference:

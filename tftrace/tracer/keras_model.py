@@ -55,6 +55,13 @@ def steps_per_execution(model: Any) -> int:
     return int(getattr(model, "steps_per_execution", 1) or 1)
 
 
+def all_built(model: Any) -> bool:
+    """Whether every layer of the model has its weights."""
+    lister = getattr(model, "_flatten_layers", None)
+    layers = [model] if lister is None else lister()
+    return all(layer.built for layer in layers)
+
+
 def is_legacy(model: Any) -> bool:
     """Whether it is a model of Keras 2 (tf_keras)."""
     return any(cls.__module__.partition(".")[0] == "tf_keras" for cls in type(model).__mro__)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tftrace.graph import Edge, Graph, Node, Program, TensorSpec
-from tftrace.tracer.keras_model import inputs_structure
+from tftrace.tracer.keras_model import inputs_structure, is_legacy
 from tftrace.tracer.open_shapes import close_shapes
 from tftrace.tracer.recorder import CallSite, Recording, record_calls
 from tftrace.tracer.tf_private import function_graph
@@ -33,14 +33,32 @@ def trace_model(
     Raises:
         ValueError: a shape is missing, has the wrong rank, or leaves a dimension open.
     """
-    return trace_specs(model, input_specs(model, input_shapes))
-
-
-def trace_specs(model: Any, specs: Any) -> tuple[Program, list[CallSite]]:
-    """As :func:`trace_model`, for inputs given as TensorSpecs in the structure of the call."""
+    specs = input_specs(model, input_shapes)
     with record_calls(model) as recording:
         concrete = tf.function(lambda x: model(x, training=False)).get_concrete_function(specs)
     return program_of(concrete.graph, recording), list(recording.sites.values())
+
+
+def trace_batch(model: Any, specs: Any) -> Program:
+    """Trace what ``predict`` runs on one batch, without running it.
+
+    Args:
+        specs: TensorSpecs with the batch, in the structure of the data.
+    """
+    # What is not labelled comes bare, unless it might be taken for inputs and labels.
+    data = (specs,) if isinstance(specs, list | tuple) else specs
+    with record_calls(model, True) as recording:
+        concrete = tf.function(_on_batch(model), autograph=False).get_concrete_function(data)
+    return program_of(concrete.graph, recording)
+
+
+def _on_batch(model: Any) -> Callable[[Any], Any]:
+    """The predict function's Python; in Keras 2, whose function takes an iterator, its step."""
+    model.make_predict_function()
+    function = getattr(model.predict_function, "python_function", None)
+    if is_legacy(model) or function is None:
+        return lambda data: model.predict_step(data)
+    return lambda data: function([data])
 
 
 def input_specs(model: Any, input_shapes: Sequence[Sequence[int]] | None) -> Any:

@@ -39,6 +39,8 @@ class Recording:
     """What was seen: call sites by path in execution order, owners of operations per graph."""
 
     model: Any
+    predicting: bool = False
+    """Whether layers that the predict function calls outside the model's own call are its too."""
     sites: dict[str, CallSite] = field(default_factory=dict)
     roots: list[Any] = field(default_factory=list)
     """Outermost FuncGraph of every trace of the model, oldest first."""
@@ -55,7 +57,7 @@ class Recording:
         return self._owners.get(id(graph), {})
 
     def model_calls(self, root: Any) -> int:
-        """How often the graph ``root`` calls the model: the batches of one execution."""
+        """How often the graph ``root`` runs a step of the model: the batches of one execution."""
         return self._calls.get(id(root), 1)
 
     def finish(self) -> None:
@@ -73,32 +75,62 @@ class Recording:
 
     def call(self, layer: Any, run: Callable[[], Any]) -> Any:
         """Run one call of ``layer``, noting what the current graph gains meanwhile."""
-        inside_itself = bool(self._stack) and self._stack[-1][0] is layer
         foreign = not self._stack and layer is not self.model
-        if inside_itself or foreign or tf.executing_eagerly():
+        if tf.executing_eagerly() or (foreign and not self.predicting):
+            return run()
+        if self._stack and self._stack[-1][0] is layer:
+            return self._shaped(self._stack[-1][1], run())
+        graph = tf.compat.v1.get_default_graph()
+        if foreign:
+            # A predict function of the model's own calls it, not the model's call.
+            self._begin_trace(graph)
+            again = (id(graph), self.model.name) in self._seen
+            root = self.model.name if again else self._enter(self.model, graph)
+            return self._within(
+                self.model,
+                root,
+                graph,
+                lambda: self._within(layer, self._enter(layer, graph), graph, run),
+            )
+        if not self._stack:
+            self._begin_step(graph)
+        return self._within(layer, self._enter(layer, graph), graph, run)
+
+    def step(self, run: Callable[[], Any]) -> Any:
+        """Run the model's ``predict_step`` on one batch: what it makes and calls is the model's."""
+        if self._stack or tf.executing_eagerly():
             return run()
         graph = tf.compat.v1.get_default_graph()
-        if not self._stack:
-            self._begin_trace(graph)
+        self._begin_step(graph)
+        return self._within(self.model, self._enter(self.model, graph), graph, run)
+
+    def _within(self, layer: Any, path: str, graph: Any, run: Callable[[], Any]) -> Any:
+        """Run what the call site ``path`` of ``layer`` does in ``graph``."""
         self._flush(graph)
-        path = self._enter(layer, graph)
         self._stack.append((layer, path))
         try:
-            outputs = run()
-            site = self.sites[path]
-            if site.output_shape is None:
-                site.output_shape = _shape(outputs)
-            return outputs
+            return self._shaped(path, run())
         finally:
             self._flush(tf.compat.v1.get_default_graph())
             self._stack.pop()
 
-    def _begin_trace(self, graph: Any) -> None:
+    def _shaped(self, path: str, outputs: Any) -> Any:
+        site = self.sites[path]
+        if site.output_shape is None:
+            site.output_shape = _shape(outputs)
+        return outputs
+
+    def _begin_trace(self, graph: Any) -> Any:
+        """Note the outermost graph around ``graph``, and return it."""
         root = graph
         while isinstance(getattr(root, "outer_graph", None), type(graph)):
             root = root.outer_graph
         if not any(known is root for known in self.roots):
             self.roots.append(root)
+        return root
+
+    def _begin_step(self, graph: Any) -> None:
+        root = self._begin_trace(graph)
         self._calls[id(root)] = self._calls.get(id(root), 0) + 1
         # Several steps in one graph (steps_per_execution) are the same call sites again.
         self._seen.clear()
@@ -130,21 +162,32 @@ class Recording:
 
 
 @contextmanager
-def record_calls(model: Any) -> Iterator[Recording]:
+def record_calls(model: Any, predicting: bool = False) -> Iterator[Recording]:
     """Record every layer call of ``model`` that is traced inside the block.
 
     The classes' ``__call__`` are wrapped for the time of the block and put back whatever
     happens; the model itself is not touched.
+
+    Args:
+        predicting: the block traces the predict function; so is the class's ``predict_step``
+            wrapped, and whatever layers are called count as the model's.
     """
-    recording = Recording(model)
-    originals = [(cls, cls.__dict__["__call__"]) for cls in call_classes(model)]
-    for cls, original in originals:
-        setattr(cls, "__call__", _watched(original, recording))  # noqa: B010
+    recording = Recording(model, predicting)
+    watched: list[tuple[Any, str, Any]] = [
+        (cls, "__call__", _watched(cls.__dict__["__call__"], recording))
+        for cls in call_classes(model)
+    ]
+    if predicting:
+        holder = _holder(model, "predict_step")
+        watched.append((holder, "predict_step", _watched_step(holder, recording)))
+    originals = [(holder, name, vars(holder)[name]) for holder, name, _ in watched]
+    for holder, name, wrapper in watched:
+        setattr(holder, name, wrapper)
     try:
         yield recording
     finally:
-        for cls, original in originals:
-            setattr(cls, "__call__", original)  # noqa: B010
+        for holder, name, original in originals:
+            setattr(holder, name, original)
         recording.finish()
 
 
@@ -162,6 +205,26 @@ def _watched(original: Callable[..., Any], recording: Recording) -> Callable[...
         return recording.call(self, lambda: original(self, *args, **kwargs))
 
     return __call__
+
+
+def _watched_step(holder: Any, recording: Recording) -> Callable[..., Any]:
+    original = vars(holder)["predict_step"]
+    if holder is recording.model:
+        return lambda *args, **kwargs: recording.step(lambda: original(*args, **kwargs))
+
+    def predict_step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # Bound here: it may be a tf.function, or a method of a class.
+        step = original.__get__(self, type(self))
+        if self is not recording.model:
+            return step(*args, **kwargs)
+        return recording.step(lambda: step(*args, **kwargs))
+
+    return predict_step
+
+
+def _holder(model: Any, name: str) -> Any:
+    """What has the attribute that the model shows: the model itself or a class of its."""
+    return next(each for each in (model, *type(model).__mro__) if name in vars(each))
 
 
 def _shape(outputs: Any) -> list[int | None] | None:

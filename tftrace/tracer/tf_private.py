@@ -106,6 +106,15 @@ def copy_handle_data(source: Any, target: Any) -> None:
     copy(source, target)
 
 
+def data_specs(graph: Any) -> list[Any] | None:
+    """The descriptions of the batches that a predict function of Keras 3 takes as a list.
+
+    Returns: None when they are hidden, or it takes something else.
+    """
+    arguments, _ = getattr(graph, "structured_input_signature", None) or ((), {})
+    return arguments[0] if arguments and isinstance(arguments[0], list) else None
+
+
 def _text(name: bytes | str) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
