@@ -147,8 +147,8 @@ def _link(code: bytes, names: list[str]) -> dict[str, int]:
     return {name: engine.get_function_address(name) for name in names}
 
 
-@functools.cache
 def _target_machine() -> Any:
+    """A new one for each use: an engine takes its target machine along when it goes."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
