@@ -29,7 +29,9 @@ def compare(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Compare one model with itself under jit=… or batch-size=…"),
+        typer.Option(
+            "--set", help="Compare one model with itself under jit=…, batch-size=… or freeze=on"
+        ),
     ] = None,
     pairs: Annotated[int, typer.Option(min=6, help="Timed passes of each, in turn.")] = 11,
     batch_size: BatchSize = 32,

@@ -15,20 +15,25 @@ import pandas as pd
 from tftrace.api.measure import profile
 from tftrace.api.profile import Profile
 from tftrace.comparison.differences import Difference, setting_differences
+from tftrace.comparison.outputs import checked_difference
 from tftrace.comparison.ratio import MIN_APART, MIN_PAIRS, Ratio, interleave, ratio_of
 from tftrace.errors import TftraceError
 
-SETTINGS = ("jit", "batch-size")
+SETTINGS = ("jit", "batch-size", "freeze")
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison: a model and how to run it."""
+    """One side of a comparison: a model and how to run it.
+
+    ``frozen`` says that the model's weights are frozen, so that its outputs must be the other's.
+    """
 
     name: str
     model: Any
     batch_size: int = 32
     jit: str = "auto"
+    frozen: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Comparison:
     own may differ because the machine did. ``without_autotuner`` says whether the times are those
     of passes that do not wait for tf.data's autotuner where they end. ``layers`` matches rows by
     path below the model: ``path, type, a_ms, b_ms, difference_ms, a_mults, b_mults, side``.
+    ``output_difference`` is the largest difference between the outputs relative to their scale,
+    where one side is the other with frozen weights; None where the outputs were not compared.
     ``kernels`` lists op types whose number of kernels differs: ``op_type, a, b``.
     """
 
@@ -51,6 +58,7 @@ class Comparison:
     profiles: tuple[Profile, Profile]
     layers: pd.DataFrame
     kernels: pd.DataFrame
+    output_difference: float | None = None
 
     @property
     def differences(self) -> list[Difference]:
@@ -84,6 +92,7 @@ class Comparison:
             "interleaved": self.interleaved,
             "without_autotuner": self.without_autotuner,
             "verdict": self.verdict,
+            "output_difference": self.output_difference,
             "differences": [asdict(found) for found in self.differences],
             "warnings": [p.warnings for p in self.profiles],
             "layers": records(self.layers),
@@ -110,7 +119,8 @@ def compare_models(
         out: folder for the two runs; temporary by default.
 
     Raises:
-        TftraceError: both sides are the same model object, or one does not fit the data.
+        TftraceError: both sides are the same model object, one does not fit the data, or the
+            outputs of a frozen model are not the other's.
     """
     from tftrace.tracer.inputs import fit_inputs
     from tftrace.tracer.keras_model import borrowed, overrides_predict
@@ -140,12 +150,15 @@ def compare_models(
             runs.append(_predict(side, fit_inputs(side.model, x), steady))
         # The first pass traces the graph, the second lets TensorFlow settle.
         times = interleave(runs[0], runs[1], pairs, warmup=2)
+        models = ((a.model, a.batch_size), (b.model, b.batch_size))
+        difference = checked_difference(*models, x) if a.frozen or b.frozen else None
     return _comparison(
         (a.name, b.name),
         (profiles[0], profiles[1]),
         times,
         interleaved=True,
         without_autotuner=steady,
+        output_difference=difference,
     )
 
 
@@ -181,6 +194,8 @@ def parse_settings(texts: list[str]) -> dict[str, str]:
             raise TftraceError(f"--set {text}: a batch size is a whole number above 0")
         if name == "jit" and value not in ("on", "off", "auto"):
             raise TftraceError(f"--set {text}: jit is on, off or auto")
+        if name == "freeze" and value != "on":
+            raise TftraceError(f"--set {text}: freeze is on")
         found[name] = value
     return found
 
@@ -194,13 +209,17 @@ def sides(
     changed: dict[str, str],
 ) -> tuple[Side, Side]:
     """The two sides that the command line means: two files, or one under two settings."""
+    from tftrace.tracer.frozen import freeze
+
+    frozen = "freeze" in changed
     label = ", ".join(f"{name}={value}" for name, value in changed.items())
     first = Side(a.name, load(a), batch_size, jit)
     second = Side(
         name=f"{b.name} with {label}" if label else b.name,
-        model=load(b),
+        model=freeze(load(b)) if frozen else load(b),
         batch_size=int(changed.get("batch-size", batch_size)),
         jit=changed.get("jit", jit),
+        frozen=frozen,
     )
     return first, second
 
@@ -218,6 +237,7 @@ def _comparison(
     times: tuple[list[float], list[float]],
     interleaved: bool,
     without_autotuner: bool,
+    output_difference: float | None = None,
 ) -> Comparison:
     enough = min(map(len, times)) >= (MIN_PAIRS if interleaved else MIN_APART)
     medians = tuple(float(pd.Series(t).median()) if t else None for t in times)
@@ -230,6 +250,7 @@ def _comparison(
         profiles=profiles,
         layers=_layers(*profiles),
         kernels=_kernels(*profiles),
+        output_difference=output_difference,
     )
 
 

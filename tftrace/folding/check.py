@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tftrace.comparison.compare import Comparison, Side, compare_models
+from tftrace.comparison.outputs import FLOAT_ROUNDING
 from tftrace.errors import TftraceError
 from tftrace.folding.fold import FoldResult, fold
 
@@ -65,7 +66,3 @@ def fold_file(
         sides = (Side(model.name, loaded, batch_size), Side(output.name, result.model, batch_size))
         comparison = compare_models(*sides, arrays, pairs=pairs, progress=progress)
     return FoldOutcome(result, output, comparison)
-
-
-FLOAT_ROUNDING = 1e-3
-"""Relative error above which a fold is refused: float32 networks of 100 layers stay below 1e-4."""

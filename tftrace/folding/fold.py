@@ -8,13 +8,12 @@ layers that only move values or average them. What would change the result stays
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
+from tftrace.comparison.outputs import differences
 from tftrace.folding.graph import batch_norms_inside, call_graph, is_open, predicts_plainly
 from tftrace.folding.plan import Folded, Kept, plan_folds
 from tftrace.folding.rebuild import rebuild
@@ -90,16 +89,4 @@ def _errors(
         return None, None
     expected = keras.tree.flatten(original.predict(data, verbose=0))
     actual = keras.tree.flatten(folded.predict(data, verbose=0))
-    absolute = [
-        float(np.max(np.abs(a.astype(np.float64) - e.astype(np.float64))))
-        for a, e in zip(actual, expected, strict=True)
-    ]
-    scales = [float(np.max(np.abs(e))) for e in expected]
-    relative = [_ratio(error, scale) for error, scale in zip(absolute, scales, strict=True)]
-    return max(absolute), max(relative)
-
-
-def _ratio(error: float, scale: float) -> float:
-    if error == 0:
-        return 0.0
-    return error / scale if scale > 0 else math.inf
+    return differences(expected, actual)

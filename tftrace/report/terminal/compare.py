@@ -26,6 +26,9 @@ def print_comparison(comparison: Comparison, console: Console, top: int | None =
         how += ", without the wait for tf.data's autotuner where predict on arrays ends"
     console.print(f"median latency: A {ms_text(a)} ms, B {ms_text(b)} ms ({how})")
     console.print(Text(comparison.verdict, style="bold"))
+    if comparison.output_difference is not None:
+        most = f"{comparison.output_difference:.1e}"
+        console.print(f"same outputs: they differ by at most {most} of their scale")
     if not comparison.interleaved:
         console.print(
             "the runs were not measured in turn: the machine may have changed between them",
