@@ -24,8 +24,9 @@ from tftrace.attribution.rows import (
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.graph.kernel_types import kernel_type
 from tftrace.machine.model import MachineModel
+from tftrace.parsers.trials import AUTOTUNING
 from tftrace.runs.run import Function, Run
-from tftrace.timeline.devices import AUTOTUNING, is_copy, is_device
+from tftrace.timeline.devices import is_copy, is_device
 from tftrace.timeline.executions import Executions, find_executions
 from tftrace.timeline.groups import grouped
 from tftrace.timeline.marks import Marks

@@ -3,8 +3,11 @@
 What counts as an op is what TensorFlow's own profile page counts (xprof's `framework_op_stats`):
 on the plane `/host:CPU`, events named `scope/op:Type`, events named `Iterator::…` (input pipeline,
 type `Dataset`), and JAX primitives; everything else on a host thread is the runtime's own doing.
-On a device plane, the kernels and copies of its streams, under the op that launched them; derived
-lines (`TensorFlow Ops`, `Steps`, …) repeat the same time and are left out.
+On a device plane, the kernels and copies of its streams, under the op that launched them or, as
+JAX's, under XLA's program and instruction (`jit_step/fusion.2`), with the instruction's opcode for
+a type; kernels that cuDNN only tried have the type `autotuning`. Derived lines (`TensorFlow Ops`,
+`Steps`, …) repeat the same time and are left out. Where a host ran kernels of XLA and no op of
+TensorFlow, as JAX does, those are the ops.
 """
 
 from __future__ import annotations
@@ -15,20 +18,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tftrace.native.loops import events as event_loops
 from tftrace.parsers.columns import read_columns
 from tftrace.parsers.errors import MalformedTrace
 from tftrace.parsers.lines import CHUNK, IdTable, LineHead, in_threads, scan_lines
-from tftrace.parsers.trace import Int64Array, Plane, StatNames
+from tftrace.parsers.trace import Events, Int32Array, Int64Array, Plane, StatNames
 from tftrace.parsers.trace_file import Source, TraceFile, open_trace
+from tftrace.parsers.trials import AUTOTUNING, CHECK, only_tried
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HOST_PLANE = "/host:CPU"
 _OP_STATS = ("tf_op", "annotation", "level 0")  # the newest writers' first
-_DEVICE_STATS = StatNames((), _OP_STATS)
+_HLO_STATS = ("hlo_module", "hlo_op")
+_DEVICE_STATS = StatNames(("group_id",), (*_OP_STATS, *_HLO_STATS))
+_HOST_STATS = StatNames(("correlation_id",), _HLO_STATS)
+_XLA = "XLA"  # type of an instruction whose program the trace does not hold
 _MAX_DEPTH = 1024  # of ops within ops on one thread
 
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_./>-]*", re.ASCII)
@@ -66,7 +74,7 @@ def op_rows(source: Source, *, salvage: bool = False, threads: int | None = None
     file = open_trace(source, _DEVICE_STATS.__contains__)
     heads = scan_lines(file, threads, salvage)
     rows = [*_host_rows(file, heads, threads), *_device_rows(file, heads, threads)]
-    return sorted(rows, key=lambda row: -row.total_ps)
+    return sorted(_typed(source, rows), key=lambda row: -row.total_ps)
 
 
 def op_totals(source: Source, *, salvage: bool = False, threads: int | None = None) -> pd.DataFrame:
@@ -121,8 +129,39 @@ def _host_rows(file: TraceFile, heads: list[LineHead], threads: int | None) -> l
     for number, plane in enumerate(file.planes):
         if plane.name == HOST_PLANE:
             lines = [head for head in heads if head.plane == number]
-            rows += _plane_rows(file, plane, lines, threads)
+            found = _plane_rows(file, plane, lines, threads)
+            rows += found
+            if all(row.op_type == "Dataset" for row in found):
+                rows += _compiled_rows(file, plane, lines, threads)
     return rows
+
+
+def _compiled_rows(
+    file: TraceFile, plane: Plane, lines: list[LineHead], threads: int | None
+) -> list[OpTotal]:
+    """XLA's kernels on a host's threads; how they nest is not known."""
+    if _HLO_STATS[1] not in plane.stat_names.values():
+        return []
+    events, strings, _ = read_columns(file, lines, _HOST_STATS, threads)
+    kernels = events.stats["hlo_op"]
+    launches = np.isin(kernels.events, events.stats["correlation_id"].events)
+    ends = [key for key, name in plane.event_names.items() if name.startswith("end: ")]
+    kept = ~launches & ~np.isin(events.metadata_id[kernels.events], ends)
+    at, of_op = kernels.events[kept], kernels.values[kept]
+    both = np.stack([events.stats["hlo_module"].at(at), of_op], axis=1)
+    unique, inverse = np.unique(both, axis=0, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    total, occurrences = np.zeros((2, len(unique)), np.int64)
+    np.add.at(total, inverse, events.duration_ps[at])
+    np.add.at(occurrences, inverse, events.occurrences[at])
+    return [
+        OpTotal(_in_module(strings, *codes), _XLA, plane.name, "host", n, ps, float("nan"))
+        for codes, n, ps in zip(unique.tolist(), occurrences.tolist(), total.tolist(), strict=True)
+    ]
+
+
+def _in_module(strings: list[str], module: int, instruction: int) -> str:
+    return f"{strings[module]}/{strings[instruction]}" if module >= 0 else strings[instruction]
 
 
 def _plane_rows(
@@ -196,15 +235,20 @@ def _device_rows(file: TraceFile, heads: list[LineHead], threads: int | None) ->
         launched_by[column.events] = column.values
     occurrences: Counter[tuple[str, str, str]] = Counter()
     total: Counter[tuple[str, str, str]] = Counter()
+    tried = _tried(file, streams, events, launched_by)
+    columns = [launched_by, *(events.stat(name) for name in _HLO_STATS), tried]
     kinds = np.stack(
-        [events.line.astype(np.int64), events.metadata_id, launched_by.astype(np.int64)], axis=1
+        [events.line.astype(np.int64), events.metadata_id, *(c.astype(np.int64) for c in columns)],
+        axis=1,
     )
     unique, inverse = np.unique(kinds, axis=0, return_inverse=True)
     inverse = inverse.reshape(-1)
-    for row, (line, key, code) in enumerate(unique.tolist()):
+    for row, (line, key, *codes, trial) in enumerate(unique.tolist()):
         plane = file.planes[streams[line].plane]
         members = inverse == row
-        op = (*_launching_op(plane, key, strings[code] if code >= 0 else None), plane.name)
+        noted = [strings[code] if code >= 0 else None for code in codes]
+        name, kind = _launching_op(plane, key, *noted)
+        op = name, AUTOTUNING if trial else kind, plane.name
         occurrences[op] += int(events.occurrences[members].sum())
         total[op] += int(events.duration_ps[members].sum())
     return [
@@ -212,7 +256,42 @@ def _device_rows(file: TraceFile, heads: list[LineHead], threads: int | None) ->
     ]
 
 
-def _launching_op(plane: Plane, key: int, annotation: str | None) -> tuple[str, str]:
+def _tried(
+    file: TraceFile, streams: list[LineHead], events: Events, launched_by: Int32Array
+) -> npt.NDArray[np.bool_]:
+    """Which kernels were only tried for the op that launched them."""
+    plane = np.array([head.plane for head in streams], np.int64)[events.line]
+    check = np.zeros(len(events), bool)
+    for number in np.unique(plane):
+        names = file.planes[number].event_names
+        ids = [key for key, name in names.items() if name == CHECK]
+        check |= (plane == number) & np.isin(events.metadata_id, ids)
+    # Each device tries for itself.
+    op = launched_by.astype(np.int64) * len(file.planes) + plane
+    return only_tried(op, events.stat("group_id"), events.start_ps, check)
+
+
+def _typed(source: Source, rows: list[OpTotal]) -> list[OpTotal]:
+    """The rows, XLA's instructions with their opcodes as far as the trace holds the programs."""
+    if not any(row.op_type == _XLA for row in rows):
+        return rows
+    from tftrace.parsers.hlo import parse_hlo
+    from tftrace.parsers.xspace import read_hlo_protos
+
+    opcodes = {
+        f"{module.name}/{name}": instruction.opcode
+        for module in map(parse_hlo, read_hlo_protos(source).values())
+        for name, instruction in module.instructions.items()
+    }
+    return [
+        row._replace(op_type=opcodes.get(row.op, _XLA)) if row.op_type == _XLA else row
+        for row in rows
+    ]
+
+
+def _launching_op(
+    plane: Plane, key: int, annotation: str | None, module: str | None, instruction: str | None
+) -> tuple[str, str]:
     """(op, type) of a device event: from its stats, its metadata's, or its own name."""
     of_kind = plane.event_stats.get(key, {})
     for stat in _OP_STATS:
@@ -220,4 +299,7 @@ def _launching_op(plane: Plane, key: int, annotation: str | None) -> tuple[str, 
             annotation = str(of_kind[stat])
     name = annotation or plane.event_names.get(key, "")
     name = name.partition("#")[0]  # behind it TensorFlow appends `key=value` pairs
-    return parse_op_name(name) or (name, "")
+    known = parse_op_name(name)
+    if known is None and instruction is not None:
+        return f"{module}/{instruction}" if module else instruction, _XLA
+    return known or (name, "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from tftrace.parsers.trials import AUTOTUNING
 from tftrace.scan.read import INPUT_PIPELINE, own_ms
 
 STRAGGLER = 1.2
@@ -76,9 +77,10 @@ def layer_spread(layers: pd.DataFrame, hosts: pd.DataFrame) -> pd.DataFrame:
 def op_spread(ops: pd.DataFrame, hosts: pd.DataFrame) -> pd.DataFrame:
     """Each op's time over the captures that are peers; see `spread`. Unit: ms of the trace.
 
-    Ops of the input pipeline are left out: they wait for each other on many threads.
+    Ops of the input pipeline are left out: they wait for each other on many threads. So are trials
+    of algorithms, which run once.
     """
-    table = ops[ops["op_type"] != INPUT_PIPELINE]
+    table = ops[~ops["op_type"].isin((INPUT_PIPELINE, AUTOTUNING))]
     table = table.assign(time=own_ms(table)).groupby(["run", "host", "op"], as_index=False)
     summed = table["time"].sum()
     return spread(summed.merge(hosts[["run", "host", "peers"]], on=["run", "host"]), "op", "ms")

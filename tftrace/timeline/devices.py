@@ -13,17 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.parsers import Trace
+from tftrace.parsers.trials import AUTOTUNING, CHECK, only_tried
 
 Int = npt.NDArray[np.int64]
 
 DEVICE = "/device:GPU:"
-AUTOTUNING = "autotuning"
-"""Type of the kernels that cuDNN only tries, to find its fastest algorithm."""
 UNNAMED = "kernel"
 """Type of a kernel that no operation is noted for; its name is the kernel's own."""
 
 _STREAM = "Stream #"
-_CHECK = "redzone_checker"
 _COPIES = ("Memcpy", "Memset", "__amd_rocclr_copy", "__amd_rocclr_fill")
 _OP = re.compile(r"([A-Za-z0-9.][A-Za-z0-9_.\\/>-]*):([A-Z_][A-Za-z0-9_]*)(?:::?#.*)?$")
 _SOURCES = ("tf_op", "level 0", "annotation")
@@ -46,7 +44,6 @@ class DeviceWork:
 
 def device_work(trace: Trace) -> DeviceWork:
     """Everything on the streams of all GPUs."""
-    events = trace.events
     parts = [
         np.arange(line.first, line.first + line.count)
         for line in trace.lines
@@ -61,7 +58,7 @@ def device_work(trace: Trace) -> DeviceWork:
         op, kind = known or (name, UNNAMED)
         ops.append(op)
         types.append(name if name.startswith(_COPIES) else kind)
-    tried = _tried(ops, full, events.start_ps[found], _groups(trace, found))
+    tried = _tried(trace, found, ops, full)
     types = [AUTOTUNING if t else kind for t, kind in zip(tried, types, strict=True)]
     return DeviceWork(found, _launched(trace, found), ops, types)
 
@@ -113,18 +110,14 @@ def _groups(trace: Trace, events: Int) -> Int:
     return trace.events.stats["group_id"].at(events)
 
 
-def _tried(ops: list[str], names: list[str], start: Int, group: Int) -> list[bool]:
-    """Kernels that were only tried: in a step, what an operation runs up to its last check.
-
-    Every trial is followed by checks that it wrote nothing beyond its output; the kernel that
-    counts runs after them all.
-    """
-    last: dict[tuple[str, int], int] = {}
-    keys = list(zip(ops, group.tolist(), strict=True))
-    for key, name, at in zip(keys, names, start.tolist(), strict=True):
-        if name == _CHECK:
-            last[key] = max(last.get(key, at), at)
-    return [at <= last.get(key, at - 1) for key, at in zip(keys, start.tolist(), strict=True)]
+def _tried(trace: Trace, events: Int, ops: list[str], names: list[str]) -> list[bool]:
+    """Kernels that were only tried."""
+    number: dict[str, int] = {}
+    of_op = np.array([number.setdefault(op, len(number)) for op in ops], np.int64)
+    check = np.array([name == CHECK for name in names], bool)
+    group, start = _groups(trace, events), trace.events.start_ps[events]
+    tried: list[bool] = only_tried(of_op, group, start, check).tolist()
+    return tried
 
 
 def _launched(trace: Trace, events: Int) -> Int:

@@ -13,8 +13,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.parsers.trials import AUTOTUNING
 from tftrace.runs.names import HOST
-from tftrace.timeline.devices import AUTOTUNING, is_copy, is_device, is_stream, launches
+from tftrace.timeline.devices import is_copy, is_device, is_stream, launches
 from tftrace.timeline.executions import Executions
 from tftrace.timeline.marks import Mark, Marks, event_spans
 from tftrace.timeline.share_out import Shares, Timeline, share, timeline_of

@@ -14,10 +14,11 @@ from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_info import WORK, KernelInfo
 from tftrace.attribution.rows import LAYERS, Row
 from tftrace.parsers.hlo import HloInstruction, parse_hlo
+from tftrace.parsers.trials import AUTOTUNING
 from tftrace.runs.find import find_trace, other_hosts
 from tftrace.runs.names import TRACE
 from tftrace.runs.run import Run
-from tftrace.timeline.devices import AUTOTUNING, is_device
+from tftrace.timeline.devices import is_device
 from tftrace.timeline.executions import Executions, find_executions
 from tftrace.timeline.groups import grouped
 from tftrace.timeline.per_device import (

@@ -118,7 +118,7 @@ def _spread(
         # Peers that are not the hosts of one run are told apart by their runs.
         one_run = row["slowest_run"] == row["peers"]
         table.add_row(
-            escape(row["path" if what == "layer" else "op"]),
+            escape(row["path" if what == "layer" else "op"]) or "(unnamed)",
             *([f"[{groups[row['peers']]}]"] if len(groups) > 1 else []),
             str(row["captures"]),
             *(ms_text(row[f"{name}_{unit}"]) for name in ("min", "median", "max")),
