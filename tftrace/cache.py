@@ -8,6 +8,8 @@ the system has no owners (Windows), the user's own cache folder is what keeps ot
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import os
 import secrets
 import stat
@@ -17,10 +19,12 @@ from pathlib import Path
 
 import platformdirs
 
+log = logging.getLogger("tftrace")
+
 _PARTIAL = ".partial-"
 _ABANDONED_S = 3600.0  # a partial file so old belongs to a process that was killed
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_BINARY = getattr(os, "O_BINARY", 0)
+_FLAGS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_BINARY", "O_CLOEXEC"))
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)  # for who writes into a pipe that lies in the place
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -53,9 +57,13 @@ def read_kept(name: str) -> bytes:
     path = cache_folder() / name
     for folder in _folders(path):
         _check(folder, os.stat(folder), stat.S_IFDIR)
-    with open(os.open(path, os.O_RDONLY | _NO_FOLLOW | _BINARY), "rb") as file:
-        _check(path, os.fstat(file.fileno()), stat.S_IFREG)
-        return file.read()
+    opened = os.open(path, os.O_RDONLY | _NO_WAITING | _FLAGS)
+    try:
+        _check(path, os.fstat(opened), stat.S_IFREG)
+        with open(opened, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(opened)
 
 
 def keep(name: str, content: bytes) -> None:
@@ -70,7 +78,7 @@ def keep(name: str, content: bytes) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check(folder, os.stat(folder), stat.S_IFDIR)
     partial = path.with_name(f"{_PARTIAL}{secrets.token_hex(8)}")
-    made = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY, 0o600)
+    made = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
     try:
         with open(made, "wb") as file:
             file.write(content)
@@ -81,6 +89,12 @@ def keep(name: str, content: bytes) -> None:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """Log a warning that would say nothing new the second time."""
+    log.warning(message)
 
 
 def mark_used(name: str) -> None:

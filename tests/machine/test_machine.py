@@ -1,6 +1,8 @@
 """The machine model's arithmetic on numbers made by hand, and one real, small calibration."""
 
 import json
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from tftrace.machine.bench.grid import sample_kernels
 from tftrace.machine.bench.timing import Measured, measure_seconds, rate, summarize
 from tftrace.machine.bench.windows import windowed
-from tftrace.machine.calibrate import cache_folder, cache_path, calibrate, warnings_about
+from tftrace.machine.calibrate import cache_name, cached, calibrate, warnings_about
 from tftrace.machine.fits import KernelFit, fit_kernels, fit_key
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
@@ -217,19 +219,6 @@ def test_broadcasting_has_a_fit_of_its_own() -> None:
     assert fit_key(KernelWork("Mul", broadcast=True)) != fit_key(KernelWork("Mul"))
 
 
-def test_cache_folder_follows_the_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("TFTRACE_CACHE_DIR", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache" / "tftrace"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
-    assert cache_folder() == tmp_path / "x" / "tftrace"
-    monkeypatch.setenv("TFTRACE_CACHE_DIR", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"
-
-
 def here(**changes: Any) -> Setting:
     values: dict[str, Any] = {
         "cpu": "a",
@@ -259,7 +248,7 @@ def here(**changes: Any) -> Setting:
     ],
 )
 def test_cache_tells_settings_apart(change: dict[str, Any]) -> None:
-    assert cache_path(here(**change)) != cache_path(here())
+    assert cache_name(here(**change)) != cache_name(here())
 
 
 def test_a_run_takes_no_calibration_of_another_setting(
@@ -279,6 +268,79 @@ def test_a_run_takes_no_calibration_of_another_setting(
     for onednn in (False, True, False):
         assert calibrate(here(onednn=onednn)).onednn is onednn
     assert [found.onednn for found in measured] == [False, True]
+
+
+DAMAGES: dict[str, Any] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:100]),
+    "not text": lambda path: path.write_bytes(bytes(range(256))),
+    "a list": lambda path: path.write_text("[1, 2]"),
+    "deep": lambda path: path.write_text("[" * 100_000),
+    "a field missing": lambda path: path.write_text('{"schema": 2}'),
+    "another schema": lambda path: path.write_text('{"schema": 99}'),
+    "no number": lambda path: path.write_text(
+        path.read_text().replace('"best": 5.0', '"best": []')
+    ),
+    "not finite": lambda path: path.write_text(
+        path.read_text().replace('"best": 5.0', '"best": NaN')
+    ),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path, 0o600)),
+    "a link": lambda path: (path.rename(path.with_name("x")), path.symlink_to(path.with_name("x"))),
+    "of everybody": lambda path: path.chmod(0o666),
+    "in a folder of everybody": lambda path: path.parent.chmod(0o777),
+}
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A cache folder of one's own, and calibration that takes no time; the file it is kept in."""
+    from tftrace import cache
+    from tftrace.machine import calibrate as module
+
+    cache.warn_once.cache_clear()
+    monkeypatch.setenv("TFTRACE_CACHE_DIR", str(tmp_path / "own"))
+    model = machine(dispatch_us=steady(5.0))
+    monkeypatch.setattr(module, "_measure", lambda setting, full: model)
+    return tmp_path / "own" / cache_name(here())
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_machine_cache_is_worth_one_warning(
+    fake: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    model = calibrate(here())
+    assert cached(here()) == model
+    assert not caplog.records
+    DAMAGES[damage](fake)
+    assert cached(here()) is None
+    assert calibrate(here()) == model
+    messages = [record.message for record in caplog.records if "not used" in record.message]
+    assert len(messages) == 1
+
+
+@pytest.mark.parametrize("damage", ["empty", "no number", "a link", "of everybody"])
+def test_a_damaged_machine_cache_is_written_anew(fake: Path, damage: str) -> None:
+    model = calibrate(here())
+    DAMAGES[damage](fake)
+    calibrate(here())
+    assert cached(here()) == model
+    assert not fake.is_symlink()
+
+
+def test_measurements_that_cannot_be_kept_are_not_lost(
+    fake: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.parent.touch()  # a file where the folder should be
+    assert calibrate(here()).dispatch_us.best == 5.0
+    assert "not kept" in caplog.text
+
+
+def test_the_machine_cache_is_private_and_nothing_else_is_left(fake: Path) -> None:
+    calibrate(here())
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (fake, fake.parent)]
+    assert modes == [0o600, 0o700]
+    assert list(fake.parent.iterdir()) == [fake]
 
 
 def test_the_cost_of_a_call_has_no_batch_in_it(monkeypatch: pytest.MonkeyPatch) -> None:

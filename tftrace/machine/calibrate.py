@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import astuple
-from pathlib import Path
 
+from tftrace import cache
 from tftrace.machine.bench.grid import FAMILIES, sample_kernels
 from tftrace.machine.bench.peaks import (
     bandwidth_gb,
@@ -36,38 +35,37 @@ def calibrate(setting: Setting, force: bool = False, full: bool = False) -> Mach
         full: also time single kernels of many shapes, which predicting a network's time needs. A
             cached result without them is then measured anew.
 
-    Raises:
-        OSError: if the cache folder cannot be written.
+    A result that cannot be kept is returned all the same, with a warning in the log.
     """
     known = None if force else cached(setting)
     if known is not None and (known.kernels or not full):
         return known
     model = _measure(setting, full)
-    _write(cache_path(setting), model)
+    try:
+        cache.keep(cache_name(setting), json.dumps(model.to_dict(), indent=1).encode())
+    except OSError as error:
+        cache.warn_once(f"the measurements of this machine are not kept: {error}")
     return model
 
 
 def cached(setting: Setting) -> MachineModel | None:
-    """The model measured before under that setting, if there is one."""
-    path = cache_path(setting)
-    if not path.exists():
+    """The model measured before under that setting, if there is one.
+
+    What is there but is damaged, or may be somebody else's, is not used; the log says why.
+    """
+    try:
+        return MachineModel.from_dict(json.loads(cache.read_kept(cache_name(setting))))
+    except FileNotFoundError:
         return None
-    return MachineModel.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        cache.warn_once(f"the kept measurements of this machine are not used: {error}")
+        return None
 
 
-def cache_folder() -> Path:
-    """`$TFTRACE_CACHE_DIR`, else `tftrace` in `$XDG_CACHE_HOME`, else in `~/.cache`."""
-    own = os.environ.get("TFTRACE_CACHE_DIR")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tftrace"
-
-
-def cache_path(setting: Setting) -> Path:
-    """Where the model measured under that setting is kept."""
+def cache_name(setting: Setting) -> str:
+    """What the model measured under that setting is kept as, in the cache folder."""
     key = json.dumps([SCHEMA, FAMILIES, *astuple(setting)])
-    digest = hashlib.sha256(key.encode()).hexdigest()[:12]
-    return cache_folder() / f"machine-{digest}.json"
+    return f"machine-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
 
 
 def warnings_about(measurements: Mapping[str, Measured]) -> tuple[str, ...]:
@@ -106,11 +104,3 @@ def _measure(setting: Setting, full: bool) -> MachineModel:
         instruction_sets=setting.instruction_sets,
         instruction_limit=setting.instruction_limit,
     )
-
-
-def _write(path: Path, model: MachineModel) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Whole or absent: two processes may calibrate at the same time.
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(model.to_dict(), indent=1), encoding="utf-8")
-    partial.replace(path)

@@ -140,22 +140,29 @@ class MachineModel:
         """The model written by `to_dict`.
 
         Raises:
-            ValueError: if it was written by another schema version.
+            ValueError: if it was written by another schema version, or is no such model.
         """
+        try:
+            return cls._from_dict(data)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise ValueError(f"not a machine model: {error!r}") from error
+
+    @classmethod
+    def _from_dict(cls, data: Mapping[str, Any]) -> MachineModel:
         if data.get("schema") != SCHEMA:
             raise ValueError(f"machine model of schema {data.get('schema')}, not {SCHEMA}")
         sets = data.get("instruction_sets")
         return cls(
-            machine=data["machine"],
-            tensorflow=data["tensorflow"],
-            threads=(data["threads"][0], data["threads"][1]),
-            matmul_gmacs={name: Measured(**m) for name, m in data["matmul_gmacs"].items()},
-            conv_gmacs=Measured(**data["conv_gmacs"]),
-            bandwidth_gb=tuple((size, Measured(**m)) for size, m in data["bandwidth_gb"]),
-            dispatch_us=Measured(**data["dispatch_us"]),
-            predict_batch_ms=Measured(**data["predict_batch_ms"]),
-            predict_call_ms=Measured(**data["predict_call_ms"]),
-            kernels={name: KernelFit(**fit) for name, fit in data["kernels"].items()},
+            machine=str(data["machine"]),
+            tensorflow=str(data["tensorflow"]),
+            threads=(int(data["threads"][0]), int(data["threads"][1])),
+            matmul_gmacs={name: _measured(m) for name, m in data["matmul_gmacs"].items()},
+            conv_gmacs=_measured(data["conv_gmacs"]),
+            bandwidth_gb=tuple((_number(size), _measured(m)) for size, m in data["bandwidth_gb"]),
+            dispatch_us=_measured(data["dispatch_us"]),
+            predict_batch_ms=_measured(data["predict_batch_ms"]),
+            predict_call_ms=_measured(data["predict_call_ms"]),
+            kernels={name: _fit(fit) for name, fit in data["kernels"].items()},
             warnings=tuple(data["warnings"]),
             onednn=data.get("onednn"),
             instruction_sets=None if sets is None else tuple(sets),
@@ -168,3 +175,20 @@ class MachineModel:
         compute = macs / (1e9 * self.peak_gmacs(dtype)) if macs > 0 else 0.0
         memory = bytes / self.bandwidth(bytes) if bytes > 0 else 0.0
         return compute, memory, n_ops * self.dispatch_us.best * 1e-6
+
+
+def _number(value: Any) -> Any:
+    """The value, if it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"not a machine model: {value!r} is no finite number")
+    return value
+
+
+def _measured(data: Mapping[str, Any]) -> Measured:
+    return Measured(**{name: _number(value) for name, value in data.items()})
+
+
+def _fit(data: Mapping[str, Any]) -> KernelFit:
+    prices = {name: _number(price) for name, price in data["prices"].items()}
+    rest = {name: _number(value) for name, value in data.items() if name != "prices"}
+    return KernelFit(prices=prices, **rest)

@@ -104,7 +104,7 @@ def _kept(file: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _say_once(f"compiled loops are not loaded: {error}")
+        cache.warn_once(f"compiled loops are not loaded: {error}")
         return None
     digest, code = content[:_DIGEST], content[_DIGEST:]
     if hashlib.sha256(code).digest() != digest:
@@ -123,18 +123,13 @@ def _compile(module: str, functions: dict[str, Callable[..., Any]], file: str) -
             cache.keep(file, hashlib.sha256(code).digest() + code)
             cache.throw_away_old(_FOLDER, f"{module}-", _GENERATIONS)
         except OSError as error:
-            _say_once(f"compiled loops are not kept, so every process compiles them anew: {error}")
+            cache.warn_once(f"compiled loops are not kept, only for this process: {error}")
     return code
 
 
 @functools.cache
 def _announce() -> None:
     log.info("compiling its readers for this machine, once (some 10 s)")
-
-
-@functools.cache
-def _say_once(message: str) -> None:
-    log.warning(message)
 
 
 def _link(code: bytes, names: list[str]) -> dict[str, int]:
