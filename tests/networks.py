@@ -121,6 +121,21 @@ def resnet50() -> Built:
 
 
 @network
+def half_known() -> Built:
+    """A Dense of 8 x 16 multiplications, and a Fourier transform, whose number is not known."""
+    import keras
+    import tensorflow as tf
+
+    class Spectrum(keras.layers.Layer):
+        def call(self, x: tf.Tensor) -> tf.Tensor:
+            return tf.math.abs(tf.signal.rfft(x))
+
+    x = keras.Input((8,))
+    y = Spectrum(name="spectrum")(keras.layers.Dense(16, name="known")(x))
+    return keras.Model(x, y, name="half"), normal(40, 8)
+
+
+@network
 def one_kernel_twice() -> Built:
     """Two convolutions of one input with one constant kernel; the second dilated, with a ReLU."""
     import keras

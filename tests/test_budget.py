@@ -20,6 +20,7 @@ def profile(scale: float = 1.0, samples: int = 10, median: float | None = 20.0):
             "macs": pd.array([100, None], "Int64"),
             "flops": pd.array([200, 20], "Int64"),
             "params": pd.array([5, 6], "Int64"),
+            "bytes": pd.array([1000, 400], "Int64"),
             "roof_share": pd.array([0.5, None], "Float64"),
         }
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tftrace.errors import TftraceError
+from tftrace.tables.frame import total
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -115,8 +116,7 @@ def _latency(
 def _counts(profile: Profile, budget: dict[str, Any], _: Profile | None) -> Iterator[Breach]:
     for key, limit in budget.get("counts", {}).items():
         column = profile.layers[key]
-        total = None if column.isna().any() else float(column.sum())
-        yield from _at_most("the model", f"{key} per sample", limit, total)
+        yield from _at_most("the model", f"{key} per sample", limit, total(column))
 
 
 def _wall(profile: Profile, budget: dict[str, Any], _: Profile | None) -> Iterator[Breach]:
@@ -147,13 +147,10 @@ def _layer(
 ) -> Iterator[Breach]:
     for key, column in _LAYER_MAX.items():
         if key in rule:
-            known = not group[column].isna().any()
-            actual = float(group[column].sum()) if known else None
-            yield from _at_most(subject, key, rule[key], actual)
+            yield from _at_most(subject, key, rule[key], total(group[column]))
     for key, column in _LAYER_MIN.items():
         if key in rule:
-            lowest = group[column].min()
-            actual = None if pd.isna(lowest) else float(lowest)
+            actual = _lowest(group, column)
             if actual is None or actual < rule[key]:
                 yield Breach(subject, key, rule[key], actual)
     if RELATIVE in rule:
@@ -162,6 +159,13 @@ def _layer(
         now, then = group["sample_ms"].sum(), same["sample_ms"].sum()
         ratio = float(now / then) if then else None
         yield from _at_most(subject, "time relative to the baseline", rule[RELATIVE], ratio)
+
+
+def _lowest(group: pd.DataFrame, column: str) -> float | None:
+    """Least of the layers that do any work; None when one of them is unknown, or none works."""
+    idle = (group["macs"] == 0) & (group["bytes"] == 0)
+    values = group.loc[~idle.fillna(False), column]
+    return None if not len(values) or values.isna().any() else float(values.min())
 
 
 def _with_share(profile: Profile) -> pd.DataFrame:

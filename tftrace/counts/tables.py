@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -44,18 +44,25 @@ class CallSite(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of the graph is counted: operations that run, and types without a formula."""
+    """How much of the graph is counted: operations that run, and what is unknown of which types.
+
+    ``reasons`` say why, by type; a run of tftrace 0.1 has none.
+    """
 
     counted: int
     total: int
     unknown: dict[str, int]
+    reasons: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         line = f"{self.counted} of {self.total} operations counted"
         if self.unknown:
-            listed = ", ".join(f"{name} ({count})" for name, count in self.unknown.items())
-            line += f"; not counted: {listed}"
+            line += f"; not counted: {'; '.join(map(self._told, self.unknown))}"
         return line
+
+    def _told(self, name: str) -> str:
+        reason = self.reasons.get(name)
+        return f"{name} ({self.unknown[name]})" + (f", {reason}" if reason else "")
 
 
 @dataclass(frozen=True)
@@ -116,10 +123,20 @@ class Counts:
 
 
 def coverage_of(counts: Iterable[OpCount]) -> Coverage:
-    """Operations that run, how many have a count of multiplications, and which types do not."""
+    """Operations that run, how many have a count of multiplications, which do not, and why."""
     running = [count for count in counts if count.live]
-    unknown = Counter(c.type for c in running if total([(c.times, c.work.mults)]) is None)
-    return Coverage(len(running) - unknown.total(), len(running), dict(unknown.most_common()))
+    lacking = [c for c in running if total([(c.times, c.work.mults)]) is None]
+    unknown = Counter(c.type for c in lacking)
+    reasons: dict[str, dict[str, None]] = {name: {} for name in unknown}
+    for count in lacking:
+        reason = (count.work.reason or count.note) if count.known else "no formula"
+        reasons[count.type].update({reason: None} if reason else {})
+    return Coverage(
+        counted=len(running) - len(lacking),
+        total=len(running),
+        unknown=dict(unknown.most_common()),
+        reasons={name: " or ".join(found) for name, found in reasons.items()},
+    )
 
 
 def _layer_rows(

@@ -66,7 +66,8 @@ class Fold:
 def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
     """A BatchNormalization whose share of time is far above its share of multiplications."""
     layers = profile.layers
-    time, mults = layers_ms(profile), layers["mults"].sum()
+    # Of a part that is unknown, the sum is the least and the norm's share the most it can be.
+    time, mults, exact = layers_ms(profile), layers["mults"].sum(), layers["mults"].notna().all()
     norms = layers[(layers["type"] == "BatchNormalization") & layers["mults"].notna()]
     if not time or not mults or not len(norms):
         return
@@ -82,7 +83,10 @@ def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
         if settled_ms(mine) < _FAR_ABOVE * mult_share * settled:
             continue
         fold = fold_of(profile.layer_graph, row["path"])
-        yield _unfused(row, mine, of_op, fold, float(time_share), float(mult_share), call)
+        share = f"{'' if exact else 'at most '}{mult_share:.2%}"
+        found = _unfused(row, mine, of_op, fold, float(time_share), share, call)
+        found.evidence["mult_share"] = float(mult_share) if exact else None
+        yield found
 
 
 def _unfused(
@@ -91,7 +95,7 @@ def _unfused(
     of_op: dict[str, list[Kernel]],
     fold: Fold,
     time_share: float,
-    mult_share: float,
+    mult_share: str,
     call_ms: float,
 ) -> Finding:
     least_ms = 0.05 * total(k.wall_ms for k in mine)
@@ -103,7 +107,7 @@ def _unfused(
         kind="unfused batch norm",
         text=(
             f"{row['name']} takes {ms_text(row['wall_ms'])} ms, {time_share:.1%} of the layers' "
-            f"time with {mult_share:.2%} of the multiplications: it ran as {', '.join(names)} "
+            f"time with {mult_share} of the multiplications: it ran as {', '.join(names)} "
             f"and moved {_amount(moved)} per sample where {_amount(least)} is the least possible."
             + (_TOO_SMALL if saving is not None and saving < _UNSEEN * call_ms else "")
         ),
@@ -117,7 +121,6 @@ def _unfused(
         evidence={
             "ms": float(row["wall_ms"]),
             "time_share": time_share,
-            "mult_share": mult_share,
             "kernels": names,
             "bytes_executed": _number(moved),
             "bytes": _number(least),

@@ -8,6 +8,7 @@ from tftrace.attribution.rows import LAYERS
 from tftrace.findings.evidence import Evidence
 from tftrace.findings.figures import call_times, component_ms, layers_ms
 from tftrace.findings.registry import Finding, finding
+from tftrace.tables.frame import total
 from tftrace.text import ms_text
 from tftrace.timeline.share_out import EXECUTOR
 
@@ -103,9 +104,12 @@ def batch_too_small(profile: Evidence) -> Iterator[Finding]:
 
 
 def _rate_of_peak(profile: Evidence, batches_ms: float) -> float | None:
-    """Multiply-accumulates per second in the batches over the machine's highest rate."""
+    """Multiply-accumulates per second in the batches over the machine's highest rate; None when
+    one of them is unknown."""
     if profile.roofs is None:
         return None
-    macs = float(profile.layers["macs"].sum())
+    macs = total(profile.layers["macs"])
+    if macs is None:
+        return None
     per_second = macs * profile.run["trace"]["samples"] / (batches_ms / 1e3)
     return per_second / (1e9 * profile.roofs.peak_gmacs())

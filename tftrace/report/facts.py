@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+import pandas as pd
+
+from tftrace.counts import Coverage
+from tftrace.tables.frame import total
+from tftrace.text import count_text
 
 
 def what_ran(machine: dict[str, Any]) -> list[str]:
@@ -17,3 +24,13 @@ def what_ran(machine: dict[str, Any]) -> list[str]:
     if machine.get("instruction_limit") is not None:
         told.append(f"oneDNN held to {machine['instruction_limit']}")
     return told
+
+
+def what_is_counted(layers: pd.DataFrame, coverage: dict[str, Any]) -> Iterator[str]:
+    """How much of the graph is counted, and where that is not all of it, the least it can be."""
+    yield f"counted: {Coverage(**coverage)}".replace(" counted;", ";").removesuffix(" counted")
+    if len(layers) and total(layers["mults"]) is None:
+        yield (
+            "mults of all layers: not known, since those of a part are not; "
+            f"at least {count_text(layers['mults'].sum())}"
+        )

@@ -93,6 +93,11 @@ def table_of(
     return table
 
 
+def total(values: pd.Series) -> float | int | None:
+    """Sum of a column; None when a part of it is unknown."""
+    return None if values.isna().any() else _plain(values.sum())
+
+
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain dicts: Python numbers, None for null."""
     plain = table.astype(object).where(table.notna(), None)

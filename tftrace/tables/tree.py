@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from tftrace.tables.frame import total
+
 _SUMS = (
     *("params", "ops", "calls", "expected_calls", "wall_ms", "wall_share", "busy_ms"),
     *("thread_ms", "mults", "macs", "flops", "bytes", "bytes_executed"),
@@ -32,8 +34,8 @@ def roll_up(layers: pd.DataFrame, depth: int | None, samples: int) -> pd.DataFra
         row: dict[Any, Any] = group.iloc[0].to_dict()
         if len(group) > 1:
             for column in _SUMS:
-                whole = group[column].notna().all()
-                row[column] = group[column].sum() if whole else pd.NA
+                added = total(group[column])
+                row[column] = pd.NA if added is None else added
             row |= _ratios(row, samples)
             inside = set(group["path"])
             fused = {other for others in group["fused_with"] for other in others} - inside

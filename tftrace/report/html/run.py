@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tftrace.report.exports.tables import write_text
-from tftrace.report.facts import what_ran
+from tftrace.report.facts import what_is_counted, what_ran
 from tftrace.report.findings import Group, grouped
 from tftrace.report.html.foreign import foreign_sections
 from tftrace.report.html.page import page
 from tftrace.report.html.roofline import roofline_svg
 from tftrace.report.html.wall import wall_bar
+from tftrace.tables.frame import total
 from tftrace.text import bytes_text, count_text, ms_text, share_text
 
 if TYPE_CHECKING:
@@ -51,8 +52,11 @@ def _sections(profile: Profile, name: str) -> Iterator[str]:
         yield _layers(profile)
     if profile.no_findings is not None:
         yield f'<h2>Findings</h2>\n<p class="dim">None: {escape(profile.no_findings)}.</p>'
-    rule = escape(" ".join(profile.counting["rule"].split()))
-    yield f'<h2>How it is counted</h2>\n<p class="dim">{rule}</p>'
+    told = [" ".join(profile.counting["rule"].split())]
+    if not profile.foreign:
+        told += what_is_counted(profile.layers, profile.counting["coverage"])
+    lines = "".join(f'<p class="dim">{escape(line)}</p>' for line in told)
+    yield f"<h2>How it is counted</h2>\n{lines}"
 
 
 def _header(profile: Profile, name: str) -> str:
@@ -127,7 +131,7 @@ _COLUMNS = (
 
 def _layers(profile: Profile) -> str:
     layers = profile.layers.copy()
-    time, mults = float(layers["wall_ms"].sum()), layers["mults"].sum()
+    time, mults = float(layers["wall_ms"].sum()), total(layers["mults"])
     layers["time_share"] = layers["wall_ms"] / time if time else 0.0
     layers["mults_share"] = layers["mults"] / mults if mults else pd.NA
     rows = layers.sort_values("wall_ms", ascending=False, kind="stable")
@@ -138,14 +142,14 @@ def _layers(profile: Profile) -> str:
     )
     root = str(layers["path"].iloc[0]) + "/"
     body = "".join(_row(row, root) for _, row in rows.iterrows())
-    total = f"<td>all layers</td><td></td><td>{ms_text(time)}</td><td>100.0%</td>"
-    total += f"<td>{count_text(float(mults))}</td>" + "<td></td>" * (len(_COLUMNS) - 3)
+    foot = f"<td>all layers</td><td></td><td>{ms_text(time)}</td><td>100.0%</td>"
+    foot += f"<td>{count_text(mults)}</td>" + "<td></td>" * (len(_COLUMNS) - 3)
     return (
         "<h2>Layers</h2>\n"
         '<p class="dim">Time of the traced pass, work per sample. '
         "Choose a column's name to sort by it.</p>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody><tfoot><tr>{total}</tr></tfoot></table></div>"
+        f"<tbody>{body}</tbody><tfoot><tr>{foot}</tr></tfoot></table></div>"
     )
 
 

@@ -53,7 +53,7 @@ def _layers(counts: Counts, rule: str, top: int | None, by_size: bool) -> Table:
     table.add_column("type", no_wrap=True, max_width=16, overflow="ellipsis")
     for name in ("params", rule, "share", "executed", "bytes"):
         table.add_column(name, justify="right", no_wrap=True)
-    total = counts.known[rule]
+    total = counts.totals[rule]
     root = counts.layers["path"].iloc[0] + "/"
     for _, row in shown.iterrows():
         value = _known(row[rule])
@@ -76,7 +76,7 @@ def _total(counts: Counts, name: str) -> str:
     """A total to the last digit: that is what people quote."""
     value = counts.totals[name]
     if value is None:
-        return f"{name}: unknown; {counts.known[name]:,} in what is counted"
+        return f"{name}: unknown; at least {counts.known[name]:,}, in what is counted"
     return f"{name}: {value:,}"
 
 

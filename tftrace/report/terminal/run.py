@@ -13,11 +13,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tftrace.report.facts import what_ran
+from tftrace.report.facts import what_is_counted, what_ran
 from tftrace.report.findings import grouped
 from tftrace.report.terminal.foreign import foreign_parts
 from tftrace.report.terminal.primitives import primitives
 from tftrace.report.terminal.tables import new_table
+from tftrace.tables.frame import total
 from tftrace.text import count_text, ms_text, share_text
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def layers_table(
         layers = layers.sort_values(
             _COLUMN.get(sort, sort), ascending=sort == "name", kind="stable", na_position="last"
         )
-    time, mults = layers["wall_ms"].sum(), layers["mults"].sum()
+    time, mults = layers["wall_ms"].sum(), total(layers["mults"])
     shown = layers if top is None else layers.head(top)
     table = new_table("layers: time of the traced pass, work per sample")
     table.add_column("layer", overflow="fold", ratio=1)
@@ -190,7 +191,7 @@ def layers_table(
     rest = layers.iloc[len(shown) :]
     if len(rest):
         share = rest["wall_ms"].sum() / time if time else 0.0
-        more = rest["mults"].sum()
+        more = total(rest["mults"])
         table.add_row(
             f"({len(rest)} more)",
             "",
@@ -198,11 +199,12 @@ def layers_table(
             share_text(share),
             "100%",
             count_text(more),
-            share_text(more / mults if mults else None),
+            share_text(more / mults if mults and more is not None else None),
             style="dim",
         )
     table.add_section()
-    table.add_row("all layers", "", ms_text(time), "100%", "", count_text(mults), "100%")
+    whole = "100%" if mults else "–"
+    table.add_row("all layers", "", ms_text(time), "100%", "", count_text(mults), whole)
     return table
 
 
@@ -211,7 +213,7 @@ def _short(path: str, root: str) -> str:
 
 
 def _coverage(profile: Profile) -> Iterator[RenderableType]:
-    recording, coverage = profile.recording, profile.counting["coverage"]
+    recording = profile.recording
     recorded, expected = recording["recorded"], recording["expected"]
     if profile.foreign:
         if len(profile.layers):
@@ -227,9 +229,7 @@ def _coverage(profile: Profile) -> Iterator[RenderableType]:
             f"worker threads: {ms_text(recording['worker_ms_unresolved'])} of "
             f"{ms_text(recording['worker_ms'])} ms could not be followed to an operation"
         )
-    unknown = ", ".join(f"{k} ({n})" for k, n in coverage["unknown"].items())
-    counted = f"counted: {coverage['counted']} of {coverage['total']} operations"
-    yield counted + (f"; no formula for {unknown}" if unknown else "")
+    yield from what_is_counted(profile.layers, profile.counting["coverage"])
     yield Text("rule: " + profile.counting["rule"].splitlines()[1], style="dim")
 
 
