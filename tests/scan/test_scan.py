@@ -97,6 +97,11 @@ def test_tables_are_those_of_each_file_alone(scanned, log_folder):
         alone = tftrace.load(profiles(log_folder) / "one" / f"{host}.tftrace.json").layers
         pd.testing.assert_frame_equal(of(scanned.layers, "one", host), alone, check_dtype=False)
     assert set(scanned.layers["run"]) == {"one"}
+    machine = tftrace.load(profiles(log_folder) / "one" / "a.tftrace.json").machine
+    told = scanned.hosts.set_index(["run", "host"])["machine"]
+    assert machine["cpu"] in told["one", "a"]
+    assert f"{machine['cores']} cores" in told["one", "a"]
+    assert pd.isna(told["two", "a"])
 
 
 def of(table: pd.DataFrame, run: str, host: str) -> pd.DataFrame:
@@ -163,7 +168,7 @@ def test_the_report_fits_80_columns(scanned):
     assert "5 traces" in text
     assert "2 files could not be read" in text
     assert "stragglers: 2 of 5 compared" in text
-    assert "b, run one: 3.00 x the median wall time per sample of 3 captures" in text
+    assert "b, run one: 3.00 x the median wall time per sample of 2 other captures" in text
 
 
 def test_the_report_tells_runs_apart(scanned):

@@ -1,5 +1,7 @@
 """What many captures say together, on frames made by hand."""
 
+from statistics import median
+
 import pandas as pd
 import pytest
 
@@ -17,14 +19,16 @@ from tftrace.scan.summary import (
 )
 
 HOST_COLUMNS = ["model", "batch_size", "jit", "samples", "wall_ms", "ops_ms", "device_ms"]
+MACHINE = "a processor, 2 cores"
 
 
-def hosts(*rows: tuple) -> pd.DataFrame:
+def hosts(*rows: tuple, machines=None) -> pd.DataFrame:
     """(run, host, model, batch size, samples, wall ms, ops ms, device ms) each; None: unknown."""
     table = pd.DataFrame(
         [(*row[:4], None if row[2] is None else False, *row[4:]) for row in rows],
         columns=["run", "host", *HOST_COLUMNS],
     )
+    table["machine"] = machines or MACHINE
     return compare_hosts(
         table.astype(
             {"batch_size": "Int64", "jit": "boolean", "samples": "Int64"}
@@ -57,7 +61,8 @@ class TestHosts:
         )
         assert table["basis"].eq(PER_SAMPLE).all()
         assert table["time_ms"].tolist() == [0.5, 0.5, 0.75]
-        assert table["over_median"].tolist() == [1, 1, 1.5]
+        # The others of a take 0.5 and 0.75, those of c 0.5 and 0.5.
+        assert table["over_median"].tolist() == [0.8, 0.8, 1.5]
         assert stragglers(table)["host"].tolist() == ["c"]
 
     def test_runs_are_not_compared_with_each_other(self):
@@ -66,6 +71,28 @@ class TestHosts:
         )
         assert table["over_median"].tolist() == [1, 1, 1, 1]
         assert stragglers(table).empty
+
+    def test_a_host_is_no_peer_of_its_own(self):
+        table = hosts(plain("r", "a", 100), plain("r", "b", 120))
+        assert table["over_median"].tolist() == [pytest.approx(100 / 120), 1.2]
+        assert stragglers(table)["host"].tolist() == ["b"]
+
+    @pytest.mark.parametrize("times", [[3, 1, 2], [5, 1, 4, 2], [1, 1, 1, 7, 7], list(range(1, 9))])
+    def test_each_is_held_to_the_median_of_the_others(self, times):
+        table = hosts(*(plain("r", str(i), t) for i, t in enumerate(times)))
+        expected = [t / median(times[:i] + times[i + 1 :]) for i, t in enumerate(times)]
+        assert table["over_median"].tolist() == pytest.approx(expected)
+
+    def test_runs_on_other_machines_are_no_peers(self):
+        rows = [
+            traced(run, "a", 10, 10 * slow) for run, slow in zip("rstu", [1, 1, 3, 3], strict=True)
+        ]
+        assert stragglers(hosts(*rows))["run"].tolist() == ["t", "u"]
+        unlike = hosts(*rows, machines=["new", "new", "old", "old"])
+        assert unlike["over_median"].tolist() == [1, 1, 1, 1]
+        assert unlike["peers"].iloc[2] == "net, batch size 32, on old"
+        unknown = hosts(*rows, machines=[None] * 4)
+        assert unknown["peers"].nunique() == 1
 
     def test_runs_of_one_host_are_compared_where_the_work_is_the_same(self):
         table = hosts(
@@ -76,7 +103,7 @@ class TestHosts:
             plain("v", "e", 1),
         )
         assert table["peers"].iloc[:3].nunique() == 1
-        assert table["over_median"].tolist()[:3] == [1, 1, 3]
+        assert table["over_median"].tolist()[:3] == [0.5, 0.5, 3]
         assert table["over_median"].isna().tolist() == [False, False, False, True, True]
         assert stragglers(table)["run"].tolist() == ["t"]
 

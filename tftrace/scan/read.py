@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +64,28 @@ def read_capture(capture: Capture, threads: int = 1) -> Reading:
             "model": profile.model["name"],
             "batch_size": profile.run["batch_size"],
             "jit": profile.run["jit"],
+            "machine": machine_text(profile.machine),
             "samples": profile.run["trace"]["samples"],
             "wall_ms": float(profile.wall["wall_ms"].sum()),
         }
         return Reading(capture, facts, ops, layers, None)
+
+
+def machine_text(machine: Mapping[str, Any] | None) -> str | None:
+    """What makes two machines the same kind, in one line; None where a run does not say."""
+    if not machine:
+        return None
+    devices = [d.rpartition("device:")[2] for d in machine.get("devices") or []]
+    onednn, limit = machine.get("onednn"), machine.get("instruction_limit")
+    parts = [
+        str(machine.get("cpu", "")),
+        f"{machine['cores']} cores" if "cores" in machine else "",
+        f"{machine['intra_op_threads']} threads" if "intra_op_threads" in machine else "",
+        "" if onednn is None else f"oneDNN {'on' if onednn else 'off'}",
+        f"held to {limit}" if limit else "",
+        *(device for device in devices if not device.startswith("CPU")),
+    ]
+    return ", ".join(part for part in parts if part) or None
 
 
 def own_ms(ops: pd.DataFrame) -> pd.Series:

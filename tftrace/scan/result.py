@@ -25,6 +25,7 @@ _HOSTS = {
     "model": "object",
     "batch_size": "Int64",
     "jit": "boolean",
+    "machine": "object",
     "samples": "Int64",
     "wall_ms": "Float64",
     "ops_ms": "Float64",
@@ -42,9 +43,10 @@ class ScanResult:
             trace, in ms.
         layers: per capture with a manifest and layer, the columns of `Profile.layers`.
         hosts: per capture that could be read: `url`, `bytes`; from the manifest `model`,
-            `batch_size`, `jit`, traced `samples` and `wall_ms`; own time of operations on the host
-            (`ops_ms`), on devices (`device_ms`), of the input pipeline (`input_ms`); and the
-            columns of `tftrace.scan.summary.compare_hosts`, which tell stragglers.
+            `batch_size`, `jit`, the `machine` in words, traced `samples` and `wall_ms`; own time of
+            operations on the host (`ops_ms`), on devices (`device_ms`), of the input pipeline
+            (`input_ms`); and the columns of `tftrace.scan.summary.compare_hosts`, which tell
+            stragglers.
         errors: per file that could not be read: `url`, `error`.
     """
 

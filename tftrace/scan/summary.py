@@ -1,7 +1,8 @@
 """What many captures say together: who is slow, in which layers, and what it adds up to.
 
 A capture is one host's trace of one run. It is compared with its peers: the other hosts of its
-run or, where the run has one host, the one-host runs of the same work (model, batch size, XLA).
+run or, where the run has one host, the one-host runs of the same work (model, batch size, XLA) on
+machines of the same kind.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def compare_hosts(hosts: pd.DataFrame) -> pd.DataFrame:
     - `basis`: what is compared: wall time per sample where all peers have a manifest, else the
       time of operations on devices where all have any, else on hosts.
     - `time_ms`: that time.
-    - `over_median`: it, as a multiple of the peers' median; null for a capture without peers.
+    - `over_median`: it, as a multiple of the median of the OTHER captures among its peers, so that
+      of two hosts the slower shows all that it is slower by; null for a capture without peers.
     - `straggler`: is that STRAGGLER or more?
     """
     table = hosts.assign(peers=_peers(hosts))
@@ -42,9 +44,7 @@ def compare_hosts(hosts: pd.DataFrame) -> pd.DataFrame:
         everybody = values.notna().groupby(table["peers"]).transform("all") & basis.isna()
         time = time.mask(everybody, values.astype("Float64"))
         basis = basis.mask(everybody, name)
-    by_peers = time.groupby(table["peers"])
-    median = by_peers.transform("median").where(by_peers.transform("size") > 1)
-    over = time / _positive(median)
+    over = time / _positive(time.groupby(table["peers"]).transform(_median_of_others))
     straggler = (over >= STRAGGLER).fillna(False).astype(bool)
     return table.assign(basis=basis, time_ms=time, over_median=over, straggler=straggler)
 
@@ -57,8 +57,21 @@ def _peers(hosts: pd.DataFrame) -> pd.Series:
         + ", batch size "
         + hosts["batch_size"].astype(str)
         + hosts["jit"].map(lambda jit: ", XLA" if jit is True else "").astype(str)
+        + hosts["machine"].map(lambda name: "" if pd.isna(name) else f", on {name}").astype(str)
     )
     return hosts["run"].mask(alone & known, work).astype(object)
+
+
+def _median_of_others(times: pd.Series) -> pd.Series:
+    """For each time the median of all others; null where there is none, or one is null."""
+    count = len(times) - 1
+    if count < 1 or times.isna().any():
+        return pd.Series(pd.NA, index=times.index, dtype="Float64")
+    ordered, place = times.sort_values().to_numpy(float), times.rank(method="first").astype(int) - 1
+    # Without the element at `place` those behind it move up by one.
+    middle = [at + (place <= at) for at in ((count - 1) // 2, count // 2)]
+    halves = [pd.Series(ordered[at], index=times.index) for at in middle]
+    return ((halves[0] + halves[1]) / 2).astype("Float64")
 
 
 def stragglers(hosts: pd.DataFrame) -> pd.DataFrame:

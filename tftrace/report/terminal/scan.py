@@ -93,10 +93,10 @@ def _stragglers(result: ScanResult) -> Iterator[RenderableType]:
         return
     yield Text(f"stragglers: {len(slow)} of {int(compared.sum())} compared", style="bold")
     for row in slow.itertuples():
-        peers = int((hosts["peers"] == row.peers).sum())
+        others = int((hosts["peers"] == row.peers).sum()) - 1
         yield Text(
             f"  {row.host}, run {row.run}: {row.over_median:.2f} x the median "
-            f"{_WHAT[str(row.basis)]} of {peers} captures",
+            f"{_WHAT[str(row.basis)]} of {_many(others, 'other capture')}",
             style="yellow",
         )
 
