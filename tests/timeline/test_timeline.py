@@ -117,6 +117,55 @@ def test_a_worker_that_waits_beyond_its_operation_adds_nothing(tmp_path: Path):
     assert layers.loc["m/a", "wall_ms"] * 1e3 == pytest.approx(150)
 
 
+def work(*stretches: tuple[int, int], of: int = 55) -> list[tuple]:
+    """Regions on a pool's thread, of the record with that number."""
+    return [
+        event
+        for start, end in stretches
+        for event in (
+            ("ThreadpoolListener::StartRegion", start, start, {"_ct": 1, "_c": of}),
+            ("ThreadpoolListener::StopRegion", end, end, {}),
+        )
+    ]
+
+
+def on_two_cores(tmp_path: Path, *workers: list[tuple], cores: int | None = 2) -> pd.DataFrame:
+    """Rows by path: a runs from 230 to 430, b from 430 to 480, c beside them from 330 to 530."""
+    plane = {k: v for k, v in PLANE.items() if "Eigen" not in k}
+    plane |= {f"tf_numa_-1_Eigen/{i}": events for i, events in enumerate(workers)}
+    join = join_of(tmp_path, plane)
+    join.run.manifest["machine"] = {"cores": cores}
+    layers = layers_table(join).set_index("path")
+    layers["thread_us"] = layers["thread_ms"] * 1e3
+    return layers
+
+
+def test_a_thread_whose_workers_fill_the_processors_has_none(tmp_path: Path):
+    """Two workers for a from 240 to 330, before c begins: a's own thread can only wait."""
+    layers = on_two_cores(tmp_path, work((240, 330)), work((240, 330)))
+    assert layers.loc["m/a", "thread_us"] == pytest.approx(10 + 2 * 90 + 100)
+    assert layers.loc["m/b", "thread_us"] == pytest.approx(50)
+    assert layers.loc["m/c", "thread_us"] == pytest.approx(200)
+
+
+def test_a_thread_with_one_worker_on_two_processors_may_work_too(tmp_path: Path):
+    layers = on_two_cores(tmp_path, work((240, 330)))
+    assert layers.loc["m/a", "thread_us"] == pytest.approx(10 + 2 * 90 + 100)
+    assert layers.loc["m/a", "parallelism"] == pytest.approx(290 / 200)
+
+
+def test_more_threads_than_processors_share_them(tmp_path: Path):
+    """From 330 to 420 two workers and c run for certain, a may wait: 2/3 of a processor each."""
+    layers = on_two_cores(tmp_path, work((330, 420)), work((330, 420)))
+    assert layers.loc["m/a", "thread_us"] == pytest.approx(100 + 2 * 60 + 10)
+    assert layers.loc["m/c", "thread_us"] == pytest.approx(60 + 10 + 100)
+
+
+def test_where_the_processors_are_not_known_threads_have_all_their_time(tmp_path: Path):
+    layers = on_two_cores(tmp_path, work((240, 330)), work((240, 330)), cores=None)
+    assert layers.loc["m/a", "thread_us"] == pytest.approx(200 + 2 * 90)
+
+
 def test_an_operation_inside_another_has_its_own_time(tmp_path: Path):
     plane = added("tf_Compute/1", ("m/a/inner:Mul", 300, 320, {}))
     known = function()

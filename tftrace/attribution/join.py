@@ -108,8 +108,19 @@ class Join:
     def timeline(self) -> Timeline:
         """The window shared out."""
         return build_timeline(
-            self.marks, self.window, self.runs, self.executions, self.workers, self.strangers
+            self.marks,
+            self.window,
+            self.runs,
+            self.executions,
+            self.workers,
+            self.strangers,
+            self._processors,
         )
+
+    @property
+    def _processors(self) -> int | None:
+        machine = self.run.manifest.get("machine") or {}
+        return machine.get("usable_cores") or machine.get("cores")
 
     @cached_property
     def xla_calls(self) -> Int:

@@ -54,7 +54,7 @@ class Totals:
             timeline.wall,
             timeline.start,
             timeline.until,
-            timeline.self,
+            timeline.thread,
             totals.wall,
             totals.busy,
             totals.thread,

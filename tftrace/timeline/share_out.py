@@ -13,11 +13,11 @@ from tftrace.timeline.devices import launches
 from tftrace.timeline.executions import Executions, executor_spans, is_call
 from tftrace.timeline.intervals import (
     concurrent_shares,
-    enclosing,
     self_segments,
     self_time,
 )
 from tftrace.timeline.marks import Mark, Marks, event_spans
+from tftrace.timeline.processors import thread_time
 from tftrace.timeline.spans import (
     Spans,
     grouped_spans,
@@ -30,7 +30,7 @@ from tftrace.timeline.spans import (
 )
 from tftrace.timeline.sweep import is_ordered, sweep
 from tftrace.timeline.window import Runs, Window, waiting_for_data
-from tftrace.timeline.workers import Workers
+from tftrace.timeline.workers import Workers, in_calls
 
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
@@ -49,9 +49,10 @@ class Timeline:
 
     ``wall``, ``start``, ``until`` and ``self`` have one entry per execution: its share of the wall
     time; when it began, and when its last worker was done; its duration without what ran inside
-    it. Its thread time is that and what the pool did for it: ``worker`` for the execution
-    ``root`` (-1: unknown), negative where its own thread slept. ``gaps`` name what the rest of the
-    window was. The wall shares of the executions and the gaps sum to ``length``.
+    it. Its thread time is what its own thread can have had of a processor in that, ``thread``, and
+    what the pool did for it: ``worker`` for the execution ``root`` (-1: unknown). ``gaps`` name
+    what the rest of the window was. The wall shares of the executions and the gaps sum to
+    ``length``.
     ``lost_worker_ps`` is worker time that could not be followed to an operation.
     """
 
@@ -59,6 +60,7 @@ class Timeline:
     start: Int
     until: Int
     self: Int
+    thread: Int
     root: Int
     worker: Int
     gaps: dict[str, int]
@@ -91,16 +93,19 @@ def build_timeline(
     executions: Executions,
     workers: Workers,
     strangers: Runs | None = None,
+    processors: int | None = None,
 ) -> Timeline:
     """The window shared out; what no operation covers is named by what the driving thread did.
 
     Args:
         strangers: runs of functions that are not known; their time has a name of its own.
+        processors: how many the machine has; None if that is not known.
     """
     shares = share(marks, window, executions, workers)
     gaps = _gaps(marks, window, runs, strangers, executions, shares.covered)
     gaps[COMPILATION] += length(shares.compiling)
-    return timeline_of(marks, window, executions, workers, shares.own, shares.wall, gaps)
+    shared = shares.own, shares.wall, gaps
+    return timeline_of(marks, window, executions, workers, *shared, processors)
 
 
 def share(marks: Marks, window: Window, executions: Executions, workers: Workers) -> Shares:
@@ -136,24 +141,25 @@ def timeline_of(
     own: Int,
     wall: Float,
     gaps: dict[str, int],
+    processors: int | None = None,
 ) -> Timeline:
     """The timeline of executions whose shares are known."""
-    root = workers.root
     # Of a region outside the window nothing is left.
     worker = np.clip(workers.end, window.start, window.end)
     worker -= np.clip(workers.start, window.start, window.end)
-    sleeper, slept = _blocked(marks, executions, np.flatnonzero(is_call(executions)))
+    thread, helpers = thread_time(marks, window, executions, workers, own, processors)
     return Timeline(
         wall=wall,
         start=executions.start,
         until=_until_done(executions, workers),
         self=own,
-        root=np.r_[root, sleeper],
-        worker=np.r_[worker, -slept],
+        thread=thread,
+        root=workers.root,
+        worker=helpers,
         gaps=gaps,
         length=window.end - window.start,
         worker_ps=int(worker.sum()),
-        lost_worker_ps=int(worker[root < 0].sum()),
+        lost_worker_ps=int(worker[workers.root < 0].sum()),
     )
 
 
@@ -191,12 +197,6 @@ def _until_done(executions: Executions, workers: Workers) -> Int:
     left &= workers.end > workers.start
     np.maximum.at(end, workers.root[left], workers.end[left])
     return end
-
-
-def _blocked(marks: Marks, executions: Executions, calls: Int) -> tuple[Int, Int]:
-    """Calls, and for how long (ps) their threads slept until XLA's kernels were done."""
-    waits, at = _in_calls(marks, Mark.WAIT, executions, calls)
-    return calls[at], marks.trace.events.duration_ps[waits]
 
 
 def _uncovered_clock(covered: Spans, window: Window) -> Callable[[Int], Int]:
@@ -253,27 +253,14 @@ def _gaps(
 
 def _compilation(marks: Marks, window: Window, executions: Executions, calls: Int) -> Spans:
     """XLA at work: a call that compiles does so, from the graph on, before it executes."""
-    compiled = _in_calls(marks, Mark.COMPILER, executions, calls)
-    executed = _in_calls(marks, Mark.EXECUTE, executions, calls)
+    compiled = in_calls(marks, Mark.COMPILER, executions, calls)
+    executed = in_calls(marks, Mark.EXECUTE, executions, calls)
     until = executions.end[calls]
     np.minimum.at(until, executed[1], marks.trace.events.start_ps[executed[0]])
     which = np.unique(compiled[1])
     return intersect(
         spans(executions.start[calls][which], until[which]), spans([window.start], [window.end])
     )
-
-
-def _in_calls(marks: Marks, mark: Mark, executions: Executions, calls: Int) -> tuple[Int, Int]:
-    """Events with the mark within calls, and the place in ``calls`` of the one around each."""
-    events, found = marks.trace.events, marks.of(mark)
-    at = enclosing(
-        events.line[found],
-        events.start_ps[found],
-        executions.line[calls],
-        executions.start[calls],
-        executions.end[calls],
-    )
-    return found[at >= 0], at[at >= 0]
 
 
 def _tracing(trace: Trace) -> Spans:

@@ -86,6 +86,19 @@ def calls_of(executions: Executions, workers: Workers) -> Int:
     return result
 
 
+def in_calls(marks: Marks, mark: Mark, executions: Executions, calls: Int) -> tuple[Int, Int]:
+    """Events with the mark within calls, and the place in ``calls`` of the one around each."""
+    events, found = marks.trace.events, marks.of(mark)
+    at = enclosing(
+        events.line[found],
+        events.start_ps[found],
+        executions.line[calls],
+        executions.start[calls],
+        executions.end[calls],
+    )
+    return found[at >= 0], at[at >= 0]
+
+
 def _first_inside(line: Int, start: Int, executions: Executions) -> Int:
     """When the first execution after each region's start begins on the region's line."""
     result = np.full(len(line), _NEVER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 from dataclasses import asdict
@@ -149,6 +150,7 @@ def _machine() -> dict[str, Any]:
     return {
         "cpu": here.cpu,
         "cores": here.cores,
+        "usable_cores": _usable_cores(),
         # TensorFlow says 0 for "as many as there are cores".
         "intra_op_threads": intra or here.cores,
         "inter_op_threads": inter or here.cores,
@@ -159,6 +161,12 @@ def _machine() -> dict[str, Any]:
         "instruction_sets": here.instruction_sets,
         "instruction_limit": here.instruction_limit,
     }
+
+
+def _usable_cores() -> int | None:
+    """Processors that this process may run on; None where the system does not say."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return None if allowed is None else len(allowed(0))
 
 
 def _model(model: Any, source: str | None) -> dict[str, Any]:
