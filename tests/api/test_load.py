@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -29,6 +30,23 @@ def test_a_folder_of_several_hosts_says_which_was_taken(tmp_path: Path):
     (told,) = profile.warnings
     assert "3 hosts (a, b, c); this is a" in told
     assert tftrace.load(run / "b.xplane.pb").warnings == []
+
+
+def test_a_run_of_tftrace_on_several_hosts_says_so_too(run_of, tmp_path: Path):
+    folder = run_of("small").save(tmp_path)
+    for file in list(folder.iterdir()):
+        host, _, kind = file.name.partition(".")
+        shutil.copy(file, folder / f"{host}2.{kind}")
+    (told,) = tftrace.load(folder).warnings
+    assert "2 hosts" in told
+    assert not tftrace.load(next(folder.glob("*.tftrace.json"))).warnings
+
+
+def test_a_capture_under_way_is_no_trace(tmp_path: Path):
+    (tmp_path / ".scratch").mkdir()
+    write_trace(tmp_path / ".scratch" / "vm.xplane.pb", PLANES)
+    with pytest.raises(TftraceError, match="no trace"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["vm.xplane.pb.gz", "vm.trace.json.gz", "trace.json.gz"])

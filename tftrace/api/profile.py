@@ -166,9 +166,10 @@ class Profile:
     @property
     def warnings(self) -> list[str]:
         """What the tables lack: batches that were not traced, what a truncated trace lost, a
-        function that ran in the window and that tftrace did not see traced, planes of a trace from
-        elsewhere that are not reported. Empty when nothing is missing."""
-        known = [note for note in (self._untraced(), self._run.lost) if note is not None]
+        function that ran in the window and that tftrace did not see traced, other hosts of the
+        run, planes of a trace from elsewhere that are not reported. Empty when all is there."""
+        told = (self._untraced(), self._run.lost, self._run.several_hosts)
+        known = [note for note in told if note is not None]
         return [*known, *map(_unknown_text, self._join.unknown), *self._join.warnings]
 
     def _untraced(self) -> str | None:

@@ -28,8 +28,8 @@ def find_trace(path: Path) -> Path:
     if not path.exists():
         raise TftraceError(f"no trace at {path}")
     for pattern in (f"*{TRACE}", f"plugins/profile/*/*{TRACE}", f"**/*{TRACE}"):
-        # Directories may bear the name too; hidden ones hold captures under way.
-        found = [p for p in path.glob(pattern) if p.is_file()]
+        # Directories may bear the name too, and hidden ones hold captures under way.
+        found = [p for p in path.glob(pattern) if p.is_file() and not _is_hidden(p, path)]
         if found:
             return max(found, key=lambda p: (p.stat().st_mtime_ns, p.name))
     for other in sorted(path.glob("**/*")):
@@ -54,6 +54,10 @@ def other_hosts(given: Path, trace: Path) -> str | None:
         f"{trace.name.removesuffix(TRACE)}, the newest: give a file for another, and `tftrace "
         "scan` compares them"
     )
+
+
+def _is_hidden(file: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(root).parts)
 
 
 def _word(path: Path) -> str | None:

@@ -21,6 +21,7 @@ from tftrace.attribution.provenance import (
 from tftrace.errors import TftraceError
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.parsers import Trace, TraceError, TruncatedTrace, read_hlo_protos, read_trace
+from tftrace.runs.find import other_hosts
 from tftrace.runs.names import HOST, MANIFEST, SCHEMA, STATS, TRACE
 
 
@@ -89,7 +90,8 @@ class Function:
 class Run:
     """A run folder's contents; ``manifest`` as written, ``functions`` opened up.
 
-    ``salvage`` and ``threads`` say how to read the trace, as `read_trace` takes them.
+    ``salvage`` and ``threads`` say how to read the trace, as `read_trace` takes them;
+    ``several_hosts`` which of several that captured the run this is, in words.
     """
 
     folder: Path
@@ -98,6 +100,7 @@ class Run:
     functions: list[Function]
     salvage: bool = False
     threads: int | None = None
+    several_hosts: str | None = None
 
     @property
     def sites(self) -> list[dict[str, Any]]:
@@ -168,7 +171,8 @@ def open_run(path: Path, *, salvage: bool = False, threads: int | None = None) -
     if not trace.exists():
         raise TftraceError(f"{trace} is missing")
     functions = [_function(f) for f in manifest["functions"]]
-    return Run(manifest_path.parent, trace, manifest, functions, salvage, threads)
+    hosts = other_hosts(path, trace)
+    return Run(manifest_path.parent, trace, manifest, functions, salvage, threads, hosts)
 
 
 def find_manifest(path: Path) -> Path:

@@ -54,8 +54,8 @@ def foreign_join(
     """
     trace = find_trace(path)
     layers = read_layers(model) if model is not None else None
-    run = Run(trace.parent, trace, _manifest(trace, model, layers), [], salvage, threads)
-    return ForeignJoin(run, layers, other_hosts(path, trace))
+    manifest, hosts = _manifest(trace, model, layers), other_hosts(path, trace)
+    return ForeignJoin(Run(trace.parent, trace, manifest, [], salvage, threads, hosts), layers)
 
 
 class ForeignJoin(Join):
@@ -65,10 +65,9 @@ class ForeignJoin(Join):
     `share_by_device`. Nothing is told of what the program did besides.
     """
 
-    def __init__(self, run: Run, layers: LayerNode | None, several_hosts: str | None) -> None:
+    def __init__(self, run: Run, layers: LayerNode | None) -> None:
         super().__init__(run)
         self._layers = layers
-        self._several_hosts = several_hosts
 
     @cached_property
     def marked(self) -> bool:
@@ -96,7 +95,6 @@ class ForeignJoin(Join):
         ]
         empty = ["nothing was recorded: the trace has no operation and no kernel"]
         return [
-            *([self._several_hosts] if self._several_hosts else []),
             *(own if self.marked else ()),
             *unread,
             *(() if len(self.executions) else empty),
