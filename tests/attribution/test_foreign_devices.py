@@ -106,6 +106,21 @@ def test_what_devices_ran_alike_stands_side_by_side(jax: Profile):
     assert [row[f"{k}_ms"] for k in ("min", "median", "max")] == pytest.approx([0.1, 0.11, 0.12])
 
 
+def test_streams_and_threads_are_told_by_the_time_in_any_event(jax: Profile):
+    rows = jax.lines[["device", "line", "events"]].to_numpy().tolist()
+    assert rows == [
+        ["/host:CPU", "python3", 1],
+        ["/host:CPU", "launcher", 1],
+        ["/device:GPU:0", "Stream #13(Compute)", 2],
+        ["/device:GPU:0", "Stream #14(MemcpyD2H)", 1],
+        ["/device:GPU:1", "Stream #13(Compute)", 1],
+    ]
+    expected = [1.0, 0.01, 0.16, 0.1, 0.12]
+    assert jax.lines["busy_ms"].tolist() == pytest.approx(expected)
+    assert jax.lines["busy_share"].tolist() == pytest.approx(expected)
+    assert "Stream #14(MemcpyD2H)" in str(jax)
+
+
 def test_the_replica_is_no_part_of_an_operations_name(tmp_path: Path):
     scopes = ("m/conv/Conv2D:Conv2D", "replica_1/m/conv/Conv2D:Conv2D")
     planes = {

@@ -22,6 +22,7 @@ from tftrace.runs.run import Run, manifest_beside, manifests_in, open_run
 from tftrace.tables.events import event_chunks, events_table
 from tftrace.tables.frame import PS_PER_MS, records
 from tftrace.tables.layers import layers_table
+from tftrace.tables.lines import lines_table
 from tftrace.tables.ops import ops_table
 from tftrace.tables.primitives import primitives_table
 from tftrace.tables.replicas import replicas_table
@@ -134,6 +135,12 @@ class Profile:
         """What several devices ran alike, side by side; see `replicas_table`. Without rows where
         one device did all, and for runs of tftrace."""
         return replicas_table(self.ops)
+
+    @cached_property
+    def lines(self) -> pd.DataFrame:
+        """One row per GPU stream and host thread: how long it was in any event; see
+        `lines_table`."""
+        return lines_table(self._join)
 
     @property
     def window(self) -> str | None:

@@ -64,7 +64,7 @@ def whole_window(marks: Marks) -> Window:
     recorded = [
         (number, line.events)
         for number, line in enumerate(trace.lines)
-        if line.count and _is_recorded(trace.planes[line.plane].name, line.name)
+        if line.count and is_recorded(trace.planes[line.plane].name, line.name)
     ]
     if not recorded:
         return Window(0, 0, -1)
@@ -77,7 +77,7 @@ def whole_window(marks: Marks) -> Window:
     )
 
 
-def _is_recorded(plane: str, line: str) -> bool:
+def is_recorded(plane: str, line: str) -> bool:
     """Whether a line's events are what happened, not derived from others."""
     return plane.startswith(HOST) or (is_device(plane) and is_stream(line))
 

@@ -11,12 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from tftrace.report.terminal.tables import new_table
-from tftrace.text import ms_text
+from tftrace.text import ms_text, share_text
 
 if TYPE_CHECKING:
     from tftrace.api.profile import Profile
 
 _HOST = "/host:"
+_LINES = 8
 
 
 def foreign_parts(profile: Profile, top: int | None) -> Iterator[RenderableType]:
@@ -28,6 +29,7 @@ def foreign_parts(profile: Profile, top: int | None) -> Iterator[RenderableType]
         if len(part):
             yield _side_by_side(part, f"{what}: ms of a window of {window} ms")
             yield ""
+    yield from _lines(profile.lines)
     if not len(profile.ops):
         return
     if not len(profile.layers):
@@ -37,6 +39,31 @@ def foreign_parts(profile: Profile, top: int | None) -> Iterator[RenderableType]
     if len(replicas):
         yield _replicas(replicas, top)
         yield ""
+
+
+def _lines(lines: pd.DataFrame) -> Iterator[RenderableType]:
+    """The busiest streams and threads."""
+    if not len(lines):
+        return
+    shown = lines.sort_values("busy_ms", ascending=False, kind="stable").head(_LINES)
+    table = new_table("streams and threads: ms in any event, waiting ones too")
+    table.add_column("device", no_wrap=True)
+    table.add_column("stream or thread", overflow="fold", ratio=1)
+    for name in ("events", "ms", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for _, row in shown.iterrows():
+        table.add_row(
+            escape(short_device(row["device"])),
+            escape(row["line"]),
+            f"{row['events']:,}",
+            ms_text(row["busy_ms"]),
+            share_text(None if pd.isna(row["busy_share"]) else row["busy_share"]),
+        )
+    rest = lines.drop(shown.index)
+    if len(rest):
+        table.add_row("", f"({len(rest)} more)", f"{rest['events'].sum():,}", "", "", style="dim")
+    yield table
+    yield ""
 
 
 def short_device(plane: str) -> str:
