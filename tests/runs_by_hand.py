@@ -10,6 +10,7 @@ from tftrace.attribution.rows import LAYERS
 from tftrace.machine.bench.timing import Measured
 from tftrace.machine.model import MachineModel
 from tftrace.runs.layer_graph import LayerGraph
+from tftrace.runs.manifest import Site
 from tftrace.tables.wall import COMPONENTS
 
 _LAYER_NUMBERS = (
@@ -62,7 +63,7 @@ def graph(*ops: Sequence[Any], types: dict[str, str] | None = None) -> LayerGrap
         out_bytes=[None] * len(ops),
         dtype=[op[4] if len(op) > 4 else "float32" for op in ops],
         sites=[
-            {"path": path, "type": (types or {}).get(path, "Layer"), "output_shape": None}
+            Site(path=path, name=path, type=(types or {}).get(path, "Layer"), call=1, depth=0)
             for path in paths
         ],
     )

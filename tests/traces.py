@@ -2,9 +2,23 @@
 
 from pathlib import Path
 
+from tftrace.attribution.function import Function
 from tftrace.attribution.provenance import KernelNodes, TracedOps
 from tftrace.parsers.xplane_proto import XSpace
-from tftrace.runs.run import Function, Run
+from tftrace.runs.manifest import (
+    Counting,
+    Coverage,
+    KernelColumns,
+    Latency,
+    Manifest,
+    Model,
+    OpColumns,
+    Settings,
+    Site,
+    TracedFunction,
+    TracedPass,
+)
+from tftrace.runs.run import Run
 
 WORK = {"mults": 0, "macs": 0, "flops": 0, "transcendentals": 0, "bytes": 0}
 
@@ -66,16 +80,35 @@ def function_of(*ops: tuple[str, str, int, int, dict]) -> Function:
 
 def run_of(trace: Path, layers: list[str], function: Function) -> Run:
     """A run of one batch over ``layers``, all below the model ``m``."""
-    sites = [
-        {
-            **{"path": path, "name": path, "type": "Layer", "call": 1, "depth": 1},
-            **{"parent": None, "output_shape": None, "params": 0},
-        }
-        for path in layers
-    ]
-    manifest = {
-        "sites": sites,
-        "counting": {"batch": 2, "layers": {}},
-        "run": {"batch_size": 2, "steps_per_execution": 1, "trace": {"samples": 2}},
-    }
-    return Run(trace.parent, trace, manifest, [function])
+    sites = [Site(path=path, name=path, type="Layer", call=1, depth=1, params=0) for path in layers]
+    manifest = Manifest(
+        model=Model(name="m"),
+        run=Settings(batch_size=2, steps_per_execution=1, trace=TracedPass(samples=2)),
+        latency=Latency(),
+        counting=Counting(rule="", coverage=Coverage(), batch=2, layers={}),
+        sites=sites,
+        functions=[recorded(function)],
+    )
+    return Run(trace.parent, trace, manifest)
+
+
+def recorded(function: Function) -> TracedFunction:
+    """The function as a manifest has it."""
+    ops, kernels = function.ops, function.kernels
+    return TracedFunction(
+        name=function.name,
+        batch=function.batch,
+        counted_batch=function.counted_batch,
+        ops=OpColumns(
+            key=list(ops.key),
+            type=list(ops.type),
+            owner=function.owner,
+            times=function.times,
+            live=[int(live) for live in ops.live],
+            inputs=[list(sources) for sources in ops.inputs],
+            out_bytes=function.out_bytes,
+            work=function.work,
+            form=None if ops.form is None else list(ops.form),
+        ),
+        kernels=KernelColumns(list(kernels.name), list(kernels.type), list(kernels.inputs)),
+    )

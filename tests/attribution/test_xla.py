@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tftrace.attribution.function import Function
 from tftrace.attribution.graph_names import GraphNames
 from tftrace.attribution.hlo.kernels import hlo_kernels
 from tftrace.attribution.provenance import KernelNodes, TracedOps
 from tftrace.parsers.errors import TraceError
 from tftrace.parsers.hlo import HloComputation, HloInstruction, HloModule, parse_hlo
-from tftrace.runs.run import Function
 
 WORK = {"mults": 0, "macs": 0, "flops": 0, "transcendentals": 0, "bytes": 0}
 

@@ -75,4 +75,4 @@ def measure(
     timed = run if overrides_predict(model) else run.steady
     for _ in range(2):
         timed(x)
-    return median(time_passes(lambda: timed(x), repeats).all_ms)
+    return median(time_passes(lambda: timed(x), repeats))

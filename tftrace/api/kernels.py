@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from tftrace.api.profile import Profile, load
 from tftrace.attribution.join import Join
 from tftrace.attribution.primitives import ONEDNN, join_primitives
 from tftrace.parsers.onednn import read_onednn_log
-from tftrace.runs.run import add_to_manifest, open_run
+from tftrace.runs.manifest import LoggedPrimitive, OnednnRun, Unjoined
+from tftrace.runs.run import add_onednn, open_run
 
 BATCHES = 4
 
@@ -54,12 +54,12 @@ def with_kernels(
     Returns: the run, opened again.
     """
     if not any(str(kind).startswith(ONEDNN) for kind in profile.ops["op_type"]):
-        found: dict[str, Any] = {"reason": OFF}
+        found = OnednnRun(reason=OFF)
     else:
         progress(f"running {BATCHES} batches again with oneDNN's log")
         with tempfile.TemporaryDirectory(prefix="tftrace-") as scratch:
             found = _logged(_command(profile, model, data, options, scratch), Path(scratch))
-    add_to_manifest(profile.folder, "onednn", found)
+    add_onednn(profile.folder, found)
     return load(profile.folder)
 
 
@@ -76,7 +76,7 @@ def _command(
     ]
 
 
-def _logged(command: list[str], scratch: Path) -> dict[str, Any]:
+def _logged(command: list[str], scratch: Path) -> OnednnRun:
     """Run the command and join its log to its trace."""
     log_path = scratch / "log"
     with log_path.open("wb") as log_file:
@@ -91,24 +91,20 @@ def _logged(command: list[str], scratch: Path) -> dict[str, Any]:
         )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
-        return {"reason": f"the second run failed: {last}"}
+        return OnednnRun(reason=f"the second run failed: {last}")
     with log_path.open(errors="replace") as lines:
         log = read_onednn_log(lines)
     if not log.executed:
-        return {"reason": COMPILED_OUT}
+        return OnednnRun(reason=COMPILED_OUT)
     if all(e.start_ns is None for e in log.executed):
-        return {"reason": NO_TIMES}
+        return OnednnRun(reason=NO_TIMES)
     run = open_run(scratch)
     joined = join_primitives(Join(run), log)
-    return {
-        "reason": None,
-        "version": log.version,
-        "isa": log.isa,
-        "samples": run.manifest["run"]["samples"],
-        "steps": run.manifest["run"]["steps"],
-        "primitives": [asdict(row) for row in joined.rows],
-        "unjoined": [
-            {"reason": reason, "calls": calls, "busy_ms": ms}
-            for reason, (calls, ms) in joined.unjoined.items()
-        ],
-    }
+    return OnednnRun(
+        version=log.version,
+        isa=log.isa,
+        samples=run.manifest.run.samples,
+        steps=run.manifest.run.steps,
+        primitives=[LoggedPrimitive(**asdict(row)) for row in joined.rows],
+        unjoined=[Unjoined(reason, calls, ms) for reason, (calls, ms) in joined.unjoined.items()],
+    )

@@ -17,6 +17,7 @@ from tftrace.errors import TftraceError
 from tftrace.machine.model import MachineModel
 from tftrace.runs.find import is_other_kind
 from tftrace.runs.layer_graph import LayerGraph, layer_graph
+from tftrace.runs.manifest import plain
 from tftrace.runs.names import MANIFEST, TRACE
 from tftrace.runs.run import Run, manifest_beside, manifests_in, open_run
 from tftrace.tables.events import event_chunks, events_table
@@ -49,12 +50,12 @@ class Profile:
         # A profile that was never saved owns the temporary folder it lives in.
         self._keep = keep
         self.folder = run.folder
-        self.latency: dict[str, Any] = run.manifest["latency"]
-        self.run: dict[str, Any] = run.manifest["run"]
-        self.model: dict[str, Any] = run.manifest["model"]
-        self.machine: dict[str, Any] = run.manifest["machine"]
-        self.versions: dict[str, str] = run.manifest["versions"]
-        self.counting: dict[str, Any] = run.manifest["counting"]
+        self.latency: dict[str, Any] = plain(run.manifest.latency)
+        self.run: dict[str, Any] = plain(run.manifest.run)
+        self.model: dict[str, Any] = plain(run.manifest.model)
+        self.machine: dict[str, Any] = plain(run.manifest.machine)
+        self.versions: dict[str, str] = plain(run.manifest.versions)
+        self.counting: dict[str, Any] = plain(run.manifest.counting)
 
     @cached_property
     def layers(self) -> pd.DataFrame:
@@ -97,7 +98,7 @@ class Profile:
 
         ``reason`` says why there are no primitives, ``unjoined`` what of them has no kernel.
         """
-        found: dict[str, Any] | None = self._run.manifest.get("onednn")
+        found: dict[str, Any] | None = plain(self._run.manifest.onednn)
         return found
 
     @cached_property

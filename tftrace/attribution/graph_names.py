@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from tftrace.attribution.function import Function
 from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS
-from tftrace.runs.run import Function
 
 
 class GraphNames:

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution.function import Function
 from tftrace.attribution.hlo.rows import calling_info, xla_rows
 from tftrace.attribution.kernel_info import WORK, KernelInfo, kernel_info
 from tftrace.attribution.provenance import MACHINERY, WORKLESS
@@ -25,7 +26,7 @@ from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.graph.kernel_types import kernel_type
 from tftrace.machine.model import MachineModel
 from tftrace.parsers.trials import AUTOTUNING
-from tftrace.runs.run import Function, Run
+from tftrace.runs.run import Run
 from tftrace.timeline.devices import is_copy, is_device
 from tftrace.timeline.executions import Executions, find_executions
 from tftrace.timeline.groups import grouped
@@ -52,9 +53,14 @@ class Join:
         self._infos: dict[tuple[int, str, str], KernelInfo | None] = {}
 
     @cached_property
+    def functions(self) -> list[Function]:
+        """The traces of the predict function; empty where there is no graph."""
+        return [Function.of(traced) for traced in self.run.manifest.functions]
+
+    @cached_property
     def machine(self) -> MachineModel | None:
         """The roofs, when the machine was calibrated."""
-        roofs = self.run.manifest.get("roofs")
+        roofs = self.run.manifest.roofs
         return None if roofs is None else MachineModel.from_dict(roofs)
 
     @cached_property
@@ -80,8 +86,8 @@ class Join:
     @cached_property
     def _names(self) -> set[str] | None:
         """What the trace calls the traces of the predict function; None when it is hidden."""
-        names = {f.name for f in self.run.functions if f.name}
-        hidden = any(f.name is None for f in self.run.functions)
+        names = {f.name for f in self.functions if f.name}
+        hidden = any(f.name is None for f in self.functions)
         return None if hidden or not names else names
 
     @cached_property
@@ -119,8 +125,8 @@ class Join:
 
     @property
     def _processors(self) -> int | None:
-        machine = self.run.manifest.get("machine") or {}
-        return machine.get("usable_cores") or machine.get("cores")
+        machine = self.run.manifest.machine
+        return None if machine is None else machine.usable_cores or machine.cores
 
     @cached_property
     def xla_calls(self) -> Int:
@@ -154,8 +160,8 @@ class Join:
             elif xla < 1:
                 rows.append(self._recorded(e.ops[kind], e.types[kind], bool(ran), found))
         if e.modules:
-            functions = [self._function_of(name) for name in self.runs.function]
-            rows += xla_rows(self.run, e, self.xla_calls, np.array(functions, np.int64))
+            which = np.array([self._function_of(name) for name in self.runs.function], np.int64)
+            rows += xla_rows(self.run, self.functions, e, self.xla_calls, which)
         return rows + self._unrecorded(seen)
 
     @property
@@ -198,7 +204,7 @@ class Join:
         return np.array([*of_run, -1], np.int32)[self.executions.stranger]
 
     def _function_of(self, name: str) -> int:
-        names = [f.name for f in self.run.functions]
+        names = [f.name for f in self.functions]
         return names.index(name) if name in names else 0
 
     def _recorded(self, name: str, kind: str, inside: bool, found: np.ndarray) -> Row:
@@ -211,7 +217,7 @@ class Join:
         if asks_for_data(kind):
             return Row(name, kind, PIPELINE, None, found, expected)
         if self._shows_its_body(found) or (kind in CALLS and self._xla_on_device):
-            function = self.run.functions[self.calls.most_common(1)[0][0]]
+            function = self.functions[self.calls.most_common(1)[0][0]]
             info, component = calling_info(function, name)
             return Row(name, kind, component, info, found, expected)
         if info is not None and kernel_type(kind).fused and self.executions.caller[found[0]] >= 0:
@@ -245,7 +251,7 @@ class Join:
     def _info(self, name: str, kind: str) -> KernelInfo | None:
         """From the function that ran it most: its work is that of a full batch."""
         flat = flat_name(name)
-        functions = self.run.functions
+        functions = self.functions
         ran = [index for index, _ in self.calls.most_common()]
         for index in sorted(ran, key=lambda i: not functions[i].executes(flat)):
             info = self._known(index, name, kind)
@@ -256,7 +262,7 @@ class Join:
     def _known(self, function: int, name: str, kind: str) -> KernelInfo | None:
         key = function, name, kind
         if key not in self._infos:
-            self._infos[key] = kernel_info(self.run.functions[function], name, kind)
+            self._infos[key] = kernel_info(self.functions[function], name, kind)
         return self._infos[key]
 
     def _expected(self, name: str, kind: str) -> int | None:
@@ -264,7 +270,7 @@ class Join:
         flat = flat_name(name)
         total: int | None = None
         for index, calls in self.calls.items():
-            function = self.run.functions[index]
+            function = self.functions[index]
             if kind in MACHINERY and flat in function.constant:
                 return None
             info = self._known(index, name, kind) if function.executes(flat) else None
@@ -278,7 +284,7 @@ class Join:
     def _unrecorded(self, seen: set[str]) -> list[Row]:
         rows = {}
         for index in self.calls:
-            function = self.run.functions[index]
+            function = self.functions[index]
             for name, kind in _runnable(function):
                 if name in seen or name in rows:
                     continue

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tftrace.attribution.function import Function
 from tftrace.attribution.provenance import MACHINERY, Members
 from tftrace.graph.flatten import LOOPS, flat_name
-from tftrace.runs.run import Function
 
 OUTSIDE = -1
 WORK = ("mults", "macs", "flops", "transcendentals", "bytes")

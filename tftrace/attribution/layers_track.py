@@ -36,8 +36,8 @@ def _space(join: Join) -> XSpace:
     plane = space.planes.add(id=1, name=PLANE)
     for number, info in enumerate(join.run.sites):
         plane.event_metadata[number + 1].id = number + 1
-        plane.event_metadata[number + 1].name = info["path"]
-        plane.event_metadata[number + 1].display_name = info["name"]
+        plane.event_metadata[number + 1].name = info.path
+        plane.event_metadata[number + 1].display_name = info.name
     for number, line in enumerate(np.unique(e.line[site >= 0]).tolist()):
         mine = np.flatnonzero((e.line == line) & (site >= 0))
         mine = mine[np.argsort(e.start[mine], kind="stable")]

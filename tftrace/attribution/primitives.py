@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution.function import Function
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_info import KernelInfo
 from tftrace.graph.flatten import flat_name
 from tftrace.parsers.onednn import Executed, OnednnLog, Primitive
-from tftrace.runs.run import Function
+from tftrace.runs.manifest import Settings
 from tftrace.timeline.executions import is_call
 
 COMPUTE = "compute"
@@ -222,15 +222,15 @@ def _fits(join: Join, info: KernelInfo | None, primitives: Sequence[Executed]) -
         return True
     total = sum(m for m in found if m is not None)
     # The last batch may be smaller; what depends on no batch is the same in every one.
-    batches = {info.batch, *_batches(join.run.manifest["run"])}
+    batches = {info.batch, *_batches(join.run.manifest.run)}
     return (
         any(total * info.batch == info.work["macs"] * batch for batch in batches)
         or total == info.work["macs"]
     )
 
 
-def _batches(run: dict[str, Any]) -> set[int]:
-    size, samples = run["batch_size"], run["trace"]["samples"]
+def _batches(run: Settings) -> set[int]:
+    size, samples = run.batch_size or 1, run.trace.samples or 0
     return {size, samples % size or size, min(size, samples)}
 
 
@@ -253,7 +253,7 @@ def _new_row(
 
 def _from_variable(join: Join, op: str) -> bool | None:
     """Whether the kernel's second input is the value of a variable."""
-    found = {answer for f in join.run.functions if (answer := _reads_variable(f, op)) is not None}
+    found = {answer for f in join.functions if (answer := _reads_variable(f, op)) is not None}
     return found.pop() if len(found) == 1 else None
 
 

@@ -110,7 +110,9 @@ def _takes_offset(graph: LayerGraph, op: int, product: int) -> bool:
     """Whether a constant added to the input passes exactly: not where zeros pad the border."""
     if graph.type[product] not in ("Conv2D", "DepthwiseConv2dNative"):
         return graph.type[product] in ("BatchMatMulV2", "Einsum", "MatMul")
-    before, after = (graph.sites[graph.owner[i]]["output_shape"] for i in (op, product))
+    before, after = (graph.sites[graph.owner[i]].output_shape for i in (op, product))
+    if before is None or after is None:
+        return False
     size = _window(graph, product, before, after)
     if size is None or size == 1:
         return size == 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+
+from tftrace.runs.manifest import Manifest, Site
 
 _NO_SOURCE = frozenset(("Const", "NoOp"))
 
@@ -25,7 +26,7 @@ class LayerGraph:
     inputs: list[list[int]]
     out_bytes: list[int | None]
     dtype: list[str | None]
-    sites: list[dict[str, Any]]
+    sites: list[Site]
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -59,12 +60,12 @@ class LayerGraph:
     def path(self, op: int) -> str | None:
         """Path of the call site that made ``op``, None for what no layer made."""
         owner = self.owner[op]
-        return None if owner < 0 else str(self.sites[owner]["path"])
+        return None if owner < 0 else self.sites[owner].path
 
     def layer_type(self, op: int) -> str | None:
         """Class of the layer that made ``op``."""
         owner = self.owner[op]
-        return None if owner < 0 else str(self.sites[owner]["type"])
+        return None if owner < 0 else self.sites[owner].type
 
     def data_inputs(self, op: int) -> list[int]:
         """Inputs of ``op`` that depend on the data."""
@@ -95,23 +96,22 @@ class LayerGraph:
         return found
 
 
-def layer_graph(manifest: dict[str, Any]) -> LayerGraph:
+def layer_graph(manifest: Manifest) -> LayerGraph:
     """The graph of the function with the largest batch.
 
     It is empty for a trace that came without one; a run of an older tftrace has no dtypes.
     """
-    functions = manifest["functions"]
-    if not functions:
-        return LayerGraph([], [], [], [], [], [], manifest["sites"])
-    ops = max(functions, key=lambda f: f["batch"] or 0)["ops"]
+    if not manifest.functions:
+        return LayerGraph([], [], [], [], [], [], manifest.sites)
+    ops = max(manifest.functions, key=lambda f: f.batch or 0).ops
     return LayerGraph(
-        key=ops["key"],
-        type=ops["type"],
-        owner=ops["owner"],
-        inputs=ops["inputs"],
-        out_bytes=ops["out_bytes"],
-        dtype=ops.get("dtype") or [None] * len(ops["key"]),
-        sites=manifest["sites"],
+        key=ops.key,
+        type=ops.type,
+        owner=ops.owner,
+        inputs=ops.inputs,
+        out_bytes=ops.out_bytes,
+        dtype=ops.dtype or [None] * len(ops.key),
+        sites=manifest.sites,
     )
 
 

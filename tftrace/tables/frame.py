@@ -9,6 +9,7 @@ import pandas as pd
 
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_info import OUTSIDE, WORK, KernelInfo
+from tftrace.runs.manifest import Site
 
 PS_PER_MS = 1e9
 PS_PER_NS = 1000
@@ -50,19 +51,18 @@ def share_per_sample(amount: int | None, batch: int) -> int | float | None:
     return amount / batch if rest else share
 
 
-def rate(per_sample: float | None, samples: int, seconds: float) -> float | None:
+def rate(per_sample: float | None, samples: int | None, seconds: float) -> float | None:
     """Billions per second."""
-    if per_sample is None or not seconds:
+    if per_sample is None or samples is None or not seconds:
         return None
     return per_sample * samples / seconds / 1e9
 
 
-def path_of(info: KernelInfo | None, sites: list[dict[str, Any]]) -> str | None:
+def path_of(info: KernelInfo | None, sites: list[Site]) -> str | None:
     """Path of the layer that bears the kernel; None outside the model's layers."""
     if info is None or info.layer == OUTSIDE:
         return None
-    path: str = sites[info.layer]["path"]
-    return path
+    return sites[info.layer].path
 
 
 def device_of(join: Join, executions: np.ndarray) -> str:

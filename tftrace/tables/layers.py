@@ -10,6 +10,7 @@ import pandas as pd
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_info import OUTSIDE
 from tftrace.attribution.rows import Row
+from tftrace.runs.manifest import LayerWork, Site
 from tftrace.tables.frame import NEEDED, PS_PER_MS, per_sample, rate, share_per_sample, table_of
 from tftrace.tables.roofline import Roof, roof_of
 
@@ -78,23 +79,22 @@ class _LayerSum:
         self.notes |= {row.note} if row.note else set()
 
 
-def _layer_row(
-    join: Join, site: Mapping[str, Any], found: _LayerSum, total_ps: int
-) -> dict[str, Any]:
-    counting = join.run.manifest["counting"]
-    needed = counting["layers"].get(site["path"])
+def _layer_row(join: Join, site: Site, found: _LayerSum, total_ps: int) -> dict[str, Any]:
+    counting = join.run.manifest.counting
+    needed = counting.layers.get(site.path)
     work: dict[str, Any] = {
-        name: share_per_sample(needed[name] if needed else 0, counting["batch"]) for name in NEEDED
+        name: share_per_sample(getattr(needed, name) if needed else 0, counting.batch)
+        for name in NEEDED
     }
-    samples = join.run.manifest["run"]["trace"]["samples"]
+    samples = join.run.manifest.run.trace.samples
     # Without the graph nothing is known of what must have run.
-    expected, traffic = (found.expected, found.bytes) if join.run.functions else (None, None)
+    expected, traffic = (found.expected, found.bytes) if join.functions else (None, None)
     seconds = found.wall / 1e12
     roof = _roof(join, work, found, samples)
     return {
-        **{k: site[k] for k in ("path", "name", "type", "call", "depth")},
-        "output_shape": site["output_shape"],
-        "params": site["params"],
+        **{k: getattr(site, k) for k in ("path", "name", "type", "call", "depth")},
+        "output_shape": site.output_shape,
+        "params": site.params,
         "ops": found.ops,
         "calls": found.calls,
         "expected_calls": expected,
@@ -110,17 +110,17 @@ def _layer_row(
         "intensity": work["flops"] / work["bytes"] if work["flops"] and work["bytes"] else None,
         "bound": roof.bound,
         "roof_share": roof.share,
-        "fused_with": [join.run.sites[s]["path"] for s in sorted(found.others)],
+        "fused_with": [join.run.sites[s].path for s in sorted(found.others)],
         "note": _note(needed, found),
     }
 
 
-def _roof(join: Join, work: Mapping[str, Any], found: _LayerSum, samples: int) -> Roof:
+def _roof(join: Join, work: Mapping[str, Any], found: _LayerSum, samples: int | None) -> Roof:
     """Against the roofs on an average batch: a working set is that of a batch, not of the run."""
     batches = max(1, len(join.runs.id))
 
     def per_batch(amount: float | None) -> float | None:
-        return None if amount is None else amount * samples / batches
+        return None if amount is None or samples is None else amount * samples / batches
 
     return roof_of(
         join.machine,
@@ -131,8 +131,8 @@ def _roof(join: Join, work: Mapping[str, Any], found: _LayerSum, samples: int) -
     )
 
 
-def _note(needed: Mapping[str, Any] | None, found: _LayerSum) -> str | None:
-    notes = [*(needed["notes"] if needed else ()), *sorted(found.notes)]
+def _note(needed: LayerWork | None, found: _LayerSum) -> str | None:
+    notes = [*(needed.notes if needed else ()), *sorted(found.notes)]
     if found.expected and found.calls < found.expected:
         notes.append(f"{found.calls} of {found.expected} executions recorded")
     return "; ".join(notes) or None

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tftrace.attribution.primitives import COMPUTE
+from tftrace.runs.manifest import Manifest, plain
 
 COLUMNS = (
     *("op", "op_type", "layer", "primitive", "role", "implementation", "layout", "problem"),
@@ -14,13 +15,12 @@ COLUMNS = (
 )
 
 
-def logged(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+def logged(manifest: Manifest) -> list[dict[str, Any]]:
     """The rows that the run keeps; empty without a log."""
-    rows: list[dict[str, Any]] = (manifest.get("onednn") or {}).get("primitives", [])
-    return rows
+    return [plain(row) for row in manifest.onednn.primitives] if manifest.onednn else []
 
 
-def primitives_table(manifest: dict[str, Any], ops: pd.DataFrame) -> pd.DataFrame:
+def primitives_table(manifest: Manifest, ops: pd.DataFrame) -> pd.DataFrame:
     """**primitives**: one row per kernel, primitive and shape, the most time first.
 
     ``calls`` and ``busy_ms`` are of the short run that logged them, in which kernels ran one after

@@ -6,35 +6,43 @@ import numpy as np
 import pandas as pd
 
 from tftrace.attribution.join import Join
+from tftrace.runs.manifest import Settings
 from tftrace.tables.frame import PS_PER_MS, table_of
 from tftrace.timeline.marks import Mark
 
 
 def steps_table(join: Join) -> pd.DataFrame:
     """**steps**: one row per batch; times in ms, starts since the window's begin."""
-    events, run = join.run.trace.events, join.run.manifest["run"]
+    events, run = join.run.trace.events, join.run.manifest.run
     marks = join.marks.of(Mark.STEP)
     marks = marks[np.argsort(events.start_ps[marks], kind="stable")]
     start, duration = events.start_ps[marks], events.duration_ps[marks]
     wall, calls = _in_steps(join, start, duration)
-    size = run["batch_size"] and run["batch_size"] * run["steps_per_execution"]
-    left = run["trace"]["samples"]
+    sizes = _samples(run, len(marks))
     rows = []
     for step in range(len(marks)):
         rows.append(
             {
                 "step": step,
-                "samples": None if left is None else min(size, left),
+                "samples": sizes[step],
                 "start_ms": int(start[step] - join.window.start) / PS_PER_MS,
                 "wall_ms": int(duration[step]) / PS_PER_MS,
                 "ops_ms": wall[step] / PS_PER_MS,
                 "calls": int(calls[step]),
             }
         )
-        left = left and left - min(size, left)
     return table_of(
         rows, integers=("step", "samples", "calls"), numbers=("start_ms", "wall_ms", "ops_ms")
     )
+
+
+def _samples(run: Settings, steps: int) -> list[int | None]:
+    """Samples of each step: whole batches, and what is left of the data in the last one."""
+    samples, batch = run.trace.samples, run.batch_size
+    if samples is None or batch is None:
+        return [None] * steps
+    size = batch * (run.steps_per_execution or 1)
+    return [max(0, min(size, samples - step * size)) for step in range(steps)]
 
 
 def _in_steps(join: Join, start: np.ndarray, duration: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,11 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import tensorflow as tf
 
 from tftrace.errors import TftraceError
 from tftrace.machine.bench.batches import steady_batches
 from tftrace.runs.folder import new_run_folder, scratch_folder
+from tftrace.runs.manifest import Latency, Manifest, Settings, TracedPass, write_manifest
 from tftrace.runs.names import MANIFEST, TRACE, WINDOW
 from tftrace.tracer.functions import (
     Captured,
@@ -34,8 +36,8 @@ from tftrace.tracer.keras_model import (
     step_marker,
     steps_per_execution,
 )
-from tftrace.tracer.latency import Latency, measure
-from tftrace.tracer.manifest import build_manifest, write_manifest
+from tftrace.tracer.latency import measure, passes
+from tftrace.tracer.manifest import build_manifest
 from tftrace.tracer.programs import trace_batch
 from tftrace.tracer.recorder import Recording, record_calls
 from tftrace.tracer.session import Session, profiler_session
@@ -121,15 +123,23 @@ def capture(
             run(x)
         if options.repeats:
             progress(f"measuring latency, {options.repeats} passes")
-        latency = measure(lambda: run(x), options.repeats) if options.repeats else None
+        plain = measure(lambda: run(x), options.repeats) if options.repeats else []
         traced_x = _traced_part(x, run, options, functions)
         progress("tracing one pass")
         session, traced_ms = _trace(run, traced_x, scratch, options.all_ops)
-        facts = _facts(model, x, traced_x, options, session, traced_ms, source)
-        facts["latency"] |= _latencies(latency, run, x, options, progress)
-        facts["roofs"] = roofs
+        settings = _settings(model, x, traced_x, options, session)
+        latency = _latency(plain, traced_ms, run, x, options, progress)
         progress("writing the run")
-        manifest = build_manifest(model, recording, reference, functions, facts)
+        manifest = build_manifest(
+            model,
+            recording,
+            reference,
+            functions,
+            source=source,
+            run=settings,
+            latency=latency,
+            roofs=roofs,
+        )
         folder = _write(scratch, session, manifest)
         finish(folder)
         name = datetime.now().strftime("%Y_%m_%d_%H_%M_%S") + "-" + _safe(model.name)
@@ -236,67 +246,56 @@ def _trace(run: Predict, x: Any, scratch: Path, all_ops: bool) -> tuple[Session,
     return session, traced_ms
 
 
-def _facts(
-    model: Any,
-    x: Any,
-    traced_x: Any,
-    options: Options,
-    session: Session,
-    traced_ms: float,
-    source: str | None,
-) -> dict[str, Any]:
-    """Everything about the run that is not about the graph."""
+def _settings(model: Any, x: Any, traced_x: Any, options: Options, session: Session) -> Settings:
     count, traced = samples_of(x), samples_of(traced_x)
-    return {
-        "source": source,
-        "run": {
-            "samples": count,
-            "batch_size": options.batch_size,
-            "steps": -(-count // options.batch_size),
-            "steps_per_execution": steps_per_execution(model),
-            "repeats": options.repeats,
-            "warmup": options.warmup,
-            "jit": jit_compiled(model),
-            "trace": {
-                "samples": traced,
-                "steps": -(-traced // options.batch_size),
-                "whole": traced == count,
-                "level": session.level,
-                "note": session.level_note,
-            },
-        },
-        "latency": {"traced_ms": traced_ms},
-    }
+    return Settings(
+        samples=count,
+        batch_size=options.batch_size,
+        steps=-(-count // options.batch_size),
+        steps_per_execution=steps_per_execution(model),
+        repeats=options.repeats,
+        warmup=options.warmup,
+        jit=jit_compiled(model),
+        trace=TracedPass(
+            samples=traced,
+            steps=-(-traced // options.batch_size),
+            whole=traced == count,
+            level=session.level,
+            note=session.level_note,
+        ),
+    )
 
 
-def _latencies(
-    plain: Latency | None, run: Predict, x: Any, options: Options, progress: Progress
-) -> dict[str, Any]:
+def _latency(
+    plain: list[float],
+    traced_ms: float,
+    run: Predict,
+    x: Any,
+    options: Options,
+    progress: Progress,
+) -> Latency:
     """The untraced passes, and as many that do not wait for tf.data's autotuner.
 
     Those come after the trace, in which nothing may have been traced anew.
     """
-    if plain is None:
-        unknown = dict.fromkeys(("median_ms", "iqr_ms", "min_ms", "without_autotuner"))
-        return {"all_ms": [], **unknown, "without_autotuner_reason": "latency was not measured"}
+    if not plain:
+        return Latency(traced_ms=traced_ms, without_autotuner_reason="latency was not measured")
+    steady, reason = None, None
     if overrides_predict(run.model):
         reason = "the model has a predict of its own, which may not take a tf.data.Dataset"
-        return {
-            **plain.to_dict(),
-            "without_autotuner": None,
-            "without_autotuner_reason": reason,
-        }
-    progress(f"measuring latency without tf.data's autotuner, {options.repeats} passes")
-    run.steady(x)
-    steady = measure(lambda: run.steady(x), options.repeats)
-    return {
-        **plain.to_dict(),
-        "without_autotuner": steady.to_dict(),
-        "without_autotuner_reason": None,
-    }
+    else:
+        progress(f"measuring latency without tf.data's autotuner, {options.repeats} passes")
+        run.steady(x)
+        steady = passes(measure(lambda: run.steady(x), options.repeats))
+    return Latency(
+        **msgspec.structs.asdict(passes(plain)),
+        traced_ms=traced_ms,
+        without_autotuner=steady,
+        without_autotuner_reason=reason,
+    )
 
 
-def _write(scratch: Path, session: Session, manifest: dict[str, Any]) -> Path:
+def _write(scratch: Path, session: Session, manifest: Manifest) -> Path:
     """Put trace and manifest together, under the profiler's own host name."""
     assert session.trace is not None
     folder = scratch / "run"

@@ -4,44 +4,43 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
+
+from tftrace.runs.manifest import Passes
 
 _SUSPECT_SPREAD = 0.25
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Wall times of whole predict passes in ms, in the order measured."""
+def passes(all_ms: list[float]) -> Passes:
+    """Median, interquartile range, minimum, n, and a warning when the spread is suspect.
 
-    all_ms: list[float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Median, interquartile range, minimum, n, and a warning when the spread is suspect."""
-        middle = median(self.all_ms)
-        iqr = 0.0
-        if len(self.all_ms) > 1:
-            low, _, high = quantiles(self.all_ms, n=4, method="inclusive")
-            iqr = high - low
-        return {
-            "median_ms": middle,
-            "iqr_ms": iqr if len(self.all_ms) > 1 else None,
-            "min_ms": min(self.all_ms),
-            "n": len(self.all_ms),
-            "all_ms": self.all_ms,
-            "warning": _warning(middle, iqr, len(self.all_ms)),
-        }
+    Args:
+        all_ms: wall times in the order measured, at least one.
+    """
+    middle = median(all_ms)
+    iqr = None
+    if len(all_ms) > 1:
+        low, _, high = quantiles(all_ms, n=4, method="inclusive")
+        iqr = high - low
+    return Passes(
+        median_ms=middle,
+        iqr_ms=iqr,
+        min_ms=min(all_ms),
+        n=len(all_ms),
+        all_ms=all_ms,
+        warning=_warning(middle, iqr or 0.0, len(all_ms)),
+    )
 
 
-def measure(run: Callable[[], Any], repeats: int) -> Latency:
-    """Run ``run`` ``repeats`` times and time each."""
+def measure(run: Callable[[], Any], repeats: int) -> list[float]:
+    """Run ``run`` ``repeats`` times; the wall time of each in ms."""
     times = []
     for _ in range(repeats):
         begin = time.perf_counter()
         run()
         times.append((time.perf_counter() - begin) * 1e3)
-    return Latency(times)
+    return times
 
 
 def _warning(middle: float, iqr: float, n: int) -> str | None:

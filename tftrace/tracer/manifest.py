@@ -1,25 +1,39 @@
-"""What the tracer learned, as JSON: the one file that everything to the right reads."""
+"""What the tracer learned, put into the manifest that everything to the right reads."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from tftrace.counts.count import OpCount
-from tftrace.counts.layers import layer_counts
+from tftrace.counts.layers import LayerCount, layer_counts
 from tftrace.counts.rule import rule_text
 from tftrace.counts.tables import coverage_of
 from tftrace.graph import FlatOp
-from tftrace.runs.names import SCHEMA
+from tftrace.runs.manifest import (
+    Counting,
+    Coverage,
+    Input,
+    KernelColumns,
+    Latency,
+    LayerWork,
+    Machine,
+    Manifest,
+    Model,
+    OpColumns,
+    Settings,
+    Site,
+    TracedFunction,
+    Work,
+)
 from tftrace.tracer.functions import Captured, Reference
 from tftrace.tracer.inputs import input_names
 from tftrace.tracer.keras_model import dtype_name
@@ -35,69 +49,72 @@ def build_manifest(
     recording: Recording,
     reference: Reference,
     functions: list[Captured],
-    facts: dict[str, Any],
-) -> dict[str, Any]:
-    """The manifest as plain data; ``facts`` has the keys source, run, latency and
-    roofs (the machine model as JSON types, or None)."""
-    paths = list(recording.sites)
-    return {
-        "schema": SCHEMA,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": _versions(),
-        "machine": _machine(),
-        "model": _model(model, facts["source"]),
-        "run": facts["run"],
-        "latency": facts["latency"],
-        "roofs": facts["roofs"],
-        "counting": _counting(reference),
-        "sites": [asdict(site) for site in recording.sites.values()],
-        "functions": [_function(f, {p: i for i, p in enumerate(paths)}) for f in functions],
-    }
+    *,
+    source: str | None,
+    run: Settings,
+    latency: Latency,
+    roofs: dict[str, Any] | None,
+) -> Manifest:
+    """The manifest of a run; ``roofs`` is the machine model as JSON types."""
+    positions = {path: i for i, path in enumerate(recording.sites)}
+    return Manifest(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        versions=_versions(),
+        machine=_machine(),
+        model=_model(model, source),
+        run=run,
+        latency=latency,
+        roofs=roofs,
+        counting=_counting(reference),
+        sites=[Site(**asdict(site)) for site in recording.sites.values()],
+        functions=[_function(f, positions) for f in functions],
+    )
 
 
-def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    """Write it compactly; graphs make up most of it."""
-    path.write_text(json.dumps(manifest, separators=(",", ":"), allow_nan=False))
-
-
-def _counting(reference: Reference) -> dict[str, Any]:
+def _counting(reference: Reference) -> Counting:
     """The rule, what it covers, and the work per call site over ``batch`` samples."""
-    layers = layer_counts(reference.flow, reference.counts)
-    return {
-        "rule": rule_text(),
-        "coverage": asdict(coverage_of(reference.counts)),
-        "batch": reference.batch,
-        "layers": {path: asdict(work) for path, work in layers.items() if path is not None},
-        "outside": asdict(layers[None]) if None in layers else None,
-    }
+    found = layer_counts(reference.flow, reference.counts)
+    layers = {path: _layer_work(count) for path, count in found.items()}
+    return Counting(
+        rule=rule_text(),
+        coverage=Coverage(**asdict(coverage_of(reference.counts))),
+        batch=reference.batch,
+        layers={path: work for path, work in layers.items() if path is not None},
+        outside=layers.get(None),
+    )
 
 
-def _function(captured: Captured, sites: dict[str, int]) -> dict[str, Any]:
+def _layer_work(count: LayerCount) -> LayerWork:
+    return LayerWork(**{**asdict(count), "notes": list(count.notes)})
+
+
+def _function(captured: Captured, sites: dict[str, int]) -> TracedFunction:
     """One traced function in columns; inputs and owners as indices, -1 for none."""
     counts = captured.counts
     position = {c.key: i for i, c in enumerate(counts)}
-    return {
-        "name": captured.name,
-        "batch": captured.batch,
-        "counted_batch": captured.counted_batch,
-        "ops": {
-            "key": [c.key for c in counts],
-            "type": [c.type for c in counts],
-            "owner": [-1 if c.owner is None else sites[c.owner] for c in counts],
-            "times": [c.times for c in counts],
-            "live": [int(c.live) for c in counts],
-            "inputs": [[position[e.name] for e in captured.flow.ops[c.key].inputs] for c in counts],
-            "form": _forms([captured.flow.ops[c.key] for c in counts]),
-            "out_bytes": [_out_bytes(captured, c.key) for c in counts],
-            "dtype": [_dtype(captured, c.key) for c in counts],
-            "work": [_work(c) for c in counts],
-        },
-        "kernels": {
-            "name": [k.name for k in captured.kernels],
-            "type": [k.type for k in captured.kernels],
-            "inputs": [list(k.inputs) for k in captured.kernels],
-        },
-    }
+    flat = [captured.flow.ops[c.key] for c in counts]
+    return TracedFunction(
+        name=captured.name,
+        batch=captured.batch,
+        counted_batch=captured.counted_batch,
+        ops=OpColumns(
+            key=[c.key for c in counts],
+            type=[c.type for c in counts],
+            owner=[-1 if c.owner is None else sites[c.owner] for c in counts],
+            times=[c.times for c in counts],
+            live=[int(c.live) for c in counts],
+            inputs=[[position[edge.name] for edge in op.inputs] for op in flat],
+            form=_forms(flat),
+            out_bytes=[_out_bytes(captured, c.key) for c in counts],
+            dtype=[_dtype(captured, c.key) for c in counts],
+            work=[_work(c) for c in counts],
+        ),
+        kernels=KernelColumns(
+            name=[k.name for k in captured.kernels],
+            type=[k.type for k in captured.kernels],
+            inputs=[list(k.inputs) for k in captured.kernels],
+        ),
+    )
 
 
 def _forms(ops: list[FlatOp]) -> list[int]:
@@ -129,7 +146,7 @@ def _dtype(captured: Captured, key: str) -> str | None:
     return outputs[0].dtype if outputs else None
 
 
-def _work(count: OpCount) -> dict[str, Any]:
+def _work(count: OpCount) -> Work:
     return {k: v for k, v in asdict(count.work).items() if v is not None}
 
 
@@ -143,24 +160,24 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _machine() -> dict[str, Any]:
+def _machine() -> Machine:
     """What ran; ``onednn``, ``allocator`` and ``instruction_sets`` are null where unknown."""
     here = setting()
     intra, inter = here.threads
-    return {
-        "cpu": here.cpu,
-        "cores": here.cores,
-        "usable_cores": _usable_cores(),
+    return Machine(
+        cpu=here.cpu,
+        cores=here.cores,
+        usable_cores=_usable_cores(),
         # TensorFlow says 0 for "as many as there are cores".
-        "intra_op_threads": intra or here.cores,
-        "inter_op_threads": inter or here.cores,
-        "devices": [d.name for d in tf.config.list_physical_devices()],
-        "platform": sys.platform,
-        "onednn": here.onednn,
-        "allocator": here.allocator,
-        "instruction_sets": here.instruction_sets,
-        "instruction_limit": here.instruction_limit,
-    }
+        intra_op_threads=intra or here.cores,
+        inter_op_threads=inter or here.cores,
+        devices=[d.name for d in tf.config.list_physical_devices()],
+        platform=sys.platform,
+        onednn=here.onednn,
+        allocator=here.allocator,
+        instruction_sets=_listed(here.instruction_sets),
+        instruction_limit=here.instruction_limit,
+    )
 
 
 def _usable_cores() -> int | None:
@@ -169,16 +186,17 @@ def _usable_cores() -> int | None:
     return None if allowed is None else len(allowed(0))
 
 
-def _model(model: Any, source: str | None) -> dict[str, Any]:
+def _listed(names: Iterable[str] | None) -> list[str] | None:
+    return None if names is None else list(names)
+
+
+def _model(model: Any, source: str | None) -> Model:
     inputs = list(getattr(model, "inputs", None) or [])
     names = input_names(model) if inputs else []
-    return {
-        "name": model.name,
-        "class": type(model).__name__,
-        "source": source,
-        "params": int(model.count_params()) if model.built else None,
-        "inputs": [
-            {"name": n, "shape": list(t.shape), "dtype": dtype_name(t)}
-            for n, t in zip(names, inputs, strict=True)
-        ],
-    }
+    return Model(
+        name=model.name,
+        type=type(model).__name__,
+        source=source,
+        params=int(model.count_params()) if model.built else None,
+        inputs=[Input(n, list(t.shape), dtype_name(t)) for n, t in zip(names, inputs, strict=True)],
+    )

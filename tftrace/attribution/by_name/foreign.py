@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,16 @@ from tftrace.attribution.rows import LAYERS, Row
 from tftrace.parsers.hlo import HloInstruction, parse_hlo
 from tftrace.parsers.trials import AUTOTUNING
 from tftrace.runs.find import find_trace, other_hosts
+from tftrace.runs.manifest import (
+    Counting,
+    Coverage,
+    Latency,
+    LayerWork,
+    Manifest,
+    Model,
+    Settings,
+    Site,
+)
 from tftrace.runs.names import TRACE
 from tftrace.runs.run import Run
 from tftrace.timeline.devices import is_device
@@ -55,7 +64,7 @@ def foreign_join(
     trace = find_trace(path)
     layers = read_layers(model) if model is not None else None
     manifest, hosts = _manifest(trace, model, layers), other_hosts(path, trace)
-    return ForeignJoin(Run(trace.parent, trace, manifest, [], salvage, threads, hosts), layers)
+    return ForeignJoin(Run(trace.parent, trace, manifest, salvage, threads, hosts), layers)
 
 
 class ForeignJoin(Join):
@@ -185,7 +194,7 @@ class ForeignJoin(Join):
 
     @cached_property
     def _positions(self) -> dict[str, int]:
-        return {site["path"]: i for i, site in enumerate(self.run.sites)}
+        return {site.path: i for i, site in enumerate(self.run.sites)}
 
     def _graph_name(self, key: tuple[int, ...]) -> str:
         """The graph operation behind a kernel: for XLA's, the one its instruction was made for."""
@@ -220,45 +229,29 @@ class ForeignJoin(Join):
         }
 
 
-def _manifest(trace: Path, model: Path | None, layers: LayerNode | None) -> dict[str, Any]:
-    """What a run's manifest says, as far as it is known: null is unknown."""
+def _manifest(trace: Path, model: Path | None, layers: LayerNode | None) -> Manifest:
+    """What a run's manifest says, as far as it is known."""
     sites = list(_sites(layers, None, 0)) if layers else []
-    unknown: dict[str, Any] = {**dict.fromkeys(WORK), "notes": []}
-    steps = dict.fromkeys(("samples", "steps", "note", "level"))
-    return {
-        "created": None,
-        "versions": {"tftrace": __version__},
-        "machine": None,
-        "model": {
-            "name": layers.name if layers else trace.name.removesuffix(TRACE),
-            "class": layers.type if layers else None,
-            "source": str(model) if model else None,
-            "params": None,
-            "inputs": [],
-        },
-        "run": {
-            **dict.fromkeys(("samples", "batch_size", "steps", "steps_per_execution", "jit")),
-            "trace": {**steps, "whole": None},
-        },
-        "latency": {"all_ms": [], **dict.fromkeys(("median_ms", "iqr_ms", "min_ms", "traced_ms"))},
-        "counting": {
-            "rule": _RULE,
-            "coverage": {"counted": 0, "total": 0, "unknown": {}},
-            "batch": 1,
-            "layers": {site["path"]: unknown for site in sites},
-            "outside": None,
-        },
-        "sites": sites,
-        "functions": [],
-    }
+    return Manifest(
+        versions={"tftrace": __version__},
+        model=Model(
+            name=layers.name if layers else trace.name.removesuffix(TRACE),
+            type=layers.type if layers else None,
+            source=str(model) if model else None,
+        ),
+        run=Settings(),
+        latency=Latency(),
+        counting=Counting(
+            rule=_RULE, coverage=Coverage(), batch=1, layers={s.path: LayerWork() for s in sites}
+        ),
+        sites=sites,
+        functions=[],
+    )
 
 
-def _sites(node: LayerNode, parent: str | None, depth: int) -> list[dict[str, Any]]:
+def _sites(node: LayerNode, parent: str | None, depth: int) -> list[Site]:
     """A call site per layer, in the order of the configuration."""
     path = node.name if parent is None else f"{parent}/{node.name}"
-    site = {
-        **{"path": path, "name": node.name, "type": node.type, "call": 1, "depth": depth},
-        **{"parent": parent, "output_shape": None, "params": None},
-    }
+    site = Site(path=path, name=node.name, type=node.type, call=1, depth=depth, parent=parent)
     inner = [s for child in node.children for s in _sites(child, path, depth + 1)]
     return [site, *inner]

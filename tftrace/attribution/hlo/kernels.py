@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tftrace.attribution.function import Function
 from tftrace.attribution.graph_names import GraphNames
 from tftrace.attribution.kernel_info import (
     FLOPS_PER_BYTE,
@@ -26,7 +27,6 @@ from tftrace.attribution.provenance import WORKLESS, Members
 from tftrace.graph import TensorSpec
 from tftrace.graph.flatten import BRANCHES
 from tftrace.parsers.hlo import HloComputation, HloInstruction, HloModule
-from tftrace.runs.run import Function
 
 # Nothing is computed or moved for these inside a fusion.
 _FREE = frozenset(

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution.function import Function
 from tftrace.attribution.graph_names import GraphNames
 from tftrace.attribution.hlo.kernels import hlo_kernels
 from tftrace.attribution.kernel_info import OUTSIDE, WORK, KernelInfo
 from tftrace.attribution.rows import Row, component_of
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.parsers.hlo import HloModule, parse_hlo
-from tftrace.runs.run import Function, Run
+from tftrace.runs.run import Run
 from tftrace.timeline.executions import XLA, Executions
 from tftrace.timeline.groups import grouped
 from tftrace.timeline.share_out import EXECUTOR
@@ -40,7 +41,9 @@ class _Group:
     function: int
 
 
-def xla_rows(run: Run, executions: Executions, calls: Int, function: Int) -> list[Row]:
+def xla_rows(
+    run: Run, functions: list[Function], executions: Executions, calls: Int, function: Int
+) -> list[Row]:
     """Rows of all of XLA's kernels that ran for the model.
 
     Args:
@@ -52,7 +55,7 @@ def xla_rows(run: Run, executions: Executions, calls: Int, function: Int) -> lis
     if not len(kernels):
         return []
     groups: dict[_Group, list[Int]] = defaultdict(list)
-    modules = _Modules(run)
+    modules = _Modules(run, functions)
     called = np.append(e.kind, -1)[np.where(calls[kernels] >= 0, calls[kernels], len(e))]
     for (kind, hlo, by, of), found in grouped(
         e.kind[kernels], e.hlo[kernels], called, function[e.run[kernels]]
@@ -90,8 +93,9 @@ def calling_info(function: Function, name: str) -> tuple[KernelInfo | None, str]
 class _Modules:
     """The compiled modules of a run, each read and attributed once."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, functions: list[Function]) -> None:
         self._run = run
+        self._functions = functions
         self._names: dict[int, GraphNames] = {}
         self._modules: dict[str, HloModule | None] = {}
         self._places: dict[str, dict[str, int]] = {}
@@ -129,12 +133,12 @@ class _Modules:
 
     def _graph_names(self, function: int) -> GraphNames:
         if function not in self._names:
-            self._names[function] = GraphNames(self._run.functions[function])
+            self._names[function] = GraphNames(self._functions[function])
         return self._names[function]
 
     def _expected(self, group: _Group, info: KernelInfo | None, calls: Int) -> int | None:
         """Executions of the module, seen by any of its kernels, times those of the kernel in it."""
-        function = self._run.functions[group.function]
+        function = self._functions[group.function]
         call = function.index.get(group.call)
         once = function.times[call] if call is not None else None
         # A device runs any number of kernels for one instruction.
