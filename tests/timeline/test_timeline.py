@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 from traces import function_of, run_of, write_trace
 
 from tftrace.attribution.join import Join
 from tftrace.attribution.provenance import KernelNodes, TracedOps
+from tftrace.runs.manifest import Machine
 from tftrace.tables.events import events_table
 from tftrace.tables.layers import layers_table
 from tftrace.tables.ops import ops_table
@@ -134,7 +136,8 @@ def on_two_cores(tmp_path: Path, *workers: list[tuple], cores: int | None = 2) -
     plane = {k: v for k, v in PLANE.items() if "Eigen" not in k}
     plane |= {f"tf_numa_-1_Eigen/{i}": events for i, events in enumerate(workers)}
     join = join_of(tmp_path, plane)
-    join.run.manifest["machine"] = {"cores": cores}
+    manifest = msgspec.structs.replace(join.run.manifest, machine=Machine(cores=cores))
+    join = Join(replace(join.run, manifest=manifest))
     layers = layers_table(join).set_index("path")
     layers["thread_us"] = layers["thread_ms"] * 1e3
     return layers

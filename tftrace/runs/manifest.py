@@ -116,11 +116,12 @@ class LayerWork(msgspec.Struct, frozen=True):
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """How many of the running ops have a count; ``unknown`` by type."""
+    """How many of the running ops have a count; by type how many not, and why."""
 
     counted: Count = 0
     total: Count = 0
     unknown: dict[str, Count] = {}
+    reasons: dict[str, str] = {}
 
 
 class Counting(msgspec.Struct, frozen=True):
