@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tftrace.native.loops import events as event_loops
-from tftrace.parsers import wire
 from tftrace.parsers.errors import MalformedTrace
 from tftrace.parsers.lines import CHUNK, IdTable, LineHead, in_threads
 from tftrace.parsers.trace import Events, Int64Array, Plane, StatColumn, StatNames
-from tftrace.parsers.trace_file import TraceFile
+from tftrace.parsers.trace_file import STRING_COST, TraceFile
 
 _BATCH = 1 << 16  # events decoded per call: the size of the stats' scratch
 _MAX_EVENTS = 1 << 31  # event indices of stat columns are int32
@@ -22,9 +22,10 @@ _MAX_EVENTS = 1 << 31  # event indices of stat columns are int32
 
 @dataclass
 class _Scratch:
-    """Where the kernel puts the stats of a batch: arrays by slot, the last slot occurrences.
+    """Where the loop puts the stats of a batch: arrays by slot, the last slot occurrences.
 
-    `counts` has one entry more: the index of the next event.
+    A batch has as many events as the arrays are long. `counts` has one entry more than there are
+    slots: the index of the next event.
     """
 
     event: npt.NDArray[np.int32]
@@ -33,24 +34,27 @@ class _Scratch:
     counts: Int64Array
 
     @classmethod
-    def of(cls, stats: StatNames) -> _Scratch:
+    def of(cls, stats: StatNames, batch: int) -> _Scratch:
         slots = len(stats.ints) + len(stats.strings) + 1
         return cls(
-            np.empty((slots, _BATCH), np.int32),
-            np.empty((slots, _BATCH), np.int64),
-            np.empty((len(stats.strings), _BATCH), np.int32),
+            np.empty((slots, batch), np.int32),
+            np.empty((slots, batch), np.int64),
+            np.empty((len(stats.strings), batch), np.int32),
             np.zeros(slots + 1, np.int64),
         )
 
 
 @dataclass
 class _Part:
-    """A stat over a batch: events, values, and for strings lengths (-1: the value is an id)."""
+    """A stat over a batch: events, values; of strings, which values are not ids of names but
+    indices into `texts`.
+    """
 
     events: npt.NDArray[np.int32]
     values: Int64Array
-    lengths: npt.NDArray[np.int32] | None
     plane: int
+    is_text: npt.NDArray[np.bool_] | None = None
+    texts: list[bytes] = field(default_factory=list)
 
 
 @dataclass
@@ -85,14 +89,15 @@ def read_columns(
     )
     firsts = np.cumsum([0, *counts])[:-1].tolist()
 
-    def read(item: tuple[LineHead, int]) -> list[list[_Part]]:
+    def read(item: tuple[LineHead, int]) -> list[tuple[int, _Part]]:
         return _read_line(file, *item, base_ns, columns, stats)
 
-    parts_by_line = in_threads(read, zip(heads, firsts, strict=True), threads)
-    by_slot: list[list[_Part]] = [
-        [part for line in parts_by_line for part in line[slot]]
-        for slot in range(len(stats.ints) + len(stats.strings) + 1)
-    ]
+    todo = [item for item in zip(heads, firsts, strict=True) if item[0].events]
+    parts_by_line = in_threads(read, todo, threads)
+    by_slot: list[list[_Part]] = [[] for _ in range(len(stats.ints) + len(stats.strings) + 1)]
+    for line in parts_by_line:
+        for slot, part in line:
+            by_slot[slot].append(part)
     del parts_by_line
     occurrences = _occurrences(by_slot.pop(), total)
     codes = _Codes(file)
@@ -124,13 +129,15 @@ def _read_line(
     base_ns: int,
     columns: _Columns,
     stats: StatNames,
-) -> list[list[_Part]]:
-    """Fill a line's slices of the columns; its stats by slot."""
-    scratch = _Scratch.of(stats)
-    parts: list[list[_Part]] = [[] for _ in scratch.event]
+) -> list[tuple[int, _Part]]:
+    """Fill a line's slices of the columns; its stats, each with its slot."""
+    batch = min(_BATCH, head.events)
+    scratch = _Scratch.of(stats, batch)
+    parts: list[tuple[int, _Part]] = []
     ids = columns.stat_ids[head.plane]
     origin = _wrap((head.timestamp_ns - base_ns) * 1000)
     index, pos, released = first, head.start, head.start
+    capacity = first + head.events
     while pos < head.end:
         pos = event_loops.read_events(
             file.data,
@@ -139,13 +146,14 @@ def _read_line(
             head.end,
             *ids.arguments,
             index,
+            capacity,
             origin,
             columns.metadata_id,
             columns.start_ps,
             columns.duration_ps,
             len(stats.ints),
-            len(parts),
-            _BATCH,
+            len(scratch.event),
+            batch,
             scratch.event,
             scratch.value,
             scratch.length,
@@ -154,7 +162,9 @@ def _read_line(
         if pos < 0:
             raise MalformedTrace(-1 - pos, "an event that is none")
         index = int(scratch.counts[-1])
-        _keep(scratch, parts, head.plane, len(stats.ints))
+        parts += _keep(file, scratch, head.plane, len(stats.ints))
+        if index == capacity:
+            break
         if pos - released > CHUNK:
             file.release(released, pos)
             released = pos
@@ -162,18 +172,29 @@ def _read_line(
     return parts
 
 
-def _keep(scratch: _Scratch, parts: list[list[_Part]], plane: int, ints: int) -> None:
+def _keep(file: TraceFile, scratch: _Scratch, plane: int, ints: int) -> Iterator[tuple[int, _Part]]:
+    """What a batch left in the scratch, by slot."""
     for slot, count in enumerate(scratch.counts[:-1].tolist()):
         if count:
-            texts = ints <= slot < len(parts) - 1
-            parts[slot].append(
-                _Part(
-                    scratch.event[slot, :count].copy(),
-                    scratch.value[slot, :count].copy(),
-                    scratch.length[slot - ints, :count].copy() if texts else None,
-                    plane,
-                )
+            part = _Part(
+                scratch.event[slot, :count].copy(), scratch.value[slot, :count].copy(), plane
             )
+            if ints <= slot < len(scratch.event) - 1:
+                _take_texts(file, part, scratch.length[slot - ints, :count])
+            yield slot, part
+
+
+def _take_texts(file: TraceFile, part: _Part, lengths: npt.NDArray[np.int32]) -> None:
+    """Replace positions of texts (`lengths` from 0) by indices into the part's own texts."""
+    part.is_text = lengths >= 0
+    where = np.flatnonzero(part.is_text)
+    known: dict[bytes, int] = {}
+    part.values[where] = [
+        known.setdefault(bytes(file.view[at : at + length]), len(known))
+        for at, length in zip(part.values[where].tolist(), lengths[where].tolist(), strict=True)
+    ]
+    file.charge(STRING_COST * len(known))
+    part.texts = list(known)
 
 
 def _give_memory_back() -> None:
@@ -219,38 +240,23 @@ class _Codes:
 
     def __init__(self, file: TraceFile) -> None:
         self.code_of: dict[str, int] = {}
-        self._view = file.view
         self._planes = file.planes
-        self._by_bytes: dict[bytes, int] = {}
 
     def encode(self, part: _Part) -> npt.NDArray[np.int32]:
         """The codes of a batch of texts and references; -1 for references to nothing."""
-        assert part.lengths is not None
+        assert part.is_text is not None
         codes = np.empty(len(part.values), np.int32)
-        references = part.lengths < 0
+        references = ~part.is_text
         ids, inverse = np.unique(part.values[references], return_inverse=True)
         names = self._planes[part.plane].stat_names
         known = [self._code(names[key]) if key in names else -1 for key in ids.tolist()]
         codes[references] = np.array(known, np.int32)[inverse]
-        texts = np.flatnonzero(~references)
-        codes[texts] = [
-            self._text_code(at, length)
-            for at, length in zip(
-                part.values[texts].tolist(), part.lengths[texts].tolist(), strict=True
-            )
-        ]
+        texts = [self._code(str(text, "utf-8", "replace")) for text in part.texts]
+        codes[part.is_text] = np.array(texts, np.int32)[part.values[part.is_text]]
         return codes
 
     def _code(self, string: str) -> int:
         return self.code_of.setdefault(string, len(self.code_of))
-
-    def _text_code(self, at: int, length: int) -> int:
-        raw = bytes(self._view[at : at + length])
-        code = self._by_bytes.get(raw)
-        if code is None:
-            code = self._code(wire.text(self._view, at, at + length))
-            self._by_bytes[raw] = code
-        return code
 
 
 def _wrap(value: int) -> int:

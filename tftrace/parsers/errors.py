@@ -41,3 +41,25 @@ class MalformedTrace(TraceError):
     def __init__(self, byte: int, reason: str) -> None:
         super().__init__(f"not a valid XSpace: {reason} at byte {byte}")
         self.byte = byte
+
+
+class OversizedTrace(TraceError):
+    """The file describes far more things than any profiler packs into its bytes.
+
+    Reading it would take memory and time out of all proportion to its size.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"not a trace of a profiler: {size} bytes describe so many planes, lines, names and "
+            "events that reading them would take many times the file's size in memory"
+        )
+
+
+class ChangedTrace(TraceError):
+    """Another process wrote to the file while it was read."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"{source} changed while it was read: wait until its capture or copy is done"
+        )

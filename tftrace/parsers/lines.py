@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,10 @@ import numpy.typing as npt
 from tftrace.native.loops import events as event_loops
 from tftrace.parsers import wire
 from tftrace.parsers.errors import MalformedTrace, TruncatedTrace
-from tftrace.parsers.trace_file import LineRange, TraceFile
+from tftrace.parsers.trace_file import EVENT_COST, LineRange, TraceFile
 
 CHUNK = 1 << 20
-"""Bytes of a line after which the reader lets go of the mapped pages behind it."""
+"""Bytes of a line after which the reader gives back the memory behind it."""
 
 _DIRECT_IDS = 1 << 20
 _ID, _NAME, _TIMESTAMP, _DISPLAY_NAME = 0x08, 0x12, 0x18, 0x5A
@@ -53,6 +54,7 @@ def scan_lines(file: TraceFile, threads: int | None, salvage: bool) -> list[Line
         MalformedTrace: a line is not one.
     """
     heads = in_threads(lambda line: scan_line(file, line), file.lines, threads)
+    file.charge(EVENT_COST * sum(head.events for head in heads))
     if file.truncated_at is not None and not salvage:
         raise TruncatedTrace(file.truncated_at, sum(head.events for head in heads))
     return heads
@@ -67,7 +69,6 @@ def scan_line(file: TraceFile, line: LineRange) -> LineHead:
     events, pos = 0, line.start
     number, name, display_name, timestamp_ns = 0, "", "", 0
     while pos < end:
-        start = pos
         pos = event_loops.scan_line(
             file.data, size, pos, min(pos + CHUNK, end), end, fields_at, len(fields_at), counts
         )
@@ -86,13 +87,12 @@ def scan_line(file: TraceFile, line: LineRange) -> LineHead:
             raise MalformedTrace(-1 - pos, "a field that does not fit into its line")
         if pos < 0:  # the line is cut: keep what is whole
             pos = end = -1 - pos
-        file.release(start, pos)
     return LineHead(line.plane, number, name, display_name, timestamp_ns, events, line.start, end)
 
 
 @dataclass(frozen=True)
 class IdTable:
-    """Metadata ids -> small numbers, in the form the kernels look them up.
+    """Metadata ids -> small numbers, in the form the loops look them up.
 
     Attributes:
         table: int32, by id, for ids from 0 to its length; -1 where there is none.
@@ -105,13 +105,13 @@ class IdTable:
 
     @property
     def arguments(self) -> tuple[object, ...]:
-        """As the kernels take it."""
+        """As the loops take it."""
         return self.table, len(self.table), self.keys, self.values, len(self.keys)
 
     @classmethod
     def of(cls, numbers: dict[int, int]) -> IdTable:
         """From a dictionary of ids (any int64) to numbers from 0."""
-        limit = min(_DIRECT_IDS, 4 * len(numbers) + 1024)
+        limit = min(_DIRECT_IDS, 4 * len(numbers) + 64)
         direct = {key: number for key, number in numbers.items() if 0 <= key < limit}
         others = sorted(numbers.keys() - direct.keys())
         table = np.full(max(direct, default=-1) + 1, -1, np.int32)
@@ -129,10 +129,32 @@ def in_threads(
 ) -> list[Result]:
     """`[work(item) for item in items]`, on `threads` threads (None: one per available core).
 
-    The kernels run without the interpreter lock, so lines are decoded side by side.
+    The loops run without the interpreter lock, so lines are decoded side by side. Of several
+    failures the first item's is raised.
     """
-    count = threads or len(os.sched_getaffinity(0))
-    if count == 1:
-        return [work(item) for item in items]
+    todo = list(items)
+    count = min(threads or len(os.sched_getaffinity(0)), len(todo))
+    if count <= 1:
+        return [work(item) for item in todo]
+    results: list[Any] = [None] * len(todo)
+    failures: dict[int, Exception] = {}
+    numbers = iter(range(len(todo)))
+    lock = threading.Lock()
+
+    def run() -> None:
+        while not failures:
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                return
+            try:
+                results[number] = work(todo[number])
+            except Exception as error:
+                failures[number] = error
+
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(work, items))
+        for done in [pool.submit(run) for _ in range(count)]:
+            done.result()
+    if failures:
+        raise failures[min(failures)]
+    return results

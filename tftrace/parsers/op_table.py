@@ -198,7 +198,6 @@ def _total_line(file: TraceFile, head: LineHead, ids: IdTable, length: int) -> _
     state = np.array([0, np.iinfo(np.int64).min, 0])
     pos = head.start
     while pos < head.end:
-        start = pos
         pos = event_loops.total_events(
             file.data,
             len(file.data),
@@ -216,7 +215,6 @@ def _total_line(file: TraceFile, head: LineHead, ids: IdTable, length: int) -> _
         )
         if pos < 0:
             raise MalformedTrace(-1 - pos, "an event that is none")
-        file.release(start, pos)
     totals.unsorted = bool(state[2])
     return totals
 
@@ -243,14 +241,18 @@ def _device_rows(file: TraceFile, heads: list[LineHead], threads: int | None) ->
     )
     unique, inverse = np.unique(kinds, axis=0, return_inverse=True)
     inverse = inverse.reshape(-1)
-    for row, (line, key, *codes, trial) in enumerate(unique.tolist()):
+    counts, durations = np.zeros((2, len(unique)), np.int64)
+    np.add.at(counts, inverse, events.occurrences)
+    np.add.at(durations, inverse, events.duration_ps)
+    for (line, key, *codes, trial), count, duration in zip(
+        unique.tolist(), counts.tolist(), durations.tolist(), strict=True
+    ):
         plane = file.planes[streams[line].plane]
-        members = inverse == row
         noted = [strings[code] if code >= 0 else None for code in codes]
         name, kind = _launching_op(plane, key, *noted)
         op = name, AUTOTUNING if trial else kind, plane.name
-        occurrences[op] += int(events.occurrences[members].sum())
-        total[op] += int(events.duration_ps[members].sum())
+        occurrences[op] += count
+        total[op] += duration
     return [
         OpTotal(*op, "device", occurrences[op], total[op], float(total[op])) for op in occurrences
     ]
@@ -262,10 +264,15 @@ def _tried(
     """Which kernels were only tried for the op that launched them."""
     plane = np.array([head.plane for head in streams], np.int64)[events.line]
     check = np.zeros(len(events), bool)
-    for number in np.unique(plane):
-        names = file.planes[number].event_names
-        ids = [key for key, name in names.items() if name == CHECK]
-        check |= (plane == number) & np.isin(events.metadata_id, ids)
+    checks = [
+        [key for key, name in plane.event_names.items() if name == CHECK] for plane in file.planes
+    ]
+    first = 0
+    for head in streams:
+        line = slice(first, first + head.events)
+        if checks[head.plane]:
+            check[line] = np.isin(events.metadata_id[line], checks[head.plane])
+        first += head.events
     # Each device tries for itself.
     op = launched_by.astype(np.int64) * len(file.planes) + plane
     return only_tried(op, events.stat("group_id"), events.start_ps, check)

@@ -231,9 +231,10 @@ class Trace:
         wanted = np.asarray(events, dtype=np.int64)
         result = np.empty(len(wanted), dtype=object)
         lines = self.events.line[wanted]
-        for line in np.unique(lines):
-            names = self.plane_of(int(line)).event_names
-            members = np.flatnonzero(lines == line)
+        order = np.argsort(lines, kind="stable")
+        bounds = np.flatnonzero(np.diff(lines[order])) + 1
+        for members in np.split(order, bounds) if len(order) else ():
+            names = self.plane_of(int(lines[members[0]])).event_names
             kinds, inverse = np.unique(
                 self.events.metadata_id[wanted[members]], return_inverse=True
             )
@@ -283,23 +284,32 @@ _DIRECT_IDS = 1 << 22
 @dataclass(frozen=True)
 class _Codes:
     """Small numbers by event metadata id: `table` by id, its last entry for all other ids, as far
-    as `others` does not have them."""
+    as the sorted `keys` do not have them, with their `values`."""
 
     table: npt.NDArray[Any]
-    others: dict[int, int]
+    keys: Int64Array
+    values: npt.NDArray[Any]
 
     @classmethod
     def of(cls, plane: Plane, code_of: Callable[[Plane, str], int], dtype: Any) -> _Codes:
         codes = {key: code_of(plane, name) for key, name in plane.event_names.items()}
-        direct = {key: code for key, code in codes.items() if 0 <= key < _DIRECT_IDS}
+        limit = min(_DIRECT_IDS, 4 * len(codes) + 64)
+        direct = {key: code for key, code in codes.items() if 0 <= key < limit}
         table = np.full(max(direct, default=-1) + 2, code_of(plane, ""), dtype)
         table[list(direct)] = list(direct.values())
-        return cls(table, {key: code for key, code in codes.items() if key not in direct})
+        others = sorted(codes.keys() - direct.keys())
+        return cls(
+            table, np.array(others, np.int64), np.array([codes[key] for key in others], dtype)
+        )
 
     def look_up(self, ids: npt.NDArray[np.integer], codes: npt.NDArray[Any]) -> None:
         """Fill `codes` with those of the ids."""
         np.take(self.table, ids, mode="clip", out=codes)
-        if len(ids) and ids.min() < 0:
+        if not len(ids):
+            return
+        if ids.min() < 0:
             codes[ids < 0] = self.table[-1]
-        for key, code in self.others.items():
-            codes[ids == key] = code
+        if len(self.keys):
+            place = np.minimum(np.searchsorted(self.keys, ids), len(self.keys) - 1)
+            known = self.keys[place] == ids
+            codes[known] = self.values[place[known]]

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tftrace.parsers import wire
-from tftrace.parsers.errors import EmptyTrace
+from tftrace.parsers.errors import ChangedTrace, EmptyTrace, OversizedTrace
 from tftrace.parsers.trace import Plane
 
 Source = str | os.PathLike[str] | bytes
@@ -38,6 +39,13 @@ _META_NAME, _META_DISPLAY_NAME, _META_STATS = 0x12, 0x22, 0x2A
 _STAT_ID, _DOUBLE, _UINT, _INT, _STR, _BYTES, _REF = 0x08, 0x11, 0x18, 0x20, 0x2A, 0x32, 0x38
 
 
+# What the things that a file describes cost in memory, in units of some 128 bytes, at most; and how
+# many units a file may cost. What profilers write has 26 bytes and more per unit.
+PLANE_COST, LINE_COST, EVENT_COST, STRING_COST = 12, 6, 0.5, 2
+_NAME_COST, _DISPLAY_NAME_COST, _STATS_COST, _STAT_COST, _TEXT_COST = 2, 1, 3, 1, 1
+_FREE_UNITS, _BYTES_PER_UNIT = 1 << 18, 24
+
+
 @dataclass(frozen=True)
 class LineRange:
     """Where a line's message lies: bytes `start:end`; `end` is beyond the data if it is cut."""
@@ -49,10 +57,13 @@ class LineRange:
 
 @dataclass
 class TraceFile:
-    """A trace, mapped and indexed.
+    """A trace in memory, indexed.
+
+    A file's bytes are copied: a mapped file that another process cuts or writes to kills the
+    process that reads it, and what the first look at it found would not hold for the second.
 
     Attributes:
-        data, view: the bytes, uint8, read-only; a memory map if the source is a path.
+        data, view: the bytes, uint8, read-only; memory of its own if the source is a path.
         planes, lines: what is whole, and the last plane and line even if cut; in file order.
         truncated_at: where the data ends in the middle of a message, else None.
     """
@@ -66,9 +77,20 @@ class TraceFile:
     warnings: list[str] = field(default_factory=list)
     truncated_at: int | None = None
     _map: mmap.mmap | None = None
+    _units: float = 0
+
+    def charge(self, units: float) -> None:
+        """Count what keeping the next thing costs.
+
+        Raises:
+            OversizedTrace: it is more than a file of this size may cost.
+        """
+        self._units += units
+        if self._units > _FREE_UNITS + len(self.data) // _BYTES_PER_UNIT:
+            raise OversizedTrace(len(self.data))
 
     def release(self, start: int, end: int) -> None:
-        """Let go of the mapped pages of bytes `start:end`: they need not count as memory in use."""
+        """Give back the memory of bytes `start:end`, which nobody reads again."""
         first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
         last = end // mmap.PAGESIZE * mmap.PAGESIZE
         if self._map is not None and last > first and hasattr(mmap, "MADV_DONTNEED"):
@@ -76,51 +98,64 @@ class TraceFile:
 
 
 def open_trace(source: Source, stats: StatFilter = lambda name: True) -> TraceFile:
-    """Map a trace (a path, or its bytes) and index it.
+    """Read a trace (a path, or its bytes) into memory and index it.
 
     `stats` says which stats of event metadata to decode, by name.
 
     Raises:
         EmptyTrace: there are no bytes at all.
         MalformedTrace: the bytes are not an XSpace.
+        OversizedTrace: they describe more things than a file of that size can be expected to.
+        ChangedTrace: the file was written to meanwhile.
         OSError: the file cannot be read.
     """
-    file = _map_source(source)
+    file = _load(source)
     view = file.view
     texts = {_ERRORS: file.errors, _WARNINGS: file.warnings, _HOSTNAMES: file.hostnames}
     for tag, start, end in wire.fields(view, 0, wire.ENDLESS):
         if end > len(view):
             file.truncated_at = len(view)
         if tag == _PLANES:
-            plane, lines = _read_plane(view, start, end, stats)
-            file.lines += [LineRange(len(file.planes), *line) for line in lines]
+            file.charge(PLANE_COST)
+            plane, lines = _read_plane(file, start, end, stats)
+            file.lines += [LineRange(len(file.planes), *line) for line in _pairs(lines)]
             file.planes.append(plane)
         elif tag in texts and end <= len(view):
+            file.charge(_TEXT_COST)
             texts[tag].append(wire.text(view, start, end))
     return file
 
 
-def _map_source(source: Source) -> TraceFile:
+def _load(source: Source) -> TraceFile:
     if isinstance(source, bytes):
         if not source:
             raise EmptyTrace("<bytes>")
         return TraceFile(np.frombuffer(source, np.uint8), memoryview(source))
-    with open(source, "rb") as opened:
-        if os.fstat(opened.fileno()).st_size == 0:
+    with open(source, "rb", buffering=0) as opened:
+        before = os.fstat(opened.fileno())
+        if before.st_size == 0:
             raise EmptyTrace(os.fspath(source))
-        mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-    return TraceFile(np.frombuffer(mapped, np.uint8), memoryview(mapped), _map=mapped)
+        memory = mmap.mmap(-1, before.st_size)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+        view = memoryview(memory)
+        read = 0
+        while read < len(view) and (count := opened.readinto(view[read:])):
+            read += count
+        after = os.fstat(opened.fileno())
+    changed = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+    if changed or read < len(view):
+        raise ChangedTrace(os.fspath(source))
+    data = np.frombuffer(memory, np.uint8)
+    data.flags.writeable = False
+    return TraceFile(data, view.toreadonly(), _map=memory)
 
 
-def _read_plane(
-    view: memoryview, start: int, end: int, wanted: StatFilter
-) -> tuple[Plane, list[tuple[int, int]]]:
+def _read_plane(file: TraceFile, start: int, end: int, wanted: StatFilter) -> tuple[Plane, _Ranges]:
     """A plane without its lines, and where its lines lie."""
+    view = file.view
     name, number = "", 0
-    lines: list[tuple[int, int]] = []
-    event_entries: list[tuple[int, int]] = []
-    stat_entries: list[tuple[int, int]] = []
-    own: list[tuple[int, int]] = []
+    lines, event_entries, stat_entries, own = (array("q") for _ in range(4))
     parts = {
         _LINES: lines,
         _EVENT_METADATA: event_entries,
@@ -129,63 +164,81 @@ def _read_plane(
     }
     for tag, first, last in wire.fields(view, start, end):
         if tag == _LINES or (tag in parts and last <= len(view)):
-            parts[tag].append((first, last))
+            parts[tag].extend((first, last))
+            if tag == _LINES:
+                file.charge(LINE_COST)
         elif tag == _PLANE_NAME and last <= len(view):
             name = wire.text(view, first, last)
         elif tag == _PLANE_ID:
             number = wire.signed(first)
-    names = {key: _metadata(value)[0] for key, value in _entries(view, stat_entries)}
-    plane = Plane(name, number, stat_names=names, stats=_stats(view, own, names, lambda _: True))
+    names = {}
+    for key, value in _entries(view, stat_entries):
+        if key not in names:
+            file.charge(_NAME_COST)
+        names[key] = _metadata(value)[0]
+    plane = Plane(name, number, stat_names=names)
+    plane.stats.update(_stats(view, own, names, lambda _: True))
+    file.charge(_STAT_COST * len(plane.stats))
     for key, value in _entries(view, event_entries):
+        if key not in plane.event_names:
+            file.charge(_NAME_COST)
         plane.event_names[key], display_name, stats = _metadata(value)
         plane.event_display_names.pop(key, None)
         plane.event_stats.pop(key, None)
         if display_name:
+            file.charge(_DISPLAY_NAME_COST)
             plane.event_display_names[key] = display_name
         if found := _stats(value, stats, names, wanted):
+            file.charge(_STATS_COST + _STAT_COST * len(found))
             plane.event_stats[key] = found
     return plane, lines
 
 
-def _entries(
-    view: memoryview, ranges: Iterable[tuple[int, int]]
-) -> Iterable[tuple[int, memoryview]]:
+_Ranges: TypeAlias = "array[int]"  # start, end, start, end, …
+
+
+def _pairs(ranges: _Ranges) -> Iterator[tuple[int, int]]:
+    return zip(ranges[::2], ranges[1::2], strict=True)
+
+
+def _entries(view: memoryview, ranges: _Ranges) -> Iterator[tuple[int, memoryview]]:
     """(key, serialized value) of map entries; a value given in several parts is their merger."""
-    for start, end in ranges:
+    for start, end in _pairs(ranges):
         key = 0
-        value = memoryview(b"")
+        parts = array("q")
         for tag, first, last in wire.fields(view, start, end):
             if tag == _KEY:
                 key = wire.signed(first)
             elif tag == _VALUE:
-                part = view[first:last]
-                # Concatenation is how protobuf defines the merging of messages.
-                value = memoryview(bytes(value) + bytes(part)) if value else part
-        yield key, value
+                parts.extend((first, last))
+        if len(parts) == 2:
+            yield key, view[slice(*parts)]
+        else:  # concatenation is how protobuf defines the merging of messages
+            yield key, memoryview(b"".join(view[slice(*part)] for part in _pairs(parts)))
 
 
-def _metadata(value: memoryview) -> tuple[str, str, list[tuple[int, int]]]:
+def _metadata(value: memoryview) -> tuple[str, str, _Ranges]:
     """(name, display name, where the stats lie) of event metadata; stat metadata has a name."""
     name = display_name = ""
-    stats = []
+    stats = array("q")
     for tag, first, last in wire.fields(value, 0, len(value)):
         if tag == _META_NAME:
             name = wire.text(value, first, last)
         elif tag == _META_DISPLAY_NAME:
             display_name = wire.text(value, first, last)
         elif tag == _META_STATS:
-            stats.append((first, last))
+            stats.extend((first, last))
     return name, display_name, stats
 
 
 def _stats(
     view: memoryview,
-    ranges: Iterable[tuple[int, int]],
+    ranges: _Ranges,
     names: dict[int, str],
     wanted: StatFilter,
 ) -> dict[str, object]:
     found: dict[str, object] = {}
-    for start, end in ranges:
+    for start, end in _pairs(ranges):
         key = 0
         kind, payload = 0, (0, 0)
         for tag, first, last in wire.fields(view, start, end):

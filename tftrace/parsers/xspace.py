@@ -1,7 +1,7 @@
 """Read an XSpace trace (`.xplane.pb`) into columns.
 
-A file is mapped and indexed in Python without touching its events (`trace_file`), its lines are
-scanned and decoded by compiled kernels, on all cores (`lines`, `columns`, `kernels`).
+A file is read into memory and indexed in Python without touching its events (`trace_file`), its
+lines are scanned and decoded by compiled loops, on all cores (`lines`, `columns`).
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def read_trace(
         EmptyTrace: there are no bytes at all.
         TruncatedTrace: the file ends in the middle of a message, and `salvage` is false.
         MalformedTrace: the bytes are not an XSpace. Payloads nobody asked for are not checked.
+        OversizedTrace: they describe more things than a file of that size can be expected to.
+        ChangedTrace: the file was written to while it was read.
         OSError: the file cannot be read.
     """
     file = open_trace(source, stats.__contains__)

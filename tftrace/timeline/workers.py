@@ -103,12 +103,16 @@ def _first_inside(line: Int, start: Int, executions: Executions) -> Int:
     """When the first execution after each region's start begins on the region's line."""
     result = np.full(len(line), _NEVER)
     kernels = np.flatnonzero(executions.hlo >= 0)  # nothing else runs on the pool's threads
-    for thread in np.unique(executions.line[kernels]):
-        mine = np.flatnonzero(line == thread)
-        if len(mine):
-            here = executions.start[kernels[executions.line[kernels] == thread]]
-            here = np.append(np.sort(here), _NEVER)
-            result[mine] = here[np.searchsorted(here, start[mine])]
+    order = kernels[np.lexsort((executions.start[kernels], executions.line[kernels]))]
+    on, begins = executions.line[order], executions.start[order]
+    threads = np.unique(on)
+    by_line = np.argsort(line, kind="stable")
+    found = [np.searchsorted(on, threads, side) for side in ("left", "right")]
+    asked = [np.searchsorted(line[by_line], threads, side) for side in ("left", "right")]
+    for low, high, first, last in np.stack([*found, *asked], axis=1).tolist():
+        mine = by_line[first:last]
+        here = np.append(begins[low:high], _NEVER)
+        result[mine] = here[np.searchsorted(here, start[mine])]
     return result
 
 

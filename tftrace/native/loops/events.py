@@ -142,6 +142,7 @@ def read_events(
     values: Int32s,
     n_keys: Int,
     first: Int,
+    capacity: Int,
     origin: Int,
     metadata_id: Int64s,
     start: Int64s,
@@ -154,10 +155,11 @@ def read_events(
     stat_length: Int32s,
     counts: Int64s,
 ) -> Int:
-    """Decode the events of a line from `pos` until its end, or until a batch is full.
+    """Decode the events of a line from `pos` until its end, or a batch or the columns are full.
 
-    The columns `metadata_id`, `start`, `duration` are filled from index `first`; `start` is
-    `origin` + offset. Stats go to `stat_*[slot * batch:][:counts[slot]]`: the event's index, the
+    The columns `metadata_id`, `start`, `duration` are filled from index `first` to before
+    `capacity` at most; `start` is `origin` + offset. Stats go to
+    `stat_*[slot * batch:][:counts[slot]]`, at most one of a slot per event: the event's index, the
     value (integer, referenced id, or position of a text) and the text's length (-1 for a
     reference). Slots below `ints` take integers, the others strings (`stat_length` begins with
     theirs), the last of the `slots` takes `num_occurrences`. `counts[slots]` is the next index.
@@ -168,7 +170,8 @@ def read_events(
         counts[slot] = 0
     last = (slots - 1) * batch
     index = first
-    while pos < end and index < first + batch:
+    stop = min(first + batch, capacity)
+    while pos < end and index < stop:
         tag, after = read_tag(buf, pos, end)
         if after < 0:
             return -1 - pos
