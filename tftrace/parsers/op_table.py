@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -234,18 +234,16 @@ def _device_rows(file: TraceFile, heads: list[LineHead], threads: int | None) ->
     occurrences: Counter[tuple[str, str, str]] = Counter()
     total: Counter[tuple[str, str, str]] = Counter()
     tried = _tried(file, streams, events, launched_by)
-    columns = [launched_by, *(events.stat(name) for name in _HLO_STATS), tried]
-    kinds = np.stack(
-        [events.line.astype(np.int64), events.metadata_id, *(c.astype(np.int64) for c in columns)],
-        axis=1,
-    )
-    unique, inverse = np.unique(kinds, axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    counts, durations = np.zeros((2, len(unique)), np.int64)
-    np.add.at(counts, inverse, events.occurrences)
-    np.add.at(durations, inverse, events.duration_ps)
+    hlo = (events.stat(name) for name in _HLO_STATS)
+    columns = [events.line, events.metadata_id, launched_by, *hlo, tried]
+    first, group = _groups(columns)
+    counts, durations = np.zeros((2, len(first)), np.int64)
+    np.add.at(counts, group, events.occurrences)
+    np.add.at(durations, group, events.duration_ps)
+    # One by one: of a hostile trace's groups there are as many as events.
+    rows = zip(*(map(int, column[first]) for column in columns), strict=True)
     for (line, key, *codes, trial), count, duration in zip(
-        unique.tolist(), counts.tolist(), durations.tolist(), strict=True
+        rows, map(int, counts), map(int, durations), strict=True
     ):
         plane = file.planes[streams[line].plane]
         noted = [strings[code] if code >= 0 else None for code in codes]
@@ -256,6 +254,17 @@ def _device_rows(file: TraceFile, heads: list[LineHead], threads: int | None) ->
     return [
         OpTotal(*op, "device", occurrences[op], total[op], float(total[op])) for op in occurrences
     ]
+
+
+def _groups(columns: list[npt.NDArray[Any]]) -> tuple[Int64Array, Int64Array]:
+    """(the first entry of each group of entries that agree in all columns, each entry's group);
+    groups are in the order of the columns' values.
+    """
+    group = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        rank = np.unique(column, return_inverse=True)[1]
+        group = np.unique(group * len(column) + rank, return_inverse=True)[1]
+    return np.unique(group, return_index=True)[1], group
 
 
 def _tried(

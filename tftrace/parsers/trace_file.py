@@ -7,6 +7,7 @@ such as HLO modules only when asked for.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from array import array
@@ -135,9 +136,7 @@ def _load(source: Source) -> TraceFile:
         before = os.fstat(opened.fileno())
         if before.st_size == 0:
             raise EmptyTrace(os.fspath(source))
-        memory = mmap.mmap(-1, before.st_size)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            memory.madvise(mmap.MADV_HUGEPAGE)
+        memory = _memory(before.st_size)
         view = memoryview(memory)
         read = 0
         while read < len(view) and (count := opened.readinto(view[read:])):
@@ -149,6 +148,17 @@ def _load(source: Source) -> TraceFile:
     data = np.frombuffer(memory, np.uint8)
     data.flags.writeable = False
     return TraceFile(data, view.toreadonly(), _map=memory)
+
+
+def _memory(size: int) -> mmap.mmap:
+    """Private memory, in pages that are few and can be given back, where the system has such."""
+    if not hasattr(mmap, "MAP_ANONYMOUS"):
+        return mmap.mmap(-1, size)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without them
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
 
 
 def _read_plane(file: TraceFile, start: int, end: int, wanted: StatFilter) -> tuple[Plane, _Ranges]:
