@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tftrace.api.profile import load
 from tftrace.comparison.compare import Side, compare_models, compare_runs, parse_settings
 from tftrace.errors import TftraceError
+from tftrace.report.terminal.compare import print_comparison
 
 layers = keras.layers
 
@@ -44,6 +46,31 @@ def test_layers_are_matched_below_the_model(comparison):
     assert table.loc["conv", "a_mults"] == 16 * 16 * 27 * 2
     assert table.loc["conv", "b_mults"] == 16 * 16 * 27 * 256
     assert table.loc["conv", "difference_ms"] > 0
+
+
+def test_layers_that_keras_named_are_matched_and_one_named_like_the_model_is_a_layer(
+    comparison, capsys
+):
+    def unnamed(width):
+        model = keras.Sequential([keras.Input((16, 16, 3))], name="net")
+        model.add(layers.Conv2D(width, 3))
+        model.add(layers.Flatten())
+        model.add(layers.Dense(2, name="net"))
+        return model
+
+    x = np.zeros((32, 16, 16, 3), np.float32)
+    found = compare_models(Side("a", unnamed(2)), Side("b", unnamed(2)), x, pairs=1)
+    table = found.layers
+    assert table["side"].eq("both").all()
+    assert table["type"].tolist() == ["Sequential", "Conv2D", "Flatten", "Dense"]
+    assert table["path"].iloc[0] == ""
+    assert table["path"].iloc[3] == table["a_path"].iloc[3] == "net"
+    assert table["a_path"].iloc[1] != table["b_path"].iloc[1]
+    assert table["a_mults"].tolist() == table["b_mults"].tolist() == [0, 14 * 14 * 27 * 2, 0, 784]
+    print_comparison(found, Console(width=100))
+    printed = capsys.readouterr().out
+    assert printed.count("(the model)") == 1
+    assert f"{table['path'].iloc[1]} (A: {table['a_path'].iloc[1]})" in printed
 
 
 def test_added_kernels_are_listed(comparison):

@@ -15,6 +15,7 @@ import pandas as pd
 from tftrace.api.measure import profile
 from tftrace.api.profile import Profile
 from tftrace.comparison.differences import Difference, setting_differences
+from tftrace.comparison.layer_pairs import layers_side_by_side
 from tftrace.comparison.outputs import checked_difference
 from tftrace.comparison.ratio import MIN_APART, MIN_PAIRS, Ratio, interleave, ratio_of
 from tftrace.errors import TftraceError
@@ -43,8 +44,10 @@ class Comparison:
     ``ratio`` is B's median latency over A's; None when the runs have too few passes.
     ``interleaved`` says whether both were measured in turn in one process: two runs of their
     own may differ because the machine did. ``without_autotuner`` says whether the times are those
-    of passes that do not wait for tf.data's autotuner where they end. ``layers`` matches rows by
-    path below the model: ``path, type, a_ms, b_ms, difference_ms, a_mults, b_mults, side``.
+    of passes that do not wait for tf.data's autotuner where they end. ``layers`` has a row per
+    layer of either: ``path, type, a_ms, b_ms, difference_ms, a_mults, b_mults, side, a_path,
+    b_path``; times per sample, ``path`` that of B where both have the layer. Layers of one given
+    name are one, all others are aligned by type, shape, parameters and order.
     ``output_difference`` is the largest difference between the outputs relative to their scale,
     where one side is the other with frozen weights; None where the outputs were not compared.
     ``kernels`` lists op types whose number of kernels differs: ``op_type, a, b``.
@@ -248,39 +251,10 @@ def _comparison(
         interleaved=interleaved,
         without_autotuner=without_autotuner,
         profiles=profiles,
-        layers=_layers(*profiles),
+        layers=layers_side_by_side(*profiles),
         kernels=_kernels(*profiles),
         output_difference=output_difference,
     )
-
-
-def _layers(a: Profile, b: Profile) -> pd.DataFrame:
-    sides = []
-    for letter, found in (("a", a), ("b", b)):
-        layers = found.layers
-        root = layers["path"].iloc[0]
-        scale = found.run["trace"]["samples"]
-        sides.append(
-            pd.DataFrame(
-                {
-                    "path": layers["path"].str.removeprefix(root + "/").replace(root, ""),
-                    f"{letter}_type": layers["type"],
-                    # Per sample, so that runs over different amounts of data compare.
-                    f"{letter}_ms": layers["wall_ms"] / scale,
-                    f"{letter}_mults": layers["mults"],
-                }
-            )
-        )
-    table = sides[0].merge(sides[1], on="path", how="outer", sort=False, indicator=True)
-    paths = dict.fromkeys([*sides[1]["path"], *sides[0]["path"]])
-    order = {path: place for place, path in enumerate(paths)}
-    table = table.sort_values("path", key=lambda s: s.map(order), kind="stable")
-    table["type"] = table["a_type"].fillna(table["b_type"])
-    table["difference_ms"] = table["b_ms"].fillna(0) - table["a_ms"].fillna(0)
-    table["side"] = table["_merge"].map({"both": "both", "left_only": "A", "right_only": "B"})
-    columns = ["path", "type", "a_ms", "b_ms", "difference_ms", "a_mults", "b_mults", "side"]
-    table["side"] = table["side"].astype(str)
-    return table[columns].reset_index(drop=True)
 
 
 def _kernels(a: Profile, b: Profile) -> pd.DataFrame:

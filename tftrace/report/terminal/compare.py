@@ -58,7 +58,7 @@ def _layers(comparison: Comparison, top: int | None) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for _, row in shown.iterrows():
         table.add_row(
-            escape(row["path"] or "(the model)"),
+            escape(_name(row)),
             _us(row["a_ms"]),
             _us(row["b_ms"]),
             f"{row['difference_ms'] * 1e3:+.2f}",
@@ -66,6 +66,13 @@ def _layers(comparison: Comparison, top: int | None) -> Table:
             count_text(_known(row["b_mults"])),
         )
     return table
+
+
+def _name(row: pd.Series) -> str:
+    """The layer's path below the model; what A calls it beside it where that is not the same."""
+    name = str(row["path"] or "(the model)")
+    renamed = row["side"] == "both" and row["a_path"] != row["b_path"]
+    return f"{name} (A: {row['a_path']})" if renamed else name
 
 
 def _us(value: float) -> str:
