@@ -11,6 +11,7 @@ from tftrace.machine.bench.timing import Measured
 from tftrace.machine.model import MachineModel
 from tftrace.runs.layer_graph import LayerGraph
 from tftrace.runs.manifest import Site
+from tftrace.tables.primitives import primitives_table
 from tftrace.tables.wall import COMPONENTS
 
 _LAYER_NUMBERS = (
@@ -48,6 +49,25 @@ def kernel(
     return row | columns
 
 
+def primitive(op: str, role: str, ms: float, calls: int = 4, **columns: Any) -> dict[str, Any]:
+    """What a kernel of oneDNN (``_MklNativeConv2D``) ran once per execution, as logged."""
+    row = {
+        "op": op,
+        "op_type": "_MklNativeConv2D",
+        "kernel_calls": calls,
+        "primitive": "convolution" if role == "compute" else "reorder",
+        "role": role,
+        "implementation": "jit:avx512_core",
+        "layout": "src acdb, dst Acdb16a",
+        "problem": "8x3x3x3",
+        "attributes": "",
+        "variable": True if role == "reorder of weights" else None,
+        "calls": calls,
+        "busy_ms": ms,
+    }
+    return row | columns
+
+
 def graph(*ops: Sequence[Any], types: dict[str, str] | None = None) -> LayerGraph:
     """Operations as ``(key, type, layer or None, inputs, dtype)``; the last two may be left out.
 
@@ -76,9 +96,10 @@ def run(
     wall: dict[str, float] | None = None,
     steps: Sequence[tuple[float, float, float]] = (),
     roofs: MachineModel | None = None,
+    primitives: Sequence[dict[str, Any]] = (),
     **settings: Any,
 ) -> SimpleNamespace:
-    """A run; ``steps`` are ``(start_ms, wall_ms, ops_ms)``.
+    """A run; ``steps`` are ``(start_ms, wall_ms, ops_ms)``, primitives as the manifest has them.
 
     Settings: samples, batch_size, jit, median_ms, threads.
     """
@@ -97,6 +118,7 @@ def run(
         ops=ops,
         wall=pd.DataFrame({"component": list(parts), "wall_ms": list(parts.values())}),
         steps=pd.DataFrame(list(steps), columns=["start_ms", "wall_ms", "ops_ms"]),
+        primitives=primitives_table(list(primitives), ops),
         layer_graph=graph or _EMPTY,
         roofs=roofs,
         run={

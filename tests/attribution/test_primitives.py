@@ -7,7 +7,6 @@ from tftrace.attribution.primitives import (
     COMPUTE,
     INPUT,
     NO_KERNEL,
-    ONEDNN,
     OTHER_SHAPE,
     OUTPUT,
     TWO_KERNELS,
@@ -16,6 +15,7 @@ from tftrace.attribution.primitives import (
     join_primitives,
     roles,
 )
+from tftrace.graph.kernel_types import is_onednn, plain_type
 from tftrace.parsers.onednn import Executed, OnednnLog, Primitive, Tensor
 from tftrace.runs.run import open_run
 
@@ -37,7 +37,7 @@ def first_product(join: Join) -> tuple[int, int, int]:
         for plane in join.run.trace.planes
         if "profile_start_time" in plane.stats
     )
-    row = next(r for r in join.rows if "hidden" in r.name and "MatMul" in r.type)
+    row = next(r for r in join.rows if "hidden" in r.name and plain_type(r.type) == "MatMul")
     zero, which = origin + join.run.trace.base_ns, int(row.executions[0])
     e = join.executions
     return which, zero + int(e.start[which]) // 1000, zero + int(e.end[which]) // 1000
@@ -95,7 +95,7 @@ def test_two_kernels_at_one_time_are_not_guessed(join: Join, monkeypatch) -> Non
     e = join.executions
     e.start[:], e.end[:] = join.window.start, join.window.end
     found = join_primitives(join, log_of((PRODUCT, start, end)))
-    theirs = sum(kind.startswith(ONEDNN) for kind in e.types)
+    theirs = sum(is_onednn(kind) for kind in e.types)
     if theirs != 1:
         assert found.unjoined == {TWO_KERNELS: (1, (end - start) / 1e6)}
 

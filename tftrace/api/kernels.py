@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tftrace.api.profile import Profile, load
 from tftrace.attribution.join import Join
-from tftrace.attribution.primitives import ONEDNN, join_primitives
+from tftrace.attribution.primitives import join_primitives
+from tftrace.graph.kernel_types import is_onednn
 from tftrace.parsers.onednn import read_onednn_log
 from tftrace.runs.manifest import LoggedPrimitive, OnednnRun, Unjoined
 from tftrace.runs.run import add_onednn, open_run
@@ -27,10 +28,8 @@ _ENVIRONMENT = {
     "TF_NUM_INTEROP_THREADS": "1",
 }
 
-OFF = (
-    "oneDNN is off: none of the model's kernels is one of its (TF_ENABLE_ONEDNN_OPTS=0, a "
-    "processor on which TensorFlow leaves it off, or a model with nothing that it takes)"
-)
+OFF = "oneDNN is off (TF_ENABLE_ONEDNN_OPTS=0, or TensorFlow's choice for this processor)"
+NOTHING_TAKEN = "none of the model's kernels is one of oneDNN's"
 COMPILED_OUT = "oneDNN ran and logged nothing: this build of TensorFlow has its log compiled out"
 NO_TIMES = "this version of oneDNN logs no times to join by; version 3 does"
 
@@ -53,8 +52,10 @@ def with_kernels(
 
     Returns: the run, opened again.
     """
-    if not any(str(kind).startswith(ONEDNN) for kind in profile.ops["op_type"]):
-        found = OnednnRun(reason=OFF)
+    if not any(is_onednn(str(kind)) for kind in profile.ops["op_type"]):
+        # Without oneDNN its matrix product still serves TensorFlow's kernels, and logs.
+        off = profile.machine.get("onednn") is False
+        found = OnednnRun(reason=OFF if off else NOTHING_TAKEN)
     else:
         progress(f"running {BATCHES} batches again with oneDNN's log")
         with tempfile.TemporaryDirectory(prefix="tftrace-") as scratch:

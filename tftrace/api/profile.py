@@ -25,7 +25,7 @@ from tftrace.tables.frame import PS_PER_MS, records
 from tftrace.tables.layers import layers_table
 from tftrace.tables.lines import lines_table
 from tftrace.tables.ops import ops_table
-from tftrace.tables.primitives import primitives_table
+from tftrace.tables.primitives import logged, primitives_table
 from tftrace.tables.replicas import replicas_table
 from tftrace.tables.steps import steps_table
 from tftrace.tables.tree import roll_up
@@ -90,7 +90,7 @@ class Profile:
     @cached_property
     def primitives(self) -> pd.DataFrame:
         """One row per kernel and primitive of oneDNN; empty without ``tftrace run --kernels``."""
-        return primitives_table(self._run.manifest, self.ops)
+        return primitives_table(logged(self._run.manifest), self.ops)
 
     @property
     def onednn(self) -> dict[str, Any] | None:
@@ -197,8 +197,8 @@ class Profile:
     @property
     def table_names(self) -> tuple[str, ...]:
         """Names of the tables: ``primitives`` too, where the run has oneDNN's log."""
-        logged = self.onednn is not None and not self.onednn["reason"]
-        return (*TABLES, "primitives") if logged else TABLES
+        known = self.onednn is not None and not self.onednn["reason"]
+        return (*TABLES, "primitives") if known else TABLES
 
     def table(self, name: str) -> pd.DataFrame:
         """One of the tables by name.

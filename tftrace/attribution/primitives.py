@@ -13,6 +13,7 @@ from tftrace.attribution.function import Function
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_info import KernelInfo
 from tftrace.graph.flatten import flat_name
+from tftrace.graph.kernel_types import is_onednn
 from tftrace.parsers.onednn import Executed, OnednnLog, Primitive
 from tftrace.runs.manifest import Settings
 from tftrace.timeline.executions import is_call
@@ -25,8 +26,6 @@ NO_KERNEL = "no kernel of the model ran at its time"
 TWO_KERNELS = "two kernels ran at its time"
 OTHER_SHAPE = "its shape is not that of the kernel that ran at its time"
 UNREAD = "its line could not be read"
-
-ONEDNN = "_Mkl"
 
 _ROUNDED_NS = 250
 _AT_MOST = 4
@@ -203,7 +202,7 @@ def _candidates(join: Join, executed: list[Executed]) -> list[list[int]]:
 def _onednn_kernels(join: Join) -> npt.NDArray[np.bool_]:
     """Which executions are of kernels of oneDNN."""
     e = join.executions
-    types = np.array([kind.startswith(ONEDNN) for kind in e.types], bool)
+    types = np.array([is_onednn(kind) for kind in e.types], bool)
     which: npt.NDArray[np.bool_] = types[e.kind]
     return which
 

@@ -30,6 +30,10 @@ class Evidence(Protocol):
         """The **steps** table."""
 
     @property
+    def primitives(self) -> pd.DataFrame:
+        """The **primitives** table; empty where oneDNN's log was not asked for."""
+
+    @property
     def layer_graph(self) -> LayerGraph:
         """How values pass between layers."""
 

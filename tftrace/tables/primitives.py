@@ -20,7 +20,7 @@ def logged(manifest: Manifest) -> list[dict[str, Any]]:
     return [plain(row) for row in manifest.onednn.primitives] if manifest.onednn else []
 
 
-def primitives_table(manifest: Manifest, ops: pd.DataFrame) -> pd.DataFrame:
+def primitives_table(primitives: list[dict[str, Any]], ops: pd.DataFrame) -> pd.DataFrame:
     """**primitives**: one row per kernel, primitive and shape, the most time first.
 
     ``calls`` and ``busy_ms`` are of the short run that logged them, in which kernels ran one after
@@ -28,7 +28,7 @@ def primitives_table(manifest: Manifest, ops: pd.DataFrame) -> pd.DataFrame:
     times its executions there; null where those are not known.
     """
     known = {(row.op, row.op_type): row for row in ops.itertuples()}
-    rows = [_row(r, known.get((r["op"], r["op_type"]))) for r in logged(manifest)]
+    rows = [_row(r, known.get((r["op"], r["op_type"]))) for r in primitives]
     table = pd.DataFrame(rows, columns=COLUMNS)
     for name in ("kernel_calls", "calls"):
         table[name] = table[name].astype("Int64")
