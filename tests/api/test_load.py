@@ -133,3 +133,31 @@ def test_a_session_in_which_nothing_ran_says_so(eager: Path):
     result = CliRunner().invoke(app, ["report", str(eager / "nothing")])
     assert result.exit_code == 0
     assert "nothing was recorded" in result.output
+
+
+def test_a_call_that_launched_its_work_or_ran_a_function_is_no_row(tmp_path: Path):
+    launch = {"correlation_id": 1}
+    planes = {
+        "/host:CPU": {
+            "python3": [
+                ("EagerLocalExecute: MatMul", 0, 20, {}),
+                ("cuLaunchKernel", 5, 8, launch),
+                ("EagerLocalExecute: Relu", 20, 30, {}),
+                ("m/Relu:Relu", 22, 28, {}),
+                ("EagerLocalExecute: __inference_f_7", 30, 50, {}),
+                ("EagerLocalExecute: Cast", 50, 60, {}),
+            ]
+        },
+        "/device:GPU:0": {
+            "Stream #1(Compute)": [("gemm", 10, 18, launch | {"tf_op": "MatMul:MatMul"})]
+        },
+    }
+    profile = load(write_trace(tmp_path / "eager.xplane.pb", planes))
+    rows = profile.ops.set_index(["op", "device"])["wall_ms"].to_dict()
+    assert rows == {
+        ("MatMul", "/device:GPU:0"): pytest.approx(0.008),
+        ("m/Relu", "/host:CPU"): pytest.approx(0.006),
+        ("EagerLocalExecute: Cast", "/host:CPU"): pytest.approx(0.010),
+    }
+    wall = profile.wall.set_index(["device", "component"])["wall_ms"]
+    assert wall["/host:CPU", "launches of device work"] == pytest.approx(0.003)

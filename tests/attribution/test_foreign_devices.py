@@ -150,6 +150,24 @@ def test_rocms_copies_are_copies_though_they_are_kernels(tmp_path: Path):
     assert ops.loc["some_kernel.kd", "op_type"] == "kernel"
 
 
+def test_a_copy_that_xla_launched_is_a_copy(tmp_path: Path):
+    stream = [
+        kernel("cudnn_conv", 0, 30, 1, "custom-call.1"),
+        kernel("Memset", 30, 35, 2, "custom-call.1"),
+        kernel("MemcpyD2D", 40, 60, 3, "copy.3"),
+    ]
+    planes = {"/device:GPU:0": {"Stream #1(Compute,MemcpyD2D,Memset)": stream}}
+    profile = load(write_trace(tmp_path / "copy.xplane.pb", planes))
+    wall = profile.wall.set_index("component")["wall_ms"]
+    assert (wall["compute"], wall["copies"]) == pytest.approx((0.030, 0.025))
+    rows = profile.ops.set_index(["op", "op_type"])["component"].to_dict()
+    assert rows == {
+        ("custom-call.1", "XLA"): "compute",
+        ("custom-call.1", "Memset"): "copies",
+        ("copy.3", "MemcpyD2D"): "copies",
+    }
+
+
 def test_a_plane_whose_lines_are_not_known_is_said_to_be_left_out(tmp_path: Path):
     planes = {
         "/device:TPU:0": {"XLA Ops": [("fusion.1", 0, 10, {})], "Steps": [("0", 0, 10, {})]},

@@ -27,7 +27,7 @@ from tftrace.runs.manifest import (
 )
 from tftrace.runs.names import TRACE
 from tftrace.runs.run import Run
-from tftrace.timeline.devices import is_device
+from tftrace.timeline.devices import is_copy, is_device
 from tftrace.timeline.executions import Executions, find_executions
 from tftrace.timeline.groups import grouped
 from tftrace.timeline.per_device import (
@@ -94,7 +94,7 @@ class ForeignJoin(Join):
     def warnings(self) -> list[str]:
         """What the tables lack."""
         unread = [
-            f"{plane} is not reported: which of its lines ({', '.join(lines)}) are executions, "
+            f"{plane or 'an unnamed plane'} is not reported: which of its lines ({', '.join(lines)}) are executions, "
             "and which repeat them, is not known"
             for plane, lines in unread_planes(self.marks)
         ]
@@ -168,18 +168,22 @@ class ForeignJoin(Join):
 
     @cached_property
     def _kinds(self) -> dict[tuple[int, ...], np.ndarray]:
-        """Executions by kind, module, and plane."""
+        """Executions by kind, module, plane, and whether they are copies."""
         e = self.executions
-        return dict(grouped(e.kind, e.hlo, plane_numbers(self.marks, e)[1]))
+        # An instruction of XLA may launch copies beside its kernels: their names tell.
+        copy = self.run.trace.codes(e.event, lambda _, name: is_copy(name))
+        return dict(grouped(e.kind, e.hlo, plane_numbers(self.marks, e)[1], copy))
 
     def _row(self, key: tuple[int, ...], found: np.ndarray) -> Row:
         e = self.executions
         name, kind = e.ops[key[0]], e.types[key[0]]
         plane = self.run.trace.plane_of(int(e.line[found[0]])).name
-        component = component_on(plane, kind)
         instruction = self._instruction(key)
-        if instruction is not None:
+        if key[-1]:
+            kind = self.run.trace.event_name(int(e.event[found[0]]))
+        elif instruction is not None:
             kind = instruction.opcode
+        component = component_on(plane, kind)
         made_for = self._made_for(key, found)
         module = e.modules[key[1]] if key[1] >= 0 else None
         match = self.matches.get(self._graph_name(key)) if kind != AUTOTUNING else None

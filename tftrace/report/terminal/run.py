@@ -68,7 +68,7 @@ def _parts(
         yield from foreign_parts(profile, top)
     else:
         yield wall_table(profile)
-    yield ""
+        yield ""
     if len(profile.layers):
         yield layers_table(profile, top, depth, sort, order)
         yield ""
