@@ -94,8 +94,8 @@ class ForeignJoin(Join):
     def warnings(self) -> list[str]:
         """What the tables lack."""
         unread = [
-            f"{plane or 'an unnamed plane'} is not reported: which of its lines ({', '.join(lines)}) are executions, "
-            "and which repeat them, is not known"
+            f"{plane or 'an unnamed plane'} is not reported: which of its lines "
+            f"({', '.join(lines)}) are executions, and which repeat them, is not known"
             for plane, lines in unread_planes(self.marks)
         ]
         own = [
