@@ -1,36 +1,14 @@
 """Per-op totals: against xprof on real traces, and by hand."""
 
-import json
-import shutil
 import subprocess
 import sys
 
 import pytest
+from raw_trace import framework_op_stats
 from xplane_wire import delimited, integer
 
 from tftrace.parsers import MalformedTrace, TruncatedTrace
 from tftrace.parsers.op_table import op_rows, op_totals, parse_op_name
-
-
-def framework_op_stats(path, folder):
-    """xprof's table of host ops: (op, type) -> (occurrences, total us, self us)."""
-    convert = pytest.importorskip("xprof.convert.raw_to_tool_data")
-    copy = shutil.copy(path, folder / "vm.xplane.pb")  # xprof writes caches beside the trace
-    answer, _ = convert.xspace_to_tool_data([str(copy)], "framework_op_stats", {})
-    table = json.loads(answer)[0]
-    columns = [column["id"] for column in table["cols"]]
-    rows = [
-        dict(zip(columns, (c.get("v") for c in row["c"]), strict=False)) for row in table["rows"]
-    ]
-    return {
-        (row["operation"], row["type"]): (
-            row["occurrences"],
-            row["total_time"],
-            row["total_self_time"],
-        )
-        for row in rows
-        if row["host_or_device"] == "Host" and row["type"] != "IDLE"
-    }
 
 
 @pytest.mark.parametrize("name", ["cnn", "lstm", "xla"])
