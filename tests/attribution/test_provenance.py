@@ -61,6 +61,43 @@ def test_a_fused_convolution_stands_for_all_that_it_took_in():
     assert members(CONV_BIAS_RELU, after)["pool"] == {"pool"}
 
 
+NORM_RELU = """
+x Placeholder
+s ReadVariableOp
+bn FusedBatchNormV3 x s
+relu Relu bn
+pool MaxPool relu
+"""
+
+
+@pytest.mark.parametrize("relu", ["", "relu Identity bn"])
+def test_a_norm_that_took_in_the_activation_behind_it_keeps_its_name(relu):
+    after = """
+    s ReadVariableOp
+    bn _FusedBatchNormEx x s
+    """
+    after += relu and relu + "\n"
+    after += "pool MaxPool relu" if relu else "pool MaxPool bn"
+    found = members(NORM_RELU, after)
+    assert found["bn"] == {"bn", "relu"}
+    assert found["pool"] == {"pool"}
+
+
+def test_a_plain_norm_takes_in_nothing():
+    found = members(NORM_RELU, NORM_RELU)
+    assert (found["bn"], found["relu"]) == ({"bn"}, {"relu"})
+
+
+def test_a_norm_on_a_gpu_takes_in_the_sum_before_the_activation():
+    before = NORM_RELU.replace("relu Relu bn", "add AddV2 bn x\nrelu Relu add")
+    after = """
+    s ReadVariableOp
+    bn _FusedBatchNormEx x s x
+    pool MaxPool bn
+    """
+    assert members(before, after)["bn"] == {"bn", "add", "relu"}
+
+
 def test_without_fusion_everybody_stands_for_itself():
     found = members(CONV_BIAS_RELU, CONV_BIAS_RELU)
     assert found["conv"] == {"conv"}

@@ -50,6 +50,7 @@ def test_the_zoo_is_large():
     assert 12 <= sum(entry.quick for entry in ZOO.values()) <= 25
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize(("name", "version", "jit"), list(runs()))
 def test_all_time_is_where_it_belongs(name, version, jit):
     entry = ZOO[name]
@@ -125,7 +126,9 @@ def named_rows_only(profile, entry, version, jit):
 
 def products_are_on_the_layers_that_make_them(profile, entry, jit):
     rows = profile.ops[(profile.ops["calls"] > 0) & profile.ops["component"].ne("input pipeline")]
-    products = rows[rows["op_type"].map(lambda kind: CONTRACTION.match(plain_type(kind)) is not None)]
+    products = rows[
+        rows["op_type"].map(lambda kind: CONTRACTION.match(plain_type(kind)) is not None)
+    ]
     assert products["layer"].notna().all(), products[products["layer"].isna()]["op"]
     if entry.level == 2:
         types = profile.layers.set_index("path")["type"]

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution.as_run import function_as_run, runs_as
 from tftrace.attribution.function import Function
 from tftrace.attribution.hlo.rows import calling_info, xla_rows
 from tftrace.attribution.kernel_info import WORK, KernelInfo, kernel_info
@@ -53,11 +54,6 @@ class Join:
         self._infos: dict[tuple[int, str, str], KernelInfo | None] = {}
 
     @cached_property
-    def functions(self) -> list[Function]:
-        """The traces of the predict function; empty where there is no graph."""
-        return [Function.of(traced) for traced in self.run.manifest.functions]
-
-    @cached_property
     def machine(self) -> MachineModel | None:
         """The roofs, when the machine was calibrated."""
         roofs = self.run.manifest.roofs
@@ -86,8 +82,8 @@ class Join:
     @cached_property
     def _names(self) -> set[str] | None:
         """What the trace calls the traces of the predict function; None when it is hidden."""
-        names = {f.name for f in self.functions if f.name}
-        hidden = any(f.name is None for f in self.functions)
+        names = {f.name for f in self.run.manifest.functions if f.name}
+        hidden = any(f.name is None for f in self.run.manifest.functions)
         return None if hidden or not names else names
 
     @cached_property
@@ -132,6 +128,13 @@ class Join:
     def xla_calls(self) -> Int:
         """Per execution, the one that called XLA for it; -1 for what is not XLA's."""
         return calls_of(self.executions, self.workers)
+
+    @cached_property
+    def functions(self) -> list[Function]:
+        """The traces of the predict function, each with the graph that ran; empty without."""
+        e = self.executions
+        ran = {e.ops[kind]: e.types[kind] for kind in np.unique(e.kind[e.run >= 0])}
+        return [function_as_run(Function.of(f), ran) for f in self.run.manifest.functions]
 
     @cached_property
     def calls(self) -> Counter[int]:
@@ -251,9 +254,9 @@ class Join:
     def _info(self, name: str, kind: str) -> KernelInfo | None:
         """From the function that ran it most: its work is that of a full batch."""
         flat = flat_name(name)
-        functions = self.functions
         ran = [index for index, _ in self.calls.most_common()]
-        for index in sorted(ran, key=lambda i: not functions[i].executes(flat)):
+        likely = self._executing(flat, kind)
+        for index in sorted(ran, key=lambda i: i not in likely):
             info = self._known(index, name, kind)
             if info is not None:
                 return info
@@ -269,17 +272,22 @@ class Join:
         """Executions that the graphs ask for; None when a graph cannot tell."""
         flat = flat_name(name)
         total: int | None = None
-        for index, calls in self.calls.items():
-            function = self.functions[index]
-            if kind in MACHINERY and flat in function.constant:
-                return None
-            info = self._known(index, name, kind) if function.executes(flat) else None
+        if kind in MACHINERY and any(flat in self.functions[i].constant for i in self.calls):
+            return None
+        for index in self._executing(flat, kind):
+            calls, info = self.calls[index], self._known(index, name, kind)
             if info is None:
                 continue
             if info.times is None:
                 return None
             total = (total or 0) + calls * info.times
         return total
+
+    def _executing(self, flat: str, kind: str) -> list[int]:
+        """The functions that run the kernel: as that type, where their graphs differ in it."""
+        running = [i for i in self.calls if self.functions[i].executes(flat)]
+        alike = [i for i in running if runs_as(self.functions[i].kernel_type.get(flat), kind)]
+        return alike or running
 
     def _unrecorded(self, seen: set[str]) -> list[Row]:
         rows = {}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS, flat_name
-from tftrace.graph.kernel_types import plain_type
+from tftrace.graph.kernel_types import kernel_type, plain_type
 
 K = TypeVar("K", bound=Hashable)
 
@@ -85,7 +85,8 @@ def members_of_kernels(ops: TracedOps, kernels: KernelNodes) -> dict[str, Member
     }
     covered = _inside_calls(ops, index, types)
     kept = {name: index[name] for name in names if name in index}
-    twins = _twins(ops, set(kept.values()))
+    taken = _taken_from_behind(ops, kept, types)
+    twins = taken | _twins(ops, set(kept.values()))
     fixed = set(kept.values()) | set(covered) | set(twins)
     new = [name for name in names if name not in kept]
     aliases = _aliases(ops, inputs, kept, new, fixed, twins, types)
@@ -97,6 +98,7 @@ def members_of_kernels(ops: TracedOps, kernels: KernelNodes) -> dict[str, Member
         # What was folded into a constant, or shown to do nothing, costs nothing any more.
         idle = types[name] in WORKLESS
         found = [] if idle else inner or _walk_back(ops, op, fixed)
+        found += [i for i, by in taken.items() if by == op]
         result[name] = Members(tuple(i for i in found if ops.type[i] not in WORKLESS))
     consumers = _consumers(inputs)
     helped = dict(result)
@@ -158,6 +160,36 @@ def _twins(ops: TracedOps, kept: set[int]) -> dict[int, int]:
             value[i] = first.setdefault((kind, form, tuple(inputs)), i)
     runs = {value[i]: i for i in sorted(kept, reverse=True)}
     return {i: runs[same] for i, same in enumerate(value) if i not in kept and same in runs}
+
+
+def _taken_from_behind(
+    ops: TracedOps, kept: dict[str, int], types: dict[str, str]
+) -> dict[int, int]:
+    """Activations that the batch norm before them does, which keeps its own name.
+
+    All other fusions bear the name of what they end in.
+    """
+    norms = [op for name, op in kept.items() if _norm_with_activation(types[name])]
+    if not norms:
+        return {}
+    readers = _consumers({i: sources for i, sources in enumerate(ops.inputs) if ops.live[i]})
+    taken: dict[int, int] = {}
+    for norm in norms:
+        # On a GPU a sum may stand between.
+        behind = [norm]
+        while len(found := set(readers.get(behind[-1], ()))) == 1:
+            behind += found
+            if types.get(ops.key[behind[-1]], "NoOp") not in WORKLESS:
+                break
+            if ops.type[behind[-1]] == "Relu":
+                taken |= dict.fromkeys(behind[1:], norm)
+                break
+    return taken
+
+
+def _norm_with_activation(kind: str) -> bool:
+    found = kernel_type(kind)
+    return found.fused and found.plain == ("FusedBatchNorm",)
 
 
 def _walk_back(ops: TracedOps, start: int, fixed: set[int]) -> list[int]:
@@ -244,8 +276,8 @@ def _leaf_sets(
     return result
 
 
-def _consumers(inputs: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    consumers: dict[str, list[str]] = {}
+def _consumers(inputs: Mapping[K, Sequence[K]]) -> dict[K, list[K]]:
+    consumers: dict[K, list[K]] = {}
     for name, sources in inputs.items():
         for source in sources:
             consumers.setdefault(source, []).append(name)
