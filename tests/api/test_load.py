@@ -83,7 +83,11 @@ def test_a_missing_path_is_refused(tmp_path: Path):
 
 def test_a_run_of_tftrace_can_be_matched_by_name(run_of, tmp_path: Path):
     run = run_of("mission", repeats=3)
-    layers = [{"class_name": s["type"], "config": {"name": s["name"]}} for s in run._run.sites[1:]]
+    sites = run.layers.iloc[1:]
+    layers = [
+        {"class_name": kind, "config": {"name": name}}
+        for kind, name in zip(sites["type"], sites["name"], strict=True)
+    ]
     config = {"class_name": "Functional", "config": {"name": "net", "layers": layers}}
     model = tmp_path / "model.keras"
     with zipfile.ZipFile(model, "w") as archive:
