@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tftrace.errors import TftraceError
+from tftrace.tracer.python_code import python_inside
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -30,6 +31,8 @@ def load_model(path: Path, unsafe: bool = False, custom: Sequence[str] = (), ker
     module = _keras(keras)
     if not (keras == 2 and (path / "saved_model.pb").exists()):
         check_model_file(path)
+    if keras == 2 and not unsafe:
+        _refuse_python(path, custom)
     objects = import_custom(custom)
     try:
         return module.models.load_model(
@@ -38,6 +41,15 @@ def load_model(path: Path, unsafe: bool = False, custom: Sequence[str] = (), ker
     except Exception as error:
         # Keras raises a dozen types here, all meaning: this file does not load.
         raise TftraceError(_explain(path, error)) from error
+
+
+def _refuse_python(path: Path, custom: Sequence[str]) -> None:
+    found = python_inside(path, custom)
+    if found is not None:
+        raise TftraceError(
+            f"{path} holds Python code ({found}), which Keras 2 runs when it loads the file; "
+            "if you trust the file, add --unsafe"
+        )
 
 
 def _keras(version: int) -> Any:
