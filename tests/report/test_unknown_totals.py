@@ -5,6 +5,7 @@ import json
 import re
 
 import keras
+import networks
 import pytest
 import tensorflow as tf
 from rich.console import Console
@@ -84,6 +85,22 @@ def test_the_least_share_of_a_roof_with_an_unknown_one(profile):
     profile.layers["roof_share"] = [known.get(path) for path in layers["path"]]
     (breach,) = check(profile, {"layer": [{"min_roof_share": 0.1}]})
     assert breach.actual is None
+
+
+class Settling(keras.layers.Layer):
+    """Halves its input until the sum is small."""
+
+    def call(self, x):
+        return tf.while_loop(lambda y: tf.reduce_sum(y) > 1.0, lambda y: (y / 2.0,), (x,))[0]
+
+
+def test_of_expected_executions():
+    x = keras.Input((8,))
+    model = keras.Model(x, Settling(name="settling")(x))
+    profile = tftrace.profile(model, networks.normal(40, 8), repeats=0, calibrate=False)
+    assert profile.recording["expected"] is None
+    assert profile.recording["unknown_ops"] > 0
+    assert "how many to expect is not known" in " ".join(str(profile).split())
 
 
 def test_what_is_not_counted_says_why():

@@ -13,6 +13,7 @@ import pandas as pd
 from tftrace.attribution.by_name.foreign import ForeignJoin, foreign_join
 from tftrace.attribution.join import Join
 from tftrace.attribution.rows import UnknownFunction
+from tftrace.attribution.runnable import HIDDEN_NOTE
 from tftrace.errors import TftraceError
 from tftrace.machine.model import MachineModel
 from tftrace.runs.find import is_other_kind
@@ -21,7 +22,7 @@ from tftrace.runs.manifest import plain
 from tftrace.runs.names import MANIFEST, TRACE
 from tftrace.runs.run import Run, manifest_beside, manifests_in, open_run
 from tftrace.tables.events import event_chunks, events_table
-from tftrace.tables.frame import PS_PER_MS, records
+from tftrace.tables.frame import PS_PER_MS, records, total
 from tftrace.tables.layers import layers_table
 from tftrace.tables.lines import lines_table
 from tftrace.tables.ops import ops_table
@@ -158,14 +159,23 @@ class Profile:
     def recording(self) -> dict[str, Any]:
         """How complete the trace is: executions recorded and expected, worker time followed.
 
-        Expected executions are null when a loop's length is unknown; of a trace from elsewhere
-        recorded ones too, for nothing tells which are the model's.
+        Executions are those of kernels that compute something: a loop's switches and merges are
+        not among them.
+
+        Expected executions are null when a loop's length is unknown (for ``unknown_ops`` kernels),
+        and ``expected_exact`` is false when some run in functions whose optimized graph TensorFlow
+        does not show. Of a trace from elsewhere all are null, for nothing tells which are the
+        model's.
         """
-        mine = self.ops[self.ops["expected_calls"].notna() & self.ops["layer"].notna()]
+        # The machinery of a loop computes nothing, and the runtime merges some of it.
+        mine = self.ops[self.ops["layer"].notna() & self.ops["members"].map(bool)]
+        notes = mine["note"] if "note" in mine else pd.Series(dtype=object)
         timeline = self._join.timeline
         return {
             "recorded": None if self.foreign else int(mine["calls"].sum()),
-            "expected": None if self.foreign else int(mine["expected_calls"].sum()),
+            "expected": None if self.foreign else total(mine["expected_calls"]),
+            "expected_exact": None if self.foreign else not notes.eq(HIDDEN_NOTE).any(),
+            "unknown_ops": None if self.foreign else int(mine["expected_calls"].isna().sum()),
             "unrecorded_ops": None if self.foreign else int((mine["calls"] == 0).sum()),
             "worker_ms": timeline.worker_ps / 1e9,
             "worker_ms_unresolved": timeline.lost_worker_ps / 1e9,

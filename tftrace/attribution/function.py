@@ -70,7 +70,8 @@ class Function:
         return frozenset(flat_name(name) for name in constant_kernels(self.kernels))
 
     @cached_property
-    def _whole_calls(self) -> tuple[str, ...]:
+    def whole_calls(self) -> tuple[str, ...]:
+        """What the flat keys begin with of operations in functions that run as one kernel."""
         return tuple(f"{name}/" for name, kind in self.kernel_type.items() if kind in CALLS)
 
     def executes(self, flat: str) -> bool:
@@ -79,7 +80,7 @@ class Function:
         What the optimiser or the runtime folded away does not run; what runs in a function that
         is called, or without the optimised graph, is taken to run.
         """
-        if not self.kernels.name or flat.startswith(self._whole_calls):
+        if not self.kernels.name or flat.startswith(self.whole_calls):
             return True
         if flat in self.kernel_type:
             return flat not in self.constant

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 
@@ -14,7 +13,7 @@ from tftrace.attribution.as_run import function_as_run, runs_as
 from tftrace.attribution.function import Function
 from tftrace.attribution.hlo.rows import calling_info, xla_rows
 from tftrace.attribution.kernel_info import WORK, KernelInfo, kernel_info
-from tftrace.attribution.provenance import MACHINERY, WORKLESS
+from tftrace.attribution.provenance import MACHINERY
 from tftrace.attribution.rows import (
     OUTSIDE_LAYERS,
     Row,
@@ -23,6 +22,7 @@ from tftrace.attribution.rows import (
     asks_for_data,
     component_of,
 )
+from tftrace.attribution.runnable import EVERY_OP, HIDDEN_NOTE, hidden, runnable
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.graph.kernel_types import kernel_type
 from tftrace.machine.model import MachineModel
@@ -290,21 +290,37 @@ class Join:
         return alike or running
 
     def _unrecorded(self, seen: set[str]) -> list[Row]:
-        rows = {}
+        rows: dict[str, Row] = {}
+        flat = {flat_name(name) for name in seen}
         for index in self.calls:
             function = self.functions[index]
-            for name, kind in _runnable(function):
-                if name in seen or name in rows:
-                    continue
-                info = self._info(name, kind)
-                # The runtime merges like nodes of a loop's machinery before it runs them.
-                if info is None or not info.members:
-                    continue
-                empty, expected = np.empty(0, np.int64), self._expected(name, kind)
-                asks = asks_for_data(kind)
-                component = PIPELINE if asks else component_of(info)
-                rows[name] = Row(name, kind, component, None if asks else info, empty, expected)
+            for name, kind in runnable(function):
+                if name not in seen:
+                    self._add_unrecorded(rows, name, kind, None)
+            for name, kind in hidden(function) if self._hides_kernels else ():
+                if name not in flat:
+                    self._add_unrecorded(rows, name, kind, HIDDEN_NOTE)
         return list(rows.values())
+
+    def _add_unrecorded(self, rows: dict[str, Row], name: str, kind: str, note: str | None) -> None:
+        info = self._info(name, kind) if name not in rows else None
+        # The runtime merges like nodes of a loop's machinery before it runs them.
+        if info is None or not info.members:
+            return
+        empty, expected = np.empty(0, np.int64), self._expected(name, kind)
+        asks = asks_for_data(kind)
+        component = PIPELINE if asks else component_of(info)
+        rows[name] = Row(name, kind, component, None if asks else info, empty, expected, note)
+
+    @property
+    def _hides_kernels(self) -> bool:
+        """Whether kernels may have run, unrecorded, in functions that are called whole.
+
+        Where every kernel was recorded none is missing, and of what XLA compiled none runs.
+        """
+        run = self.run.manifest.run
+        every = run.trace.level == EVERY_OP
+        return not (every or run.jit or self.executions.modules)
 
 
 def _device_row(name: str, kind: str, info: KernelInfo | None, found: np.ndarray) -> Row:
@@ -317,18 +333,3 @@ def _device_row(name: str, kind: str, info: KernelInfo | None, found: np.ndarray
     if info is not None and is_copy(kind):
         info = replace(info, work=dict.fromkeys(WORK, 0))
     return Row(name, kind, component_of(info), info, found, None)
-
-
-def _runnable(function: Function) -> Iterable[tuple[str, str]]:
-    """Name and type of what runs on every call; constants are folded before the first."""
-    if function.kernels.name:
-        return (
-            (n, t)
-            for n, t in zip(function.kernels.name, function.kernels.type, strict=True)
-            if t not in WORKLESS and flat_name(n) not in function.constant
-        )
-    return (
-        (k, t)
-        for k, t, live in zip(function.ops.key, function.ops.type, function.ops.live, strict=True)
-        if live and t not in WORKLESS
-    )

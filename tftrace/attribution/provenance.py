@@ -28,7 +28,7 @@ COMMUTATIVE = frozenset(
 )
 """Types whose inputs may change places."""
 
-_STATEFUL = re.compile("Random|Variable|VarHandle|PyFunc|Call|While|If|Case|Print|Assert")
+STATEFUL = re.compile("Random|Variable|VarHandle|PyFunc|Call|While|If|Case|Print|Assert")
 
 MACHINERY = frozenset(("Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch"))
 """What a lowered loop or branch runs on: it works for the loop, not for what it hands on."""
@@ -123,7 +123,7 @@ def constant_kernels(kernels: KernelNodes) -> frozenset[str]:
     for name in found:
         for consumer in consumers.get(name, ()):
             missing[consumer].discard(name)
-            if not missing[consumer] and not _STATEFUL.search(kind[consumer]):
+            if not missing[consumer] and not STATEFUL.search(kind[consumer]):
                 found.append(consumer)
     return frozenset(found)
 

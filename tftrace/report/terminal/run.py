@@ -220,8 +220,16 @@ def _coverage(profile: Profile) -> Iterator[RenderableType]:
             yield "layers are matched by name: see their notes"
         yield Text(f"no findings: {profile.no_findings}", style="dim")
         return
-    line = f"recorded: {recorded:,} of {expected:,} expected executions of the model's kernels"
-    if recorded < expected:
+    about = "" if recording["expected_exact"] else "about "
+    if expected is None:
+        line = (
+            f"recorded: {recorded:,} executions of the model's kernels; how many to expect is not "
+            f"known for {recording['unknown_ops']:,} kernels (see their layers' notes)"
+        )
+    else:
+        line = f"recorded: {recorded:,} of {about}{expected:,} expected executions "
+        line += "of the model's kernels"
+    if expected is not None and recorded < expected:
         line += "; TensorFlow leaves out kernels that it deems cheap (--all-ops records them)"
     yield line
     if recording["worker_ms_unresolved"] > 0:
