@@ -45,6 +45,7 @@ def kernel(
         "p50_us": 1e3 * ms / calls if calls else None,
         "macs": 0,
         "device": "/host:CPU",
+        "members": [op],
     }
     return row | columns
 
@@ -101,7 +102,8 @@ def run(
 ) -> SimpleNamespace:
     """A run; ``steps`` are ``(start_ms, wall_ms, ops_ms)``, primitives as the manifest has them.
 
-    Settings: samples, batch_size, jit, median_ms, threads.
+    Settings: samples, batch_size, jit, median_ms, threads, onednn; of_samples and of_steps are
+    those of the whole call where the traced pass is shorter.
     """
     table = pd.DataFrame(list(layers))
     for name in _LAYER_NUMBERS:
@@ -122,12 +124,21 @@ def run(
         layer_graph=graph or _EMPTY,
         roofs=roofs,
         run={
+            "samples": settings.get("of_samples", samples),
+            "steps": settings.get("of_steps", len(steps)),
             "batch_size": settings.get("batch_size", 32),
             "jit": settings.get("jit", False),
-            "trace": {"samples": samples, "whole": True},
+            "trace": {
+                "samples": samples,
+                "steps": len(steps),
+                "whole": settings.get("of_steps", len(steps)) == len(steps),
+            },
         },
         latency={"median_ms": settings.get("median_ms")},
-        machine={"intra_op_threads": settings.get("threads", 2)},
+        machine={
+            "intra_op_threads": settings.get("threads", 2),
+            "onednn": settings.get("onednn"),
+        },
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import tftrace
 from tftrace.errors import TftraceError
-from tftrace.findings.batch_norm import fold_of
+from tftrace.findings.folds import fold_of
 from tftrace.findings.registry import candidates
 
 keras = pytest.importorskip("keras")
@@ -49,11 +49,16 @@ def norms():
     x = layers.Flatten(name="flatten")(layers.GlobalAveragePooling2D(name="mean")(x))
     x = layers.Dense(4, name="dense")(x)
     model = keras.Model(inputs, x, name="norms")
+    _randomise(model)
+    return model
+
+
+def _randomise(model) -> None:
+    """Statistics as after training; an untrained norm has no offset to add."""
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +101,48 @@ def test_what_folding_changes_around_the_norm_is_known(norms_run) -> None:
     behind_conv = fold_of(graph, "norms/behind_conv")
     assert graph.path(graph.index[behind_conv.frees]) == "norms/relu"
     assert not behind_conv.adds_bias
-    behind_depthwise = fold_of(graph, "norms/behind_depthwise")
-    assert behind_depthwise.adds_bias
-    assert behind_depthwise.frees is None
+    alone = fold_of(graph, "norms/behind_depthwise")
+    assert alone.adds_bias
+    assert alone.frees is None
+    with_onednn = fold_of(graph, "norms/behind_depthwise", onednn=True)
+    assert not with_onednn.adds_bias
+    assert graph.path(graph.index[with_onednn.frees]) == "norms/another_relu"
+
+
+def _layer(profile, op: str) -> str:
+    graph = profile.layer_graph
+    return (graph.path(graph.index[op]) or "").rpartition("/")[2]
+
+
+def test_what_the_findings_say_goes_with_a_norm_is_gone_once_it_is_folded(measured) -> None:
+    """Additions and activations behind folded norms: those named are no kernel of their own any
+    more, those not named still are. Under the setting that the tests run with."""
+    from tftrace.folding.fold import fold
+
+    def conv(x, name, size=1, **options):
+        x = layers.Conv2D(8, size, padding="same", name=name, **options)(x)
+        return layers.BatchNormalization(name=f"{name}_bn")(x)
+
+    inputs = keras.Input((24, 24, 8))
+    x = layers.ReLU(name="relu1")(conv(inputs, "c1", 3, use_bias=False))
+    x = layers.ReLU(name="relu2")(layers.Add(name="add2")([conv(x, "c2", 3), x]))
+    x = layers.ReLU(name="relu3")(layers.Add(name="add3")([conv(x, "c3"), conv(x, "c4")]))
+    x = layers.DepthwiseConv2D(3, use_bias=False, name="dw")(x)
+    x = layers.ReLU(6.0, name="relu5")(layers.BatchNormalization(name="dw_bn")(x))
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D(name="mean")(x), name="net")
+    _randomise(model)
+    before = measured(model, 32, 24, 24, 8)
+    after = measured(fold(model).model, 32, 24, 24, 8)
+    found = [f for f in candidates(before) if f.kind == "unfused batch norm"]
+    named = {f.evidence[part] for f in found for part in ("addition", "activation")} - {None}
+    gone = {_layer(before, name) for name in named}
+    ran = after.ops[after.ops["calls"] > 0]
+    single = (members[0] for members in ran["members"] if len(members) == 1)
+    alone = {_layer(after, name) for name in single}
+    everything = {"relu1", "add2", "relu2", "add3", "relu3", "relu5"}
+    assert gone == (everything if before.machine["onednn"] else {"relu1"})
+    assert everything & alone == everything - gone
+    assert all(f.saving_ms <= f.evidence["ms"] for f in found)
 
 
 def test_the_question_names_the_norm_with_its_kernels_and_bytes(run_of) -> None:

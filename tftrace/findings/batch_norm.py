@@ -3,63 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from tftrace.findings.chains import (
-    FUSED_ACTIVATIONS,
-    FUSING,
-    Product,
-    product_before,
-    products_after,
-)
+from tftrace.findings.chains import Product, product_before
 from tftrace.findings.evidence import Evidence
 from tftrace.findings.figures import (
     Kernel,
     by_layer,
-    by_op,
     kernels,
     layers_ms,
+    onednn_ran,
     settled_ms,
-    settled_part,
     total,
 )
+from tftrace.findings.folds import READS, Fold, Saving, folds_of, freed, savings
 from tftrace.findings.registry import Finding, Sure, finding
+from tftrace.graph.kernel_types import plain_type
 from tftrace.runs.layer_graph import LayerGraph
 from tftrace.text import bytes_text, ms_text
 
-_PASSES = frozenset(("Add", "AddN", "AddV2", "Mul", "Sub"))
+_PASSES = frozenset(("Add", "AddN", "Mul", "Sub"))
 _FAR_ABOVE = 2.0
-# Measured by benchmarks/fold.py (TensorFlow 2.21, two cores): folding ResNet50, MobileNetV2,
-# DenseNet121 and EfficientNetB0 saved 0.55 to 1.0 of the norms' and freed activations' own time.
-_SAVED_OF_OWN = 0.8
+_NAMED = 0.05  # of a norm's time: kernels below are not named
 _UNSEEN = 0.02  # of a call; medians of calls on two quiet cores differ by as much
 _TOO_SMALL = " Its saving alone is less than whole calls vary by; a stopwatch may show nothing."
-# Measured (as above): in the network of `tftrace demo` the Dense behind the norm took 92 ms, and 65
-# once the norm was folded away. The same passes over another buffer slow it as much, zeros do not
-# matter, and emptying the cache before it costs a tenth: the cause is not known.
+# Measured by benchmarks/fold.py and kernel by kernel (TensorFlow 2.21, two cores): without oneDNN
+# the Dense of `tftrace demo` took 66 ms behind the norm and 49 once that was folded away, with
+# oneDNN 55 in both. The cause is not known.
 _MORE_BEHIND = (
     " The saving counts the norm's own kernels only. {into} may run faster too without passes "
-    "before it: measured on one network, as much again; the cause is not known."
+    "before it, as measured on one network; the cause is not known."
 )
-
-
-@dataclass(frozen=True)
-class Fold:
-    """What removing a batch norm by folding would do.
-
-    ``direction`` is backward, forward or None with the ``obstacle``; ``into`` are layer paths.
-    ``adds_bias``: the target has no bias yet and needs a pass to add one. ``frees`` is an
-    activation (an operation) that would become part of the convolution.
-    """
-
-    direction: str | None
-    into: tuple[str, ...] = ()
-    adds_bias: bool = False
-    frees: str | None = None
-    obstacle: str = ""
 
 
 @finding
@@ -71,81 +47,113 @@ def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
     norms = layers[(layers["type"] == "BatchNormalization") & layers["mults"].notna()]
     if not time or not mults or not len(norms):
         return
-    seen = kernels(profile)
-    settled, of_op, of_layer = settled_ms(seen), by_op(seen), by_layer(seen)
+    seen, graph, onednn = kernels(profile), profile.layer_graph, onednn_ran(profile)
+    settled, of_layer = settled_ms(seen), by_layer(seen)
     call = float(profile.wall["wall_ms"].sum())
+    folds = folds_of(graph, norms["path"], onednn)
+    saved = savings(graph, {p: f for p, f in folds.items() if f.direction is not None}, seen)
     for row in norms.to_dict(orient="records"):
-        mine = of_layer.get(row["path"])
-        time_share, mult_share = row["wall_ms"] / time, row["mults"] / mults
-        if mine is None or _PASSES.isdisjoint(k.op_type for k in mine):
+        path = row["path"]
+        mine = of_layer.get(path, [])
+        passes = [k for k in mine if plain_type(k.op_type) not in READS]
+        if _PASSES.isdisjoint(plain_type(k.op_type) for k in passes):
             continue
         # Settled, so that a convolution that another process held up does not hide the norm.
-        if settled_ms(mine) < _FAR_ABOVE * mult_share * settled:
+        if settled_ms(passes) < _FAR_ABOVE * row["mults"] / mults * settled:
             continue
-        fold = fold_of(profile.layer_graph, row["path"])
-        share = f"{'' if exact else 'at most '}{mult_share:.2%}"
-        found = _unfused(row, mine, of_op, fold, float(time_share), share, call)
-        found.evidence["mult_share"] = float(mult_share) if exact else None
+        time_share, mult_share = float(row["wall_ms"] / time), float(row["mults"] / mults)
+        shares = f"{time_share:.1%}", f"{'' if exact else 'at most '}{mult_share:.2%}"
+        found = _unfused(row, mine, folds[path], saved.get(path), shares, call, onednn)
+        found.evidence["time_share"] = time_share
+        found.evidence["mult_share"] = mult_share if exact else None
         yield found
 
 
 def _unfused(
     row: dict[Hashable, Any],
     mine: list[Kernel],
-    of_op: dict[str, list[Kernel]],
     fold: Fold,
-    time_share: float,
-    mult_share: str,
+    saved: Saving | None,
+    shares: tuple[str, str],
     call_ms: float,
+    onednn: bool,
 ) -> Finding:
-    least_ms = 0.05 * total(k.wall_ms for k in mine)
-    names = [f"{k.op.rpartition('/')[2]} ({k.op_type})" for k in mine if k.wall_ms >= least_ms]
+    reads = [k for k in mine if plain_type(k.op_type) in READS]
+    least_ms = _NAMED * total(k.wall_ms for k in mine)
+    names = [_name(k) for k in mine if k.wall_ms >= least_ms and k not in reads]
     moved, least = row["bytes_executed"], row["bytes"]
-    saving, sure = _saving(row, mine, of_op, fold)
+    own, waited = float(row["wall_ms"]), total(k.wall_ms for k in reads)
+    at_stake = own + (saved.activation + saved.addition if saved else 0.0)
+    saving = None if saved is None else min(saved.ms, at_stake)
+    small = saving is not None and saving < _UNSEEN * call_ms
+    forward = fold.direction == "forward" and not onednn
     return Finding(
         layer=row["path"],
         kind="unfused batch norm",
         text=(
-            f"{row['name']} takes {ms_text(row['wall_ms'])} ms, {time_share:.1%} of the layers' "
-            f"time with {mult_share} of the multiplications: it ran as {', '.join(names)} "
+            f"{row['name']} takes {ms_text(own)} ms, {shares[0]} of the layers' "
+            f"time with {shares[1]} of the multiplications: it ran as {', '.join(names)} "
             f"and moved {_amount(moved)} per sample where {_amount(least)} is the least possible."
-            + (_TOO_SMALL if saving is not None and saving < _UNSEEN * call_ms else "")
+            + (_WAITED.format(ms_text(waited)) if waited >= least_ms else "")
+            + (_beside(fold, saved) if saved is not None else "")
+            + (_TOO_SMALL if small else "")
         ),
         cause=(
             "Keras 3 on TensorFlow does not fuse batch normalisation: each kernel reads and "
             "writes the whole activation, so memory traffic decides, not multiplications."
-            + (_MORE_BEHIND.format(into=_behind(fold)) if fold.direction == "forward" else "")
+            + (_MORE_BEHIND.format(into=_behind(fold)) if forward else "")
         ),
         remedy=_remedy(fold),
         saving_ms=saving,
         evidence={
-            "ms": float(row["wall_ms"]),
-            "time_share": time_share,
+            "ms": at_stake,
+            "norm_ms": own,
             "kernels": names,
+            "waiting_ms": waited,
             "bytes_executed": _number(moved),
             "bytes": _number(least),
             "fold": fold.direction,
             "into": list(fold.into),
             "obstacle": fold.obstacle or None,
+            "activation": fold.frees,
+            "activation_ms": saved.activation if saved else 0.0,
+            "addition": fold.joins,
+            "addition_ms": saved.addition if saved else 0.0,
+            "new_ms": saved.comes if saved else 0.0,
         },
-        sure=sure,
+        sure=_sure(saved),
     )
 
 
-def _saving(
-    row: dict[Hashable, Any], mine: list[Kernel], of_op: dict[str, list[Kernel]], fold: Fold
-) -> tuple[float | None, Sure]:
-    """The norm's own time, with what folding it does to its neighbours."""
-    if fold.direction is None:
-        return None, "heuristic"
-    own = float(row["wall_ms"]) * settled_part(mine)
-    if fold.adds_bias:
-        # The bias takes one pass over the activation; the norm took two.
-        return own / 2, "modelled"
-    if fold.direction == "forward":
-        return own, "measured"
-    freed = 0.0 if fold.frees is None else settled_ms(of_op.get(fold.frees, []))
-    return _SAVED_OF_OWN * (own + freed), "modelled"
+_WAITED = (
+    " {} ms more went by in ReadVariableOp, which moves nothing: that is waiting, and not promised."
+)
+
+
+def _name(kernel: Kernel) -> str:
+    return f"{kernel.op.rpartition('/')[2]} ({kernel.op_type})"
+
+
+def _beside(fold: Fold, saved: Saving) -> str:
+    """What else goes or comes with the norm, in words."""
+    goes = [
+        f"{op} ({ms_text(ms)} ms)"
+        for op, ms in ((fold.joins, saved.addition), (fold.frees, saved.activation))
+        if op is not None and ms > 0
+    ]
+    text = f" Folded, it takes along {' and '.join(goes)}" if goes else ""
+    if saved.comes > 0:
+        what = "a pass for the bias" if fold.adds_bias else "the reading of the tensor to add"
+        text += (";" if text else " Folded, it is replaced in part:") + f" {what} comes instead"
+        text += f" ({ms_text(saved.comes)} ms)"
+    return f"{text}." if text else ""
+
+
+def _sure(saved: Saving | None) -> Sure:
+    """Measured when nothing but the norm's own kernels is counted."""
+    if saved is None:
+        return "heuristic"
+    return "modelled" if saved.activation or saved.addition or saved.comes else "measured"
 
 
 def _remedy(fold: Fold) -> str:
@@ -159,56 +167,28 @@ def _behind(fold: Fold) -> str:
     return " and ".join(path.rpartition("/")[2] for path in fold.into)
 
 
-def fold_of(graph: LayerGraph, path: str) -> Fold:
-    """Where the run's graph lets a batch norm go; `tftrace.folding.fold` has the last word."""
-    entries, exits = graph.entries(path), graph.exits(path)
-    if len(entries) != 1 or len(exits) != 1:
-        return Fold(None, obstacle="its surroundings are not known")
-    before = product_before(graph, entries[0])
-    if isinstance(before, Product):
-        into = graph.path(before.op) or ""
-        fuses = before.direct and graph.type[before.op] in FUSING
-        return Fold(
-            "backward",
-            (into,),
-            adds_bias=not before.bias and not fuses,
-            frees=_freed(graph, exits[0]) if fuses else None,
-        )
-    after = products_after(graph, exits[0])
-    if isinstance(after, str) or not after:
-        return Fold(None, obstacle=f"before: {before}; behind: {after or 'nothing reads it'}")
-    return Fold("forward", tuple(dict.fromkeys(graph.path(op) or "" for op in after)))
-
-
-def _freed(graph: LayerGraph, op: int) -> str | None:
-    """The activation that reads ``op`` alone, if a convolution can take it in."""
-    readers = graph.consumers[op]
-    if len(readers) != 1 or graph.type[readers[0]] not in FUSED_ACTIVATIONS:
-        return None
-    return graph.key[readers[0]]
-
-
 @finding
 def bias_blocks_fusion(profile: Evidence) -> Iterator[Finding]:
     """Keras 2: a FusedBatchNormV3 of its own behind a convolution that has a bias."""
     seen = kernels(profile)
     time = layers_ms(profile)
     graph = profile.layer_graph
-    for kernel in (k for k in seen if k.op_type.startswith("FusedBatchNorm")):
+    for kernel in (k for k in seen if plain_type(k.op_type) == "FusedBatchNorm"):
         before = _biased_before(graph, kernel.layer)
         if before is None or not time:
             continue
         exits = graph.exits(kernel.layer)
-        frees = _freed(graph, exits[0]) if len(exits) == 1 else None
-        freed = settled_ms(k for k in seen if k.op == frees)
+        frees = freed(graph, exits[0]) if len(exits) == 1 else None
+        freed_ms = settled_ms(k for k in seen if k.op == frees)
         conv = graph.path(before.op)
         yield Finding(
             layer=kernel.layer,
             kind="bias blocks the fusion",
             text=(
-                f"{kernel.layer} runs as a kernel of its own (FusedBatchNormV3), "
+                f"{kernel.layer} runs as a kernel of its own ({kernel.op_type}), "
                 f"{ms_text(kernel.wall_ms)} ms, {kernel.wall_ms / time:.1%} of the layers' "
                 f"time, behind {conv}, which adds a bias."
+                + (f" {frees} ({ms_text(freed_ms)} ms) would fuse too." if freed_ms else "")
             ),
             cause=(
                 "TensorFlow fuses convolution and batch norm (and ReLU) into one kernel, but not "
@@ -218,15 +198,16 @@ def bias_blocks_fusion(profile: Evidence) -> Iterator[Finding]:
                 "use_bias=False in the convolution, and its bias subtracted from the norm's "
                 "moving_mean: the same function in one kernel"
             ),
-            saving_ms=kernel.settled_ms + freed,
+            saving_ms=kernel.settled_ms + freed_ms,
             evidence={
-                "ms": kernel.wall_ms,
+                "ms": kernel.wall_ms + freed_ms,
+                "norm_ms": kernel.wall_ms,
                 "time_share": kernel.wall_ms / time,
                 "convolution": conv,
                 "activation": frees,
-                "activation_ms": freed,
+                "activation_ms": freed_ms,
             },
-            sure="modelled" if freed else "measured",
+            sure="modelled" if freed_ms else "measured",
         )
 
 

@@ -15,6 +15,12 @@ FUSED_ACTIVATIONS = frozenset(("Relu", "Relu6", "Elu", "LeakyRelu"))
 FUSING = frozenset(("Conv2D", "MatMul"))
 """What it fuses a bias and an activation into."""
 
+
+def takes_in(kind: str, onednn: bool) -> bool:
+    """Whether a product of that type takes a bias and then an activation into its kernel."""
+    return kind in FUSING or (onednn and kind == "DepthwiseConv2dNative")
+
+
 _PRODUCTS = FUSING | {
     "BatchMatMulV2",
     "Conv2DBackpropInput",

@@ -75,9 +75,10 @@ def batch_too_small(profile: Evidence) -> Iterator[Finding]:
     rate = _rate_of_peak(profile, times.batches)
     if rate is not None and rate > _FAR_BELOW_PEAK:
         return
-    larger = min(samples, _LARGER * size)
-    fewer = -(-samples // larger)
-    saving = times.fixed * (1 - fewer / times.count)
+    # A shortened pass has few samples; the batches to be had are those of the whole call.
+    whole = profile.run["samples"]
+    larger = min(whole, _LARGER * size)
+    saving = times.fixed * (1 - -(-whole // larger) / -(-whole // size))
     reached = "" if rate is None else f" They reach {rate:.1%} of this machine's peak."
     yield Finding(
         layer=None,

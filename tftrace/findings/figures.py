@@ -13,6 +13,7 @@ import pandas as pd
 
 from tftrace.attribution.rows import LAYERS
 from tftrace.findings.evidence import Evidence
+from tftrace.graph.kernel_types import is_onednn
 
 
 def layers_ms(profile: Evidence) -> float:
@@ -39,6 +40,7 @@ class Kernel(NamedTuple):
     wall_ms: float
     thread_ms: float
     macs: float
+    members: list[str]
 
     @property
     def settled_ms(self) -> float:
@@ -51,7 +53,7 @@ class Kernel(NamedTuple):
         return self.wall_ms * (min(typical / self.busy_ms, 1.0) if self.busy_ms > 0 else 1.0)
 
 
-_TEXTS = ("op", "op_type", "layer", "device")
+_PLAIN = ("op", "op_type", "layer", "device", "members")
 
 
 def kernels(profile: Evidence) -> tuple[Kernel, ...]:
@@ -112,7 +114,7 @@ def _kernels(key: _Same) -> tuple[Kernel, ...]:
     ops = key.table
     seen = ops[(ops["component"] == LAYERS) & ops["layer"].notna() & (ops["calls"] > 0)]
     columns = (
-        seen[name].tolist() if name in _TEXTS else seen[name].to_numpy(float, na_value=nan).tolist()
+        seen[name].tolist() if name in _PLAIN else seen[name].to_numpy(float, na_value=nan).tolist()
         for name in Kernel._fields
     )
     return tuple(map(Kernel, *columns))
@@ -136,10 +138,17 @@ class CallTimes:
         """What comes once per call."""
         return self.before + self.after
 
-    @property
-    def total(self) -> float:
-        """The whole call, what passes between batches left out."""
-        return self.before + self.batches + self.after
+
+def onednn_ran(profile: Evidence) -> bool:
+    """Whether oneDNN's kernels ran: as the run says, else as the names of its kernels tell."""
+    told = profile.machine.get("onednn")
+    return any(map(is_onednn, profile.ops["op_type"])) if told is None else bool(told)
+
+
+def steps_per_traced_step(profile: Evidence) -> float:
+    """Steps of the whole call over those of the traced pass: 1 unless that was shortened."""
+    run = profile.run
+    return run["steps"] / run["trace"]["steps"] if run["trace"]["whole"] is False else 1.0
 
 
 def call_times(profile: Evidence) -> CallTimes | None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tftrace.findings.evidence import Evidence
-from tftrace.findings.figures import CallTimes, call_times, component_ms
+from tftrace.findings.figures import (
+    CallTimes,
+    call_times,
+    component_ms,
+    steps_per_traced_step,
+)
 from tftrace.findings.registry import Finding, finding
 from tftrace.text import ms_text
 from tftrace.timeline.share_out import COMPILATION, DISPATCH, LOOP, PIPELINE
@@ -28,9 +33,13 @@ def predict_overhead(profile: Evidence) -> Iterator[Finding]:
     times = call_times(profile)
     if times is None:
         return
-    saving = _removable(profile, times)
-    if saving < _MIN_AROUND * times.total:
+    # What comes once per call weighs less in the whole call than in a shortened pass.
+    batches = times.batches * steps_per_traced_step(profile)
+    saving, share = _removable(profile, times, batches), times.around / (times.around + batches)
+    if saving < _MIN_AROUND * (times.around + batches):
         return
+    whole = profile.run["trace"]["whole"] is not False
+    call = "the call" if whole else f"a call of all {profile.run['steps']:,} steps"
     parts = {name: component_ms(profile, name) for name in (PIPELINE, LOOP, DISPATCH)}
     slow_end = times.after > _SLOW_END_MS
     yield Finding(
@@ -38,8 +47,8 @@ def predict_overhead(profile: Evidence) -> Iterator[Finding]:
         kind="predict overhead",
         text=(
             f"predict spent {ms_text(times.before)} ms before the first batch and "
-            f"{ms_text(times.after)} ms after the last, {times.around / times.total:.0%} of the "
-            f"call; {PIPELINE} {ms_text(parts[PIPELINE])}, {LOOP} {ms_text(parts[LOOP])}, "
+            f"{ms_text(times.after)} ms after the last, {share:.0%} of {call}; "
+            f"{PIPELINE} {ms_text(parts[PIPELINE])}, {LOOP} {ms_text(parts[LOOP])}, "
             f"{DISPATCH} {ms_text(parts[DISPATCH])} ms in all."
             + (_without_wait(profile) if slow_end else "")
         ),
@@ -56,7 +65,7 @@ def predict_overhead(profile: Evidence) -> Iterator[Finding]:
             "ms": times.around,
             "before_ms": times.before,
             "after_ms": times.after,
-            "share": times.around / times.total,
+            "share": share,
             **{f"{name} ms": ms for name, ms in parts.items()},
         },
         sure="measured",
@@ -73,12 +82,13 @@ def _without_wait(profile: Evidence) -> str:
     )
 
 
-def _removable(profile: Evidence, times: CallTimes) -> float:
-    """What comes once per call; no more of it than the untraced passes show, if there are any."""
+def _removable(profile: Evidence, times: CallTimes, batches: float) -> float:
+    """What comes once per call; no more of it than the untraced passes show, if there are any.
+
+    ``batches`` is the time in all batches of the whole call, ms.
+    """
     median = profile.latency["median_ms"]
-    if median is None or not profile.run["trace"]["whole"]:
-        return times.around
-    return min(times.around, max(0.0, float(median) - times.batches))
+    return times.around if median is None else min(times.around, max(0.0, median - batches))
 
 
 @finding
