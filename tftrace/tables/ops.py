@@ -15,7 +15,7 @@ from tftrace.tables.frame import (
     quantile,
     table_of,
 )
-from tftrace.tables.primitives import computing, logged
+from tftrace.tables.primitives import computing, kernel_key, logged
 
 
 def ops_table(join: Join) -> pd.DataFrame:
@@ -68,6 +68,6 @@ def ops_table(join: Join) -> pd.DataFrame:
     if primitives:
         known = computing(primitives)
         for name in ("implementation", "layout"):
-            kernels = zip(table["op"], table["op_type"], strict=True)
-            table[name] = [known.get(kernel, {}).get(name) for kernel in kernels]
+            kernels = zip(table["op"], table["op_type"], table["calls"], strict=True)
+            table[name] = [known.get(kernel_key(*k), {}).get(name) for k in kernels]
     return table.sort_values("wall_ms", ascending=False, na_position="last", ignore_index=True)

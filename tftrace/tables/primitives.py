@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
 from tftrace.attribution.primitives import COMPUTE
+from tftrace.graph.kernel_types import plain_type
 from tftrace.runs.manifest import Manifest, plain
 
+Key: TypeAlias = tuple[str, str, bool]
 COLUMNS = (
     *("op", "op_type", "layer", "primitive", "role", "implementation", "layout", "problem"),
     *("attributes", "variable", "kernel_calls", "calls", "busy_ms", "mean_us", "pass_ms"),
@@ -27,8 +29,9 @@ def primitives_table(primitives: list[dict[str, Any]], ops: pd.DataFrame) -> pd.
     the other. ``pass_ms`` is what the same takes in the traced pass: per execution of the kernel,
     times its executions there; null where those are not known.
     """
-    known = {(row.op, row.op_type): row for row in ops.itertuples()}
-    rows = [_row(r, known.get((r["op"], r["op_type"]))) for r in primitives]
+    keys = map(kernel_key, ops["op"], ops["op_type"], ops["calls"])
+    known = dict(zip(keys, ops.itertuples(), strict=True))
+    rows = [_row(r, next((known[k] for k in _keys(r) if k in known), None)) for r in primitives]
     table = pd.DataFrame(rows, columns=COLUMNS)
     for name in ("kernel_calls", "calls"):
         table[name] = table[name].astype("Int64")
@@ -38,26 +41,43 @@ def primitives_table(primitives: list[dict[str, Any]], ops: pd.DataFrame) -> pd.
     return table.sort_values("busy_ms", ascending=False, ignore_index=True)
 
 
-def computing(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, str]]:
-    """By a kernel's name and type: implementation and layout of what it computes by.
+def kernel_key(op: str, op_type: str, calls: int) -> Key:
+    """What a row of **ops** is known by: name and type, or the plain type if it was not recorded.
+
+    oneDNN renames kernels after TensorFlow has shown its graph, so one that was only seen in the
+    graph has another type than when it runs.
+    """
+    return (op, op_type, True) if calls else (op, plain_type(op_type), False)
+
+
+def computing(rows: list[dict[str, Any]]) -> dict[Key, dict[str, str]]:
+    """By `kernel_key`: implementation and layout of what a kernel computes by.
 
     Where there are several, the one with the most time comes first.
     """
-    mine: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    mine: dict[Key, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda r: -r["busy_ms"]):
         if row["role"] == COMPUTE:
-            mine.setdefault((row["op"], row["op_type"]), []).append(row)
+            for key in _keys(row):
+                mine.setdefault(key, []).append(row)
     return {
-        kernel: {
+        key: {
             name: "; ".join(dict.fromkeys(row[name] for row in found))
             for name in ("implementation", "layout")
         }
-        for kernel, found in mine.items()
+        for key, found in mine.items()
     }
 
 
+def _keys(logged: dict[str, Any]) -> tuple[Key, Key]:
+    """Where to look for the kernel that ran a primitive: as recorded, then as only in the graph."""
+    op, op_type = logged["op"], logged["op_type"]
+    return kernel_key(op, op_type, 1), kernel_key(op, op_type, 0)
+
+
 def _row(logged: dict[str, Any], kernel: Any) -> dict[str, Any]:
-    calls = None if kernel is None else _first_known(kernel.expected_calls, kernel.calls)
+    # A kernel that was not recorded did not run 0 times.
+    calls = None if kernel is None else _first_known(kernel.expected_calls, kernel.calls or None)
     layer = None if kernel is None or pd.isna(kernel.layer) else kernel.layer
     return logged | {
         "layer": layer,
