@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# How long `make fuzz` runs.
+MINUTES ?= 10
 # What `make coverage` compares with.
 BASE ?= main
 PYTHONS = 3.10 3.11 3.12 3.13
 
-.PHONY: help demo test lint format coverage docs matrix
+.PHONY: help demo test lint format coverage docs matrix fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +33,9 @@ format: $(VENV)/ready ## let ruff mend what it can
 coverage: $(VENV)/ready ## print the lines changed since $(BASE) that no test runs
 	$(BIN)/python -m pytest --cov=tftrace --cov-report=xml
 	$(BIN)/diff-cover coverage.xml --compare-branch=$(BASE) --show-uncovered
+
+fuzz: $(VENV)/ready ## read mutated traces for MINUTES, with guard pages around what is read and written
+	$(BIN)/python tests/robustness/fuzz_reader.py --minutes $(MINUTES)
 
 docs: $(VENV)/ready ## build the documentation's site into site/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import logging
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -77,7 +76,7 @@ def keep(name: str, content: bytes) -> None:
     for folder in _folders(path):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check(folder, os.stat(folder), stat.S_IFDIR)
-    partial = path.with_name(f"{_PARTIAL}{secrets.token_hex(8)}")
+    partial = path.with_name(f"{_PARTIAL}{os.urandom(8).hex()}")
     made = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
     try:
         with open(made, "wb") as file:

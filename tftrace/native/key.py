@@ -94,11 +94,12 @@ def _constant(name: str, value: object) -> str:
 @functools.cache
 def _compiler() -> tuple[str, ...]:
     """What compiles, and for which processor."""
+    import llvmlite
     import llvmlite.binding as llvm
 
     return (
         Path(__file__).with_name("compile.py").read_text(encoding="utf-8"),
-        f"numba {version('numba')}, llvmlite {version('llvmlite')}, numpy {version('numpy')}",
+        f"numba {version('numba')}, llvmlite {llvmlite.__version__}, numpy {np.__version__}",
         f"Python {sys.version_info[:2]}",
         f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}",
     )
