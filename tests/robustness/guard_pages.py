@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 from types import SimpleNamespace
 from typing import Any
@@ -27,12 +28,34 @@ def guarded(size: int) -> np.ndarray:
     return whole[PAGE + room - size : PAGE + room]
 
 
-def guarded_numpy() -> Any:
-    """NumPy, but that `empty` and `zeros` make guarded arrays; for a module's `np`."""
+class Arena:
+    """A NumPy for a module, whose `empty` and `zeros` make guarded arrays.
 
-    def empty(shape: Any, dtype: Any = float) -> np.ndarray:
-        count = int(np.prod(shape))
-        return guarded(count * np.dtype(dtype).itemsize).view(dtype).reshape(shape)
+    They are used again after `reset`, when nothing may refer to them any more: mapping pages for
+    every array would take most of the time.
+    """
 
-    # Fresh pages are zeros.
-    return SimpleNamespace(**{**vars(np), "empty": empty, "zeros": empty})
+    def __init__(self) -> None:
+        self._rooms: dict[int, list[np.ndarray]] = {}
+        self._used: dict[int, int] = {}
+        self.numpy: Any = SimpleNamespace(
+            **{**vars(np), "empty": self._empty, "zeros": self._zeros}
+        )
+
+    def reset(self) -> None:
+        self._used.clear()
+
+    def _empty(self, shape: Any, dtype: Any = float) -> np.ndarray:
+        kind = np.dtype(dtype)
+        size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * kind.itemsize
+        room = -(-max(size, 1) // PAGE) * PAGE
+        known, number = self._rooms.setdefault(room, []), self._used.get(room, 0)
+        if number == len(known):
+            known.append(guarded(room))
+        self._used[room] = number + 1
+        return known[number][room - size :].view(kind).reshape(shape)
+
+    def _zeros(self, shape: Any, dtype: Any = float) -> np.ndarray:
+        array = self._empty(shape, dtype)
+        array.fill(0)
+        return array
