@@ -60,6 +60,35 @@ NUMBERS = [
     ("QuantizeV2", [(10,)], [(10,)], {}, (), (10, 0, 40, 0)),
     ("Dequantize", [(10,)], [(10,)], {}, (), (10, 0, 20, 0)),
     ("FakeQuantWithMinMaxVars", [(10,)], [(10,)], {}, (), (20, 0, 80, 0)),
+    # Detection: comparisons, of which only the decoder's are known: 3 x 2 steps of 5 classes.
+    ("CTCGreedyDecoder", [(3, 2, 5), (2,)], [(4, 2), (4,), (2,), (2, 1)], {}, (),
+     (0, 0, 6 * 4 + 6 + 6, 0)),
+    # Rows of 4: three indices pick twelve elements, which give two rows.
+    ("SegmentMean", [(6, 4), (6,)], [(2, 4)], {}, (), (8, 0, 24 + 8, 0)),
+    ("SparseSegmentSum", [(9, 4), (3,), (3,)], [(2, 4)], {}, (), (0, 0, 12, 0)),
+    ("SparseSegmentMean", [(9, 4), (3,), (3,)], [(2, 4)], {}, (), (8, 0, 12 + 8, 0)),
+    ("SparseSegmentSqrtNWithNumSegments", [(9, 4), (3,), (3,), ()], [(2, 4)], {}, (),
+     (8, 0, 12 + 8, 2)),
+    # Five values, each with a row of seven.
+    ("SparseTensorDenseMatMul", [(5, 2), (5,), (2,), (9, 7)], [(4, 7)], {}, (), (35, 35, 70, 0)),
+    ("SparseTensorDenseMatMul", [(5, 2), (5,), (2,), (7, 9)], [(4, 7)], {"adjoint_b": True}, (),
+     (35, 35, 70, 0)),
+    ("SparseDenseCwiseMul", [(5, 2), (5,), (2,), (4, 9)], [(5,)], {}, (), (5, 0, 5, 0)),
+    ("AssignAddVariableOp", [(), (3, 4)], [], {}, (), (0, 0, 12, 0)),
+    ("ResourceScatterNdMax", [(), (3, 1), (3, 4)], [], {}, (), (0, 0, 12, 0)),
+    # Colors: 4 x 4 pixels; contrast: 48 elements, a mean for each of 3 channels.
+    ("RGBToHSV", [(4, 4, 3)], [(4, 4, 3)], {}, (), (16 * 4, 0, 16 * 15, 0)),
+    ("HSVToRGB", [(4, 4, 3)], [(4, 4, 3)], {}, (), (16 * 7, 0, 16 * 26, 0)),
+    ("AdjustHue", [(4, 4, 3), ()], [(4, 4, 3)], {}, (), (16 * 11, 0, 16 * 44, 0)),
+    ("AdjustSaturation", [(4, 4, 3), ()], [(4, 4, 3)], {}, (), (16 * 12, 0, 16 * 44, 0)),
+    ("AdjustContrastv2", [(1, 4, 4, 3), ()], [(1, 4, 4, 3)], {}, (),
+     (48 + 3, 0, (48 - 3) + 3 + 3 * 48, 0)),
+    ("HistogramFixedWidth", [(20,), (2,), ()], [(5,)], {}, (), (20, 0, 100, 0)),
+    ("RandomGamma", [(2,), (3, 4)], [(5, 3, 4)], {}, (), (0, 0, 0, 60)),
+    ("StatelessRandomPoisson", [(2,), (2,), (3,)], [(5, 3)], {}, (), (0, 0, 0, 15)),
+    ("RandomShuffle", [(5, 3)], [(5, 3)], {}, (), (0, 0, 0, 0)),
+    ("XlaDynamicUpdateSlice", [(2, 9, 4), (2, 1, 4), (3,)], [(2, 9, 4)], {}, (), (0, 0, 0, 0)),
+    ("XlaEinsum", [(2, 3), (3, 5)], [(2, 5)], {"equation": "ab,bc->ac"}, (), (30, 30, 60, 0)),
     ("QuantizedMatMul", [(2, 5), (5, 4)], [(2, 4)], {}, (), (40, 40, 80, 0)),
 ]  # fmt: skip
 
@@ -244,6 +273,16 @@ def test_sorting_multiplies_nothing_and_compares_an_unknown_number_of_times():
     assert (work.mults, work.macs, work.flops) == (0, 0, None)
     assert work.bytes == 4 * (36 + 1 + 12 + 12)
     assert "comparisons" in work.reason
+
+
+def test_choosing_boxes_multiplies_no_element():
+    shapes = [(9, 4), (9,), (), (), ()]
+    work = count_op(record("NonMaxSuppressionV4", shapes, [(5,), ()]))
+    assert (work.mults, work.macs, work.flops) == (0, 0, None)
+    assert work.bytes == 4 * (36 + 9 + 3 + 5 + 1)
+    open_shape = count_op(record("NonMaxSuppressionV3", shapes, [(None,)]))
+    assert (open_shape.mults, open_shape.bytes) == (0, None)
+    assert "depend on data" in open_shape.reason
 
 
 def test_bytes_that_depend_on_data_are_null_and_the_arithmetic_is_not():

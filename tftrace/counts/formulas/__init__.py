@@ -1,16 +1,21 @@
 """The built-in formulas; importing this package registers them."""
 
 from tftrace.counts.formulas import (
+    color,
     conv,
     data_movement,
+    detection,
     elementwise,
     linalg,
     matmul,
     normalization,
     pooling,
     quantized,
+    random,
     reduction,
     resizing,
+    scatter,
+    segments,
 )
 from tftrace.counts.registry import for_real_numbers
 
@@ -18,14 +23,19 @@ from tftrace.counts.registry import for_real_numbers
 for_real_numbers(but=("ComplexAbs", "Angle"))
 
 __all__ = [
+    "color",
     "conv",
     "data_movement",
+    "detection",
     "elementwise",
     "linalg",
     "matmul",
     "normalization",
     "pooling",
     "quantized",
+    "random",
     "reduction",
     "resizing",
+    "scatter",
+    "segments",
 ]

@@ -29,6 +29,16 @@ def free(record: OpRecord) -> Work:
     "TensorListFromTensor TensorListStack TensorListConcatV2 TensorListGather",
     "TensorListScatterV2 TensorListScatterIntoExistingList TensorListSplit",
     "Complex Real Imag Conj Switch RefSwitch Merge Enter Exit NextIteration",
+    "XlaDynamicUpdateSlice XlaDynamicSlice XlaPad XlaGather XlaBroadcastHelper XlaSharding",
+    "XlaOptimizationBarrier XlaSetBound XlaSetDynamicDimensionSize",
+    "XlaRemoveDynamicDimensionSize XlaSpmdFullToShardShape XlaSpmdShardToFullShape",
+    "ConcatOffset BroadcastGradientArgs DataFormatDimMap DataFormatVecPermute ExtractGlimpse",
+    "ExtractGlimpseV2 GuaranteeConst CheckNumericsV2 DebugIdentity DebugIdentityV3 Print",
+    "BatchMatrixDiag BatchMatrixDiagPart BatchMatrixSetDiag BatchMatrixBandPart",
+    "TensorListConcat TensorListConcatLists TensorListScatter TensorListPushBackBatch",
+    "TensorMapErase TensorMapHasKey TensorMapInsert TensorMapLookup TensorMapSize",
+    "TensorMapStackKeys EmptyTensorMap StridedSliceAssign TileGrad ReadVariableXlaSplitND",
+    "AssignVariableXlaConcatND XlaSplitND XlaConcatND DisableCopyOnRead",
     "StatelessRandomGetKeyCounter StatelessRandomGetAlg StatelessRandomGetKeyCounterAlg",
 )
 def movement(record: OpRecord) -> Work:
@@ -38,12 +48,14 @@ def movement(record: OpRecord) -> Work:
 
 @register_count(
     "TopK TopKV2 NthElement Unique UniqueV2 UniqueWithCounts UniqueWithCountsV2",
+    "XlaSort XlaKeyValueSort XlaVariadicSort ApproxTopK DenseToDenseSetOperation",
+    "DenseToSparseSetOperation SparseToSparseSetOperation SetSize",
     "SearchSorted LowerBound UpperBound InTopK InTopKV2",
 )
 def sorting(record: OpRecord) -> Work:
     """No multiplications; how many comparisons it takes depends on the data."""
     return Work(flops=None, reason=f"{record.type}: comparisons depend on data").with_bytes(
-        _moved(record)
+        moved(record)
     )
 
 
@@ -56,16 +68,26 @@ def sorting(record: OpRecord) -> Work:
     "StringToHashBucketFast StringToHashBucketStrong StringToNumber",
     "RaggedRange RaggedTensorToTensor RaggedTensorToVariant RaggedTensorFromVariant",
     "RaggedGather SparseToDense SparseReshape SparseSlice SparseReorder",
+    "UnicodeEncode UnicodeScript RegexFullMatch StaticRegexFullMatch StringFormat PrintV2",
+    "StringToHashBucket EncodeBase64 DecodeBase64 DecodePaddedRaw UnsortedSegmentJoin",
+    "LookupTableFind LookupTableSize LookupTableExport LookupTableExportV2 LookupTableInsert",
+    "LookupTableInsertV2 LookupTableRemoveV2 LookupTableImport HashTable MutableHashTable",
+    "MutableHashTableOfTensors MutableHashTableOfTensorsV2 MutableDenseHashTable",
+    "MutableDenseHashTableV2 AnonymousMutableHashTableOfTensors",
+    "AnonymousMutableDenseHashTable SparseConcat SparseSplit SparseCrossV2",
+    "RaggedTensorToSparse RaggedFillEmptyRows SerializeSparse SerializeManySparse",
+    "DeserializeSparse DeserializeManySparse Fingerprint",
     "SparseFillEmptyRows SparseCross SparseCrossHashed RaggedCross DecodeRaw",
 )
 def lookup(record: OpRecord) -> Work:
     """Strings, tables and ragged rows: no arithmetic; sizes, and so bytes, depend on data."""
-    moved = _moved(record)
-    reason = None if moved is not None else f"{record.type}: bytes depend on data"
-    return Work(bytes=moved, reason=reason)
+    count = moved(record)
+    reason = None if count is not None else f"{record.type}: bytes depend on data"
+    return Work(bytes=count, reason=reason)
 
 
-def _moved(record: OpRecord) -> int | None:
+def moved(record: OpRecord) -> int | None:
+    """Bytes of all tensors once; None where one has no fixed size."""
     specs = (*record.inputs, *record.outputs)
     sizes = [0 if spec.dtype in ("resource", "variant") else spec.bytes for spec in specs]
     return None if None in sizes else sum(size for size in sizes if size is not None)

@@ -11,7 +11,7 @@ from tftrace.counts.work import Work
     "Floor Ceil Round Rint NextAfter IsNan IsInf IsFinite",
     "Equal NotEqual Less LessEqual Greater GreaterEqual ApproximateEqual",
     "LogicalAnd LogicalOr LogicalNot Select SelectV2 Bucketize",
-    "BitwiseAnd BitwiseOr BitwiseXor Invert LeftShift RightShift PopulationCount",
+    "ToBool BitwiseAnd BitwiseOr BitwiseXor Invert LeftShift RightShift PopulationCount",
 )
 def one_operation(record: OpRecord) -> Work:
     """Adding, comparing, choosing, rounding, changing sign: ``flops = output elements``."""
@@ -79,18 +79,6 @@ def complex_angle(record: OpRecord) -> Work:
 def add_n(record: OpRecord) -> Work:
     """n tensors of one shape: n - 1 additions per element."""
     return _each(record, ops=len(record.inputs) - 1)
-
-
-@register_count(
-    "RandomUniform RandomUniformInt RandomStandardNormal TruncatedNormal Multinomial",
-    "StatelessRandomUniformV2 StatelessRandomNormalV2 StatelessTruncatedNormalV2",
-    "StatelessRandomUniform StatelessRandomNormal StatelessTruncatedNormal",
-    "StatelessRandomUniformInt StatelessRandomUniformIntV2 StatelessMultinomial",
-    "StatelessRandomUniformFullIntV2 StatelessRandomUniformFullInt",
-)
-def random_draw(record: OpRecord) -> Work:
-    """One call of the generator per output element, counted as one transcendental."""
-    return Work.elementwise(record.out_size(), transc=1)
 
 
 def _each(record: OpRecord, *, mults: int = 0, ops: int = 0, transc: int = 0) -> Work:

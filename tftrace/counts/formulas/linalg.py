@@ -6,7 +6,7 @@ from tftrace.counts.registry import OpRecord, Uncountable, register_count
 from tftrace.counts.work import Work
 
 
-@register_count("MatrixTriangularSolve")
+@register_count("MatrixTriangularSolve", "BatchMatrixTriangularSolve")
 def triangular_solve(record: OpRecord) -> Work:
     """``(*B, n, n)``, ``(*B, n, k)``: ``n (n - 1) / 2`` macs and n divisions per column."""
     size = record.in_shape(0)[-1]
@@ -15,7 +15,7 @@ def triangular_solve(record: OpRecord) -> Work:
     return Work(mults=macs + columns * size, macs=macs, flops=2 * macs + columns * size)
 
 
-@register_count("Cholesky")
+@register_count("Cholesky", "BatchCholesky")
 def cholesky(record: OpRecord) -> Work:
     """``(*B, n, n)``: ``n (n^2 - 1) / 6`` macs, ``n (n - 1) / 2`` divisions, n square roots."""
     size = record.in_shape(0)[-1]
@@ -37,6 +37,10 @@ def cross(record: OpRecord) -> Work:
 
 
 @register_count(
+    "BatchSvd BatchSelfAdjointEig BatchSelfAdjointEigV2 BatchMatrixInverse BatchMatrixSolve",
+    "BatchMatrixSolveLs BatchMatrixDeterminant MatrixLogarithm SelfAdjointEig TridiagonalSolve",
+    "BandedTriangularSolve XlaSelfAdjointEig XlaSvd SparseMatrixSparseCholesky IFFTND RFFTND",
+    "IRFFTND BatchFFT BatchFFT2D BatchFFT3D BatchIFFT BatchIFFT2D BatchIFFT3D",
     "Svd Qr Eig SelfAdjointEigV2 MatrixInverse MatrixSolve MatrixSolveLs Lu",
     "MatrixDeterminant LogMatrixDeterminant MatrixExponential MatrixSquareRoot",
     "FFT FFT2D FFT3D IFFT IFFT2D IFFT3D RFFT RFFT2D RFFT3D IRFFT IRFFT2D IRFFT3D FFTND",

@@ -22,7 +22,7 @@ def batch_matmul(record: OpRecord) -> Work:
     return Work.contraction(record.out_size() * inner)
 
 
-@register_count("Einsum")
+@register_count("Einsum", "XlaEinsum")
 def einsum(record: OpRecord) -> Work:
     """One or two operands with labels, such as ``abc,cde->abde``.
 

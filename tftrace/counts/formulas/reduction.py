@@ -70,24 +70,6 @@ def log_softmax(record: OpRecord) -> Work:
     return Work(flops=4 * size - 2 * rows, transcendentals=size + rows)
 
 
-@register_count(
-    "SegmentSum SegmentSumV2 UnsortedSegmentSum SegmentMax SegmentMaxV2 SegmentMin",
-    "SegmentMinV2 UnsortedSegmentMax UnsortedSegmentMin",
-    "TensorScatterAdd TensorScatterSub TensorScatterMax TensorScatterMin",
-    "ResourceScatterAdd ResourceScatterSub",
-)
-def scatter_by_operation(record: OpRecord) -> Work:
-    """Every scattered element meets its slot once: ``flops = scattered elements``."""
-    return Work(flops=record.in_size(_scattered(record)))
-
-
-@register_count("SegmentProd", "SegmentProdV2", "UnsortedSegmentProd", "ResourceScatterMul")
-def scatter_by_multiplication(record: OpRecord) -> Work:
-    """Every scattered element meets its slot once: ``mults = scattered elements``."""
-    size = record.in_size(_scattered(record))
-    return Work(mults=size, flops=size)
-
-
 @register_count("Bincount", "DenseBincount", "RaggedBincount")
 def bincount(record: OpRecord) -> Work:
     """One addition per counted value."""
@@ -102,8 +84,3 @@ def _folded(record: OpRecord) -> int:
 def _rows(record: OpRecord) -> int:
     last = record.in_shape()[-1]
     return record.in_size() // last if last else 0
-
-
-def _scattered(record: OpRecord) -> int:
-    """Index of the input that holds the scattered elements."""
-    return 2 if "Scatter" in record.type else 0
