@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 TOUCH = """
 import ctypes
 from guard_pages import guarded
-ctypes.memset(guarded(13).ctypes.data + {offset}, 1, 1)
+array = guarded(13)
+ctypes.memset(array.ctypes.data + {offset}, 1, 1)
 """
 
 
