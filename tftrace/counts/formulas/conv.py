@@ -27,7 +27,9 @@ def depthwise(record: OpRecord) -> Work:
     return Work.contraction(record.out_size() * prod(record.in_shape(1)[:2]))
 
 
-@register_count("Conv2DBackpropInput", "Conv3DBackpropInputV2")
+@register_count(
+    "Conv2DBackpropInput Conv2DBackpropInputV2 Conv3DBackpropInput Conv3DBackpropInputV2",
+)
 def transposed(record: OpRecord) -> Work:
     """Sizes, kernel ``(*window, filters / groups, C)``, input ``(N, *positions, C)`` -> output.
 

@@ -6,7 +6,10 @@ from tftrace.counts.registry import OpRecord, register_count
 from tftrace.counts.work import Work
 
 
-@register_count("QuantizeV2", "QuantizeAndDequantizeV2", "QuantizeAndDequantizeV4")
+@register_count(
+    "QuantizeV2 QuantizeAndDequantize QuantizeAndDequantizeV2 QuantizeAndDequantizeV3",
+    "QuantizeAndDequantizeV4",
+)
 def quantize(record: OpRecord) -> Work:
     """``round(x * scale)`` clipped: one multiplication of four operations per element.
 
