@@ -32,7 +32,7 @@ def main() -> None:
     import tftrace
     from tftrace.comparison.ratio import interleave, ratio_of
     from tftrace.folding.fold import fold
-    from tftrace.tracer.capture import Predict
+    from tftrace.tracer.predict import Predict
 
     print(
         f"{'network':16} {'error':>8} {'folded':>7} {'promised':>9} {'measured':>9} {'95 %':>11} "

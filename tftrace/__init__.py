@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tftrace.errors import TftraceError
+from tftrace.errors import TftraceError, TftraceWarning
 from tftrace.version import __version__
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ __all__ = [
     "OpRecord",
     "Profile",
     "TftraceError",
+    "TftraceWarning",
     "Work",
     "__version__",
     "count",

@@ -45,6 +45,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     with tempfile.TemporaryDirectory(prefix="tftrace-") as folder:
         with tftrace.trace(folder, repeats=mark.kwargs.get("repeats", 5)) as tracing:
             outcome = yield
+        for reason in tracing.untraced:
+            pytest.fail(f"a model.predict of the test could not be traced: {reason}")
         if not tracing.profiles:
             pytest.fail("the test is marked with tftrace but called no model.predict")
         for profile in tracing.profiles:

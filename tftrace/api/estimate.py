@@ -59,9 +59,9 @@ def measure(
     Without the wait for tf.data's autotuner where predict on arrays ends (see
     ``tftrace.machine.bench.batches``), unless the model has a ``predict`` of its own.
     """
-    from tftrace.tracer.capture import Predict
     from tftrace.tracer.keras_model import overrides_predict
     from tftrace.tracer.latency import measure as time_passes
+    from tftrace.tracer.predict import Predict
 
     progress("measuring")
     random = np.random.default_rng(0)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import keras
@@ -14,27 +17,31 @@ import keras
 from tftrace.api.measure import machine_roofs
 from tftrace.api.profile import Profile
 from tftrace.attribution.layers_track import append_layers_track
-from tftrace.errors import TftraceError
+from tftrace.errors import TftraceError, TftraceWarning
 from tftrace.runs.run import open_run
-from tftrace.tracer.capture import Options, Predict, capture
+from tftrace.tracer.capture import Options, capture
 from tftrace.tracer.inputs import fit_inputs
+from tftrace.tracer.predict import Predict
 
 
 @dataclass
 class Tracing:
-    """What ``trace`` yields: one profile for each ``predict`` inside the block."""
+    """What ``trace`` yields: one profile for each ``predict`` inside the block that was traced,
+    and why the others, if any, were not."""
 
     profiles: list[Profile] = field(default_factory=list)
+    untraced: list[str] = field(default_factory=list)
 
     @property
     def profile(self) -> Profile:
         """The latest profile.
 
         Raises:
-            LookupError: no predict has run yet.
+            LookupError: no predict has been traced yet.
         """
         if not self.profiles:
-            raise LookupError("no model.predict has run inside the block yet")
+            reason = self.untraced[-1] if self.untraced else "none has run inside the block yet"
+            raise LookupError(f"no model.predict was traced: {reason}")
         return self.profiles[-1]
 
 
@@ -43,22 +50,24 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
     """Trace every ``model.predict`` that the block calls, one run each under ``logdir``.
 
     Each predict runs twice: once to trace and warm up the graph, without the caller's
-    callbacks, then under the profiler; its result is that of the second pass. ``repeats`` more
-    passes in between measure latency. ``predict`` is put back when the block ends, whatever
-    happens inside.
+    callbacks, then under the profiler; ``repeats`` more passes in between measure latency. The
+    second pass starts from the state that the first found (seeds, states of recurrent layers,
+    running statistics, whatever the model holds in variables) and is the caller's: its result is
+    what Keras would have returned. A model with operations that hide their random state gets a
+    third pass, the caller's own, untraced.
 
-    Raises:
-        TftraceError: ``logdir`` cannot be written, the data does not fit the model or is not
-            arrays, ``steps`` is given, or a profiler already runs.
+    What keeps a predict from being traced takes nothing from the caller: it runs untraced, with
+    a ``TftraceWarning`` that says why (``logdir`` cannot be written, data that is not arrays,
+    ``steps``, a profiler that already runs, a predict inside another). ``predict`` is put back when
+    the block ends, whatever happens inside.
     """
     tracing = Tracing()
+    settings = Settings(Path(logdir), all_ops, repeats)
 
     def traced(original: Callable[..., Any]) -> Callable[..., Any]:
-        def predict(model: Any, x: Any, batch_size: int | None = None, **keywords: Any) -> Any:
-            options = Options(batch_size or 32, repeats, warmup=0, all_ops=all_ops, trace_batches=0)
-            outputs, profile = _traced(original, model, x, options, keywords, Path(logdir))
-            tracing.profiles.append(profile)
-            return outputs
+        def predict(model: Any, *args: Any, **keywords: Any) -> Any:
+            call = Call(original, model, args, keywords)
+            return _predict(call, settings, tracing)
 
         return predict
 
@@ -66,6 +75,67 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
         for model_class in _model_classes():
             stack.enter_context(_predict_replaced(model_class, traced))
         yield tracing
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how ``trace`` was asked to trace."""
+
+    logdir: Path
+    all_ops: bool
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of ``predict`` as the caller made it."""
+
+    original: Callable[..., Any]
+    model: Any
+    args: tuple[Any, ...]
+    keywords: dict[str, Any]
+
+    def plain(self) -> Any:
+        """The call, untraced."""
+        return self.original(self.model, *self.args, **self.keywords)
+
+    def arguments(self) -> dict[str, Any]:
+        """What the caller gave, by name."""
+        bound = signature(self.original).bind(self.model, *self.args, **self.keywords)
+        _, *given = bound.arguments.items()
+        return dict(given)
+
+
+_TRACING = Lock()
+
+
+def _predict(call: Call, settings: Settings, tracing: Tracing) -> Any:
+    """Run the caller's predict once, traced if that can be."""
+    if not _TRACING.acquire(blocking=False):
+        return _untraced(call, "another predict is being traced", tracing)
+    run = None
+    try:
+        run, x = _prepared(call)
+        tracing.profiles.append(_traced(run, x, settings))
+    except Exception as error:
+        if run is not None and run.raised is error:
+            raise
+        return _untraced(call, _reason(error), tracing, run)
+    finally:
+        _TRACING.release()
+    return run.outputs if run.done else call.plain()
+
+
+def _untraced(call: Call, reason: str, tracing: Tracing, run: Predict | None = None) -> Any:
+    """The caller's result without a profile: that of the traced pass if it was reached."""
+    tracing.untraced.append(reason)
+    warnings.warn(f"this predict is not traced: {reason}", TftraceWarning, stacklevel=4)
+    return run.outputs if run is not None and run.done else call.plain()
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, TftraceError) else f"{type(error).__name__}: {text}"
 
 
 def _model_classes() -> list[Any]:
@@ -90,25 +160,37 @@ def _predict_replaced(
             model_class.predict = own
 
 
-def _traced(
-    original: Callable[..., Any],
-    model: Any,
-    x: Any,
-    options: Options,
-    keywords: dict[str, Any],
-    logdir: Path,
-) -> tuple[Any, Profile]:
-    if keywords.get("steps") is not None:
+def _prepared(call: Call) -> tuple[Predict, Any]:
+    """The predict to trace, and its data.
+
+    Raises:
+        TftraceError: it is called in a way that cannot be followed.
+    """
+    keywords = call.arguments()
+    x = fit_inputs(call.model, keywords.pop("x"))
+    if keywords.pop("steps", None) is not None:
         raise TftraceError("trace() does not follow predict(steps=...); slice the data instead")
+    batch_size = keywords.pop("batch_size", None) or 32
     callbacks = keywords.pop("callbacks", None) or ()
-    run = Predict(model, options.batch_size, original, keywords, callbacks)
+    if not isinstance(callbacks, list | tuple):
+        callbacks = (callbacks,)
+    if any(hasattr(callback, "callbacks") for callback in callbacks):
+        raise TftraceError("trace() takes callbacks one by one, not as a CallbackList")
+    run = Predict(call.model, batch_size, call.original, keywords, callbacks, of_caller=True)
+    return run, x
+
+
+def _traced(run: Predict, x: Any, settings: Settings) -> Profile:
+    options = Options(
+        run.batch_size, settings.repeats, warmup=0, all_ops=settings.all_ops, trace_batches=0
+    )
     folder = capture(
-        model,
-        fit_inputs(model, x),
+        run.model,
+        x,
         options,
-        logdir,
+        settings.logdir,
         append_layers_track,
         predict=run,
         roofs=machine_roofs(False, lambda _: None),
     )
-    return run.outputs, Profile(open_run(folder))
+    return Profile(open_run(folder))

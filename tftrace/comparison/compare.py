@@ -228,7 +228,7 @@ def sides(
 
 
 def _predict(side: Side, x: Any, steady: bool) -> Callable[[], Any]:
-    from tftrace.tracer.capture import Predict
+    from tftrace.tracer.predict import Predict
 
     run = Predict(side.model, side.batch_size)
     return partial(run.steady if steady else run, x)

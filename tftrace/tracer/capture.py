@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import msgspec
 import tensorflow as tf
 
 from tftrace.errors import TftraceError
-from tftrace.machine.bench.batches import steady_batches
 from tftrace.runs.folder import new_run_folder, scratch_folder
 from tftrace.runs.manifest import Latency, Manifest, Settings, TracedPass, write_manifest
 from tftrace.runs.names import MANIFEST, TRACE, WINDOW
@@ -38,9 +37,11 @@ from tftrace.tracer.keras_model import (
 )
 from tftrace.tracer.latency import measure, passes
 from tftrace.tracer.manifest import build_manifest
+from tftrace.tracer.predict import Predict
 from tftrace.tracer.programs import trace_batch
 from tftrace.tracer.recorder import Recording, record_calls
 from tftrace.tracer.session import Session, profiler_session
+from tftrace.tracer.state import State, chance_kept, keeps_chance, learning, state_of
 from tftrace.tracer.tf_private import collect_graphs
 
 Progress = Callable[[str], None]
@@ -93,6 +94,9 @@ def capture(
 ) -> Path:
     """Measure and trace ``model.predict(x)``.
 
+    Every variable that a pass moves is put back: before the traced pass, and in the end to what it
+    was, or to what a pass of the caller's own has left.
+
     Args:
         x: what ``predict`` takes: an array, a list or a mapping of arrays.
         out: folder that holds the runs; ``tensorboard --logdir`` opens it.
@@ -113,22 +117,33 @@ def capture(
             "the model runs eagerly, and eager calls record no operations; "
             "compile it with run_eagerly=False"
         )
+    if tf.config.functions_run_eagerly():
+        raise TftraceError(
+            "tf.config.run_functions_eagerly(True) is set, and eager calls record no operations"
+        )
     run = predict or Predict(model, options.batch_size)
-    with scratch_folder(out) as scratch, borrowed(model, _JIT[options.jit]):
+    chance = nullcontext() if run.of_caller else chance_kept()
+    with scratch_folder(out) as scratch, borrowed(model, _JIT[options.jit]), chance:
         progress("tracing the graph")
-        recording, reference, functions = _record(model, run, x)
-        if options.warmup:
-            progress("warming up")
-        for _ in range(options.warmup):
-            run(x)
-        if options.repeats:
-            progress(f"measuring latency, {options.repeats} passes")
-        plain = measure(lambda: run(x), options.repeats) if options.repeats else []
-        traced_x = _traced_part(x, run, options, functions)
-        progress("tracing one pass")
-        session, traced_ms = _trace(run, traced_x, scratch, options.all_ops)
-        settings = _settings(model, x, traced_x, options, session)
-        latency = _latency(plain, traced_ms, run, x, options, progress)
+        _build(model, run, x)
+        state = state_of(model)
+        try:
+            recording, reference, functions = _record(model, run, x, state)
+            run.repeatable = not any(keeps_chance(function.flow) for function in functions)
+            if options.warmup:
+                progress("warming up")
+            for _ in range(options.warmup):
+                run(x)
+            if options.repeats:
+                progress(f"measuring latency, {options.repeats} passes")
+            plain = measure(lambda: run(x), options.repeats) if options.repeats else []
+            traced_x = _traced_part(x, run, options, functions)
+            progress("tracing one pass")
+            session, traced_ms = _trace(run, traced_x, state, scratch, options.all_ops)
+            settings = _settings(model, x, traced_x, options, session)
+            latency = _latency(plain, traced_ms, run, x, options, progress)
+        finally:
+            (run.left or state).put_back()
         progress("writing the run")
         manifest = build_manifest(
             model,
@@ -146,56 +161,38 @@ def capture(
         return new_run_folder(out, name, folder)
 
 
-@dataclass
-class Predict:
-    """``model.predict`` with the run's settings.
+def _build(model: Any, run: Predict, x: Any) -> None:
+    """Have every layer make its weights.
 
-    ``function`` is the unbound predict to call, ``keywords`` and ``callbacks`` are the
-    caller's own and only used in the traced pass; ``outputs`` are what that pass returned.
+    One that does so while it is recorded would be seen twice, and its first values not at all.
     """
-
-    model: Any
-    batch_size: int
-    function: Callable[..., Any] = field(default=lambda model, *a, **k: model.predict(*a, **k))
-    keywords: dict[str, Any] = field(default_factory=dict)
-    callbacks: Sequence[Any] = ()
-    outputs: Any = None
-
-    def __call__(self, x: Any) -> None:
-        """A pass for warming up or timing."""
-        self.function(self.model, x, batch_size=self.batch_size, verbose=0)
-
-    def steady(self, x: Any) -> None:
-        """A pass that does not wait for tf.data's autotuner where it ends."""
-        self.function(self.model, steady_batches(x, self.batch_size), verbose=0)
-
-    def traced(self, x: Any, marker: Any) -> None:
-        """The traced pass; its outputs are kept."""
-        keywords = {"verbose": 0, **self.keywords}
-        self.outputs = self.function(
-            self.model,
-            x,
-            batch_size=self.batch_size,
-            callbacks=[marker, *self.callbacks],
-            **keywords,
-        )
+    if not all_built(model):
+        with chance_kept():
+            trace_batch(model, batch_specs(model, x, run.batch_size))
+        model.predict_function = None
 
 
-def _record(model: Any, run: Predict, x: Any) -> tuple[Recording, Reference, list[Captured]]:
+def _record(
+    model: Any, run: Predict, x: Any, state: State
+) -> tuple[Recording, Reference, list[Captured]]:
     """Trace the predict function on every batch shape that ``x`` will give it."""
     per_call = run.batch_size * steps_per_execution(model)
     count = samples_of(x)
     # One full call, then the remainder: the same signatures in the same order as the real pass.
     first = take(x, per_call + count % per_call) if count > per_call else x
-    if not all_built(model):
-        # Layers that are built while a function is traced are called twice.
-        trace_batch(model, batch_specs(model, x, run.batch_size))
-        model.predict_function = None
-    with record_calls(model, True) as recording, collect_graphs() as collection, _names_explained():
+    with (
+        record_calls(model, True) as recording,
+        collect_graphs() as collection,
+        learning(model, state),
+        _names_explained(),
+    ):
         run(first)
     if not recording.roots:
         raise TftraceError(f"predict traced no graph of the model: {_why_eager(model)}")
-    reference, functions = captured_functions(model, recording, collection, first, run.batch_size)
+    with chance_kept():
+        reference, functions = captured_functions(
+            model, recording, collection, first, run.batch_size
+        )
     return recording, reference, functions
 
 
@@ -203,8 +200,6 @@ def _why_eager(model: Any) -> str:
     name = type(model).__name__
     if overrides_predict(model):
         return f"{name} has a predict of its own"
-    if tf.config.functions_run_eagerly():
-        return "tf.config.run_functions_eagerly(True) makes every function run eagerly"
     return f"the predict function of {name} calls no layer in a tf.function"
 
 
@@ -236,12 +231,16 @@ def _traced_part(x: Any, run: Predict, options: Options, functions: list[Capture
     return take(x, min(count, whole * run.batch_size))
 
 
-def _trace(run: Predict, x: Any, scratch: Path, all_ops: bool) -> tuple[Session, float]:
+def _trace(
+    run: Predict, x: Any, state: State, scratch: Path, all_ops: bool
+) -> tuple[Session, float]:
     marker = step_marker(run.model)
+    # The pass is the one that would have come first.
+    state.put_back()
     with profiler_session(scratch, all_ops) as session:
         begin = time.perf_counter()
         with tf.profiler.experimental.Trace(WINDOW):
-            run.traced(x, marker)
+            run.traced(x, marker, state)
         traced_ms = (time.perf_counter() - begin) * 1e3
     return session, traced_ms
 

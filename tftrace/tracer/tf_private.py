@@ -106,6 +106,17 @@ def copy_handle_data(source: Any, target: Any) -> None:
     copy(source, target)
 
 
+def variable_type(handle: Any) -> Any:
+    """Element type (a DType) of the variable that a resource holds.
+
+    Returns: None when it is another resource, a table or an iterator, or the type is hidden.
+    """
+    data = getattr(handle, "_handle_data", None) if handle.dtype == tf.resource else None
+    if data is None or not data.is_set or len(data.shape_and_type) != 1:
+        return None
+    return tf.dtypes.as_dtype(data.shape_and_type[0].dtype)
+
+
 def data_specs(graph: Any) -> list[Any] | None:
     """The descriptions of the batches that a predict function of Keras 3 takes as a list.
 

@@ -1,0 +1,61 @@
+"""``model.predict`` as a run calls it, pass by pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tftrace.machine.bench.batches import steady_batches
+from tftrace.tracer.state import State
+
+
+@dataclass
+class Predict:
+    """``model.predict`` with the run's settings.
+
+    ``of_caller`` says that the traced pass is one that the caller asked for: ``function`` is the
+    unbound predict to call, ``keywords`` and ``callbacks`` are the caller's own and only used in
+    that pass. ``repeatable`` is False where another pass has other results whatever is put back;
+    then no pass can be the caller's. ``done`` says that the caller's pass has run: ``outputs``
+    are what it returned, ``left`` what it made of the model's variables. ``raised`` is what it
+    raised instead.
+    """
+
+    model: Any
+    batch_size: int
+    function: Callable[..., Any] = field(default=lambda model, *a, **k: model.predict(*a, **k))
+    keywords: dict[str, Any] = field(default_factory=dict)
+    callbacks: Sequence[Any] = ()
+    of_caller: bool = False
+    repeatable: bool = True
+    done: bool = False
+    outputs: Any = None
+    left: State | None = None
+    raised: Exception | None = None
+
+    def __call__(self, x: Any) -> None:
+        """A pass for warming up or timing."""
+        self.function(self.model, x, batch_size=self.batch_size, verbose=0)
+
+    def steady(self, x: Any) -> None:
+        """A pass that does not wait for tf.data's autotuner where it ends."""
+        self.function(self.model, steady_batches(x, self.batch_size), verbose=0)
+
+    def traced(self, x: Any, marker: Any, state: State) -> None:
+        """The traced pass; that of the caller, if there is one, keeps what comes of it."""
+        keywords: dict[str, Any] = {"batch_size": self.batch_size, "verbose": 0}
+        if not (self.of_caller and self.repeatable):
+            self.function(self.model, x, callbacks=[marker], **keywords)
+            return
+        callbacks = [marker, *self.callbacks]
+        try:
+            self.outputs = self.function(
+                self.model, x, callbacks=callbacks, **{**keywords, **self.keywords}
+            )
+            self.done = True
+        except Exception as error:
+            self.raised = error
+            raise
+        finally:
+            self.left = state.now()
