@@ -177,9 +177,7 @@ def test_debug_shows_the_traceback(files):
     "arguments", [("run",), ("run", "--nonsense"), ("nonsense",)], ids=" ".join
 )
 def test_usage_errors_exit_with_2(arguments):
-    done = tftrace(*arguments)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    assert "--help" in said(tftrace(*arguments))
 
 
 def test_version_and_help():

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import atexit
 import gc
+import io
 import logging
 import os
 import signal
 import sys
-from typing import Annotated, NoReturn
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -25,9 +28,17 @@ from tftrace.commands.run import run
 from tftrace.commands.scan import scan
 from tftrace.commands.shared import DEBUG_VARIABLE, debugging
 from tftrace.errors import TftraceError
+from tftrace.text import printable
 from tftrace.version import __version__
 
 _DEBUG = "--debug"
+_BUG = 70
+"""Exit code of a failure that is tftrace's own: sysexits' EX_SOFTWARE."""
+
+# Newer versions of typer carry a click of their own, so its class has no fixed address.
+_UsageError: type[Exception] = next(
+    c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="tftrace",
@@ -78,11 +89,14 @@ class _OnStderr(logging.Handler):
     """What the library logs, a line each, on what is standard error at the time."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print("tftrace: " + record.getMessage(), file=sys.stderr)
+        print("tftrace: " + printable(record.getMessage()), file=sys.stderr)
 
 
 def main() -> None:
-    """Run the command line: exit code 2 and one line on stderr for what the user can mend."""
+    """Run the command line: exit code 2 and one line on stderr for what the user can mend.
+
+    Whatever else is raised is a fault of tftrace, and is called one: exit code 70.
+    """
     if _DEBUG in sys.argv:
         sys.argv = [argument for argument in sys.argv if argument != _DEBUG]
         os.environ[DEBUG_VARIABLE] = "1"
@@ -97,17 +111,48 @@ def main() -> None:
     log.setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGINT, _interrupted)
+    # A name that this terminal's encoding cannot show is no reason to fail.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except TftraceError as error:
         if debugging():
             raise
-        # One line, whatever the message quotes.
-        print("tftrace: " + " ".join(str(error).split()), file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error), 2)
+    except _UsageError as error:
+        _fail_usage(error)
+    except Exception as error:
+        if debugging():
+            raise
+        _fail(
+            f"a fault of tftrace: {type(error).__name__}: {error} ({_place(error)}); please report "
+            "it with what --debug shows",
+            _BUG,
+        )
     finally:
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    """One line, whatever the message quotes."""
+    print("tftrace: " + printable(" ".join(message.split())), file=sys.stderr)
+    sys.exit(code)
+
+
+def _fail_usage(error: Any) -> NoReturn:
+    """What was wrong with the arguments, and where to read on."""
+    message, command = error.format_message(), getattr(error, "ctx", None)
+    if not message or command is None:  # help was printed: there were no arguments at all
+        sys.exit(error.exit_code)
+    _fail(f"{message.rstrip('.')} (see {command.command_path} --help)", error.exit_code)
+
+
+def _place(error: Exception) -> str:
+    """File and line where it was raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}"
 
 
 def _terminated(*_: object) -> None:

@@ -1,8 +1,25 @@
-"""Numbers as people read them."""
+"""Numbers and names as people read them."""
 
 from __future__ import annotations
 
+import re
+
 _UNITS = ("", "k", "M", "G", "T", "P")
+
+
+# What a terminal would act on, or cannot show: control characters but for tab and line feed,
+# marks that turn the direction of writing, half a surrogate pair.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """The text with each character that a terminal would act on, or cannot show, as ``\ufffd``.
+
+    Names come from files of strangers: an escape sequence among them could rewrite the screen.
+    """
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def count_text(value: float | int | None) -> str:

@@ -11,6 +11,7 @@ from tftrace.commands.options import (
     Format,
     RunFolder,
 )
+from tftrace.text import printable
 
 if TYPE_CHECKING:
     pass
@@ -27,6 +28,6 @@ def export(
 
     found = load(run)
     for path in export_tables(found, format.value, output):
-        typer.echo(path)
+        typer.echo(printable(str(path)))
     for warning in found.warnings:
-        typer.echo(warning, err=True)
+        typer.echo(printable(warning), err=True)

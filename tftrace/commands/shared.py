@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from rich.console import Console
 
 from tftrace.commands.options import Order, Sort
 from tftrace.errors import TftraceError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from tftrace.api.profile import Profile
 
 DEBUG_VARIABLE = "TFTRACE_DEBUG"
@@ -51,8 +50,10 @@ def show(
 
 
 def console() -> Console:
-    """Standard output; 80 columns where it is no terminal: what people paste into issues."""
-    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+    """Standard output."""
+    from tftrace.report.terminal.screen import screen
+
+    return screen()
 
 
 def start_tensorflow() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 def print_breaches(breaches: Sequence[Breach], warnings: Sequence[str], console: Console) -> None:
     """What the run lacks, then one row per broken limit, or one line that all hold."""
     for warning in warnings:
-        console.print(escape(warning), style="yellow")
+        console.print(warning, style="yellow")
     if not breaches:
         console.print("every limit holds")
         return
@@ -27,7 +26,7 @@ def print_breaches(breaches: Sequence[Breach], warnings: Sequence[str], console:
     table.add_column("found", justify="right")
     for breach in breaches:
         found = "unknown" if breach.actual is None else f"{breach.actual:.6g}"
-        table.add_row(escape(breach.subject), breach.rule, f"{breach.limit:.6g}", found)
+        table.add_row(breach.subject, breach.rule, f"{breach.limit:.6g}", found)
     console.print(table)
     console.print(
         f"{len(breaches)} limit{'s' if len(breaches) > 1 else ''} broken", style="bold red"

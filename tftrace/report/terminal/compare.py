@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -58,7 +57,7 @@ def _layers(comparison: Comparison, top: int | None) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for _, row in shown.iterrows():
         table.add_row(
-            escape(_name(row)),
+            _name(row),
             _us(row["a_ms"]),
             _us(row["b_ms"]),
             f"{row['difference_ms'] * 1e3:+.2f}",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -59,7 +58,7 @@ def _layers(counts: Counts, rule: str, top: int | None, by_size: bool) -> Table:
         value = _known(row[rule])
         executed = _known(row.get(f"{rule}_executed"))
         table.add_row(
-            escape(row["path"].removeprefix(root)),
+            row["path"].removeprefix(root),
             row["type"],
             count_text(row["params"]),
             count_text(value),

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -62,7 +61,7 @@ def _layers(estimate: NetworkEstimate, top: int | None) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for _, row in shown.iterrows():
         table.add_row(
-            escape(row["path"].removeprefix(root)),
+            row["path"].removeprefix(root),
             row["type"],
             count_text(_known(row["macs"])),
             *(ms_text(_known(row[c])) for c in ("ms", "low_ms", "high_ms", "mac_only_ms")),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from tftrace.report.terminal.tables import new_table
 from tftrace.text import ms_text, share_text
@@ -53,8 +53,8 @@ def _lines(lines: pd.DataFrame) -> Iterator[RenderableType]:
         table.add_column(name, justify="right", no_wrap=True)
     for _, row in shown.iterrows():
         table.add_row(
-            escape(short_device(row["device"])),
-            escape(row["line"]),
+            short_device(row["device"]),
+            row["line"],
             f"{row['events']:,}",
             ms_text(row["busy_ms"]),
             share_text(None if pd.isna(row["busy_share"]) else row["busy_share"]),
@@ -81,7 +81,7 @@ def _side_by_side(wall: pd.DataFrame, title: str) -> Table:
     for plane, rows in wall.groupby("device", sort=False):
         ms = dict(zip(rows["component"], rows["wall_ms"], strict=True))
         table.add_row(
-            escape(short_device(str(plane))),
+            short_device(str(plane)),
             *(ms_text(ms[name]) if name in ms else "–" for name in components),
         )
     return table
@@ -100,8 +100,8 @@ def _ops(ops: pd.DataFrame, top: int | None) -> Table:
     for _, row in shown.iterrows():
         table.add_row(
             _op_text(row),
-            escape(row["op_type"]),
-            *([escape(short_device(row["device"]))] if several else []),
+            row["op_type"],
+            *([short_device(row["device"])] if several else []),
             f"{row['calls']:,}",
             ms_text(row["wall_ms"]),
         )
@@ -113,13 +113,13 @@ def _ops(ops: pd.DataFrame, top: int | None) -> Table:
     return table
 
 
-def _op_text(row: pd.Series) -> str:
+def _op_text(row: pd.Series) -> str | Text:
     """The op; below it the program of XLA that has it, and what it was made for."""
     module = row.get("hlo_module")
     if not isinstance(module, str):
-        return escape(row["op"])
+        return row["op"]
     made_for = f": {row['members'][0]}" if row["members"] else ""
-    return f"{escape(row['op'])}\n[dim]  {escape(module + made_for)}[/]"
+    return Text.assemble(row["op"], "\n", (f"  {module}{made_for}", "dim"))
 
 
 def _replicas(replicas: pd.DataFrame, top: int | None) -> Table:
@@ -132,11 +132,11 @@ def _replicas(replicas: pd.DataFrame, top: int | None) -> Table:
     for _, row in shown.iterrows():
         over = row["max_over_median"]
         table.add_row(
-            escape(row["op"]),
+            row["op"],
             str(row["devices"]),
             *(ms_text(row[name]) for name in ("min_ms", "median_ms", "max_ms")),
             "–" if pd.isna(over) else f"{over:.2f}",
-            escape(short_device(row["slowest"])),
+            short_device(row["slowest"]),
         )
     if len(replicas) > len(shown):
         table.add_row(f"({len(replicas) - len(shown)} more)", style="dim")

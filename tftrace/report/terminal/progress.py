@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.text import Text
+
+from tftrace.text import printable
 
 
 @contextmanager
@@ -18,6 +21,6 @@ def stages(quiet: bool) -> Iterator[Callable[[str], None]]:
     with console.status("") as status:
 
         def say(stage: str) -> None:
-            status.update(stage + " …")
+            status.update(Text(printable(stage) + " …"))
 
         yield say

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,7 @@ from tftrace.report.facts import what_is_counted, what_ran
 from tftrace.report.findings import grouped
 from tftrace.report.terminal.foreign import foreign_parts
 from tftrace.report.terminal.primitives import primitives
+from tftrace.report.terminal.screen import screen
 from tftrace.report.terminal.tables import new_table
 from tftrace.tables.frame import total
 from tftrace.text import count_text, ms_text, share_text
@@ -31,10 +31,8 @@ _FINDINGS = 5
 
 def render_text(profile: Profile, width: int = 80, **options: Any) -> str:
     """The report as plain text, ``width`` columns wide."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
-    print_report(profile, console, **options)
-    output = console.file
-    assert isinstance(output, io.StringIO)
+    output = io.StringIO()
+    print_report(profile, screen(output, width, color=False), **options)
     return output.getvalue()
 
 
@@ -97,10 +95,10 @@ def _header(profile: Profile) -> Iterator[RenderableType]:
     )
     devices = ", ".join(d.rpartition("device:")[2] for d in machine["devices"])
     yield (
-        f"{devices} ({escape(machine['cpu'])}, {machine['cores']} cores; threads: "
+        f"{devices} ({machine['cpu']}, {machine['cores']} cores; threads: "
         f"{machine['intra_op_threads']} intra-op, {machine['inter_op_threads']} inter-op)"
     )
-    yield escape("; ".join(what_ran(machine)))
+    yield "; ".join(what_ran(machine))
     keras = versions.get("keras")
     yield f"tftrace {versions['tftrace']}, TensorFlow {versions['tensorflow']}, Keras {keras}"
     yield from _latency(profile)
@@ -113,10 +111,11 @@ def _latency(profile: Profile) -> Iterator[RenderableType]:
         yield "latency: not measured"
     else:
         per_sample = median / run["samples"]
-        yield Text.from_markup(
-            f"latency: median [bold]{ms_text(median)} ms[/], IQR {ms_text(latency['iqr_ms'])}, "
-            f"min {ms_text(latency['min_ms'])} ({latency['n']} untraced passes); "
-            f"{ms_text(per_sample)} ms per sample"
+        yield Text.assemble(
+            "latency: median ",
+            (f"{ms_text(median)} ms", "bold"),
+            f", IQR {ms_text(latency['iqr_ms'])}, min {ms_text(latency['min_ms'])} "
+            f"({latency['n']} untraced passes); {ms_text(per_sample)} ms per sample",
         )
         if latency["warning"]:
             yield Text(f"  {latency['warning']}", style="yellow")
@@ -180,7 +179,7 @@ def layers_table(
         share = row["wall_ms"] / time if time else 0.0
         cumulative += share
         table.add_row(
-            escape(_short(row["path"], root)),
+            _short(row["path"], root),
             row["type"],
             ms_text(row["wall_ms"]),
             share_text(share),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -118,12 +117,12 @@ def _spread(
         # Peers that are not the hosts of one run are told apart by their runs.
         one_run = row["slowest_run"] == row["peers"]
         table.add_row(
-            escape(row["path" if what == "layer" else "op"]) or "(unnamed)",
+            row["path" if what == "layer" else "op"] or "(unnamed)",
             *([f"[{groups[row['peers']]}]"] if len(groups) > 1 else []),
             str(row["captures"]),
             *(ms_text(row[f"{name}_{unit}"]) for name in ("min", "median", "max")),
             "–" if pd.isna(row["max_over_median"]) else f"{row['max_over_median']:.2f}",
-            escape(row["slowest_host"] if one_run else row["slowest_run"]),
+            row["slowest_host"] if one_run else row["slowest_run"],
         )
     _add_rest(table, len(rows), top)
     yield table
@@ -140,7 +139,7 @@ def _layer_totals(rows: pd.DataFrame, top: int | None) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for _, row in rows.head(len(rows) if top is None else top).iterrows():
         table.add_row(
-            escape(row["path"]),
+            row["path"],
             row["type"],
             str(row["captures"]),
             ms_text(row["wall_ms"]),
@@ -158,7 +157,7 @@ def _op_types(rows: pd.DataFrame, top: int | None) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for _, row in rows.head(len(rows) if top is None else top).iterrows():
         table.add_row(
-            escape(row["op_type"]) or "(unnamed)",
+            row["op_type"] or "(unnamed)",
             row["device"],
             str(row["captures"]),
             count_text(row["occurrences"]),
