@@ -79,7 +79,20 @@ def test_an_unmeasured_latency_is_no_pass():
 @pytest.mark.parametrize(
     ("budget", "words"),
     [
-        ({"latancy": {}}, r"unknown table \[latancy\]"),
+        ({"latancy": {}}, r"\[latancy\] is no part of a budget; known: \[latency\], "),
+        ({"latency": 5}, r"written as \[latency\], with median_ms, "),
+        ({"latency": [{"median_ms": 5}]}, r"written as \[latency\], with median_ms, "),
+        ({"layer": {"path": "x", "max_ms": 5}}, r"written as \[\[layer\]\], with path, type, "),
+        ({"layer": []}, r"written as \[\[layer\]\]"),
+        ({"layer": [5]}, r"written as \[\[layer\]\]"),
+        ({"layer": [{"path": "x"}]}, r"\[\[layer\]\] sets no limit; it may have path, .*max_ms"),
+        ({"layer": [{"path": 3, "max_ms": 5}]}, "path must be a text"),
+        ({"latency": {}}, "sets no limit; it may have median_ms"),
+        ({"wall": {}}, "sets no limit"),
+        ({"wall": {"layers": "0.5"}}, "layers must be a number"),
+        ({"latency": {"median_ms": float("nan")}}, "must be a number"),
+        ({"latency": {"median_ms": float("inf")}}, "must be a number"),
+        ({"counts": {"mults": 10**400}}, "must be a number"),
         ({"latency": {"max": 1}}, "unknown key 'max'"),
         ({"layer": [{"path": "x", "max_ms": "5"}]}, "must be a number"),
         ({"counts": {"mults": True}}, "must be a number"),
@@ -115,3 +128,51 @@ def test_reading(tmp_path):
         read_budget(path)
     with pytest.raises(TftraceError, match="no budget file"):
         read_budget(tmp_path / "none.toml")
+
+
+def test_every_type_of_toml_in_every_place_is_one_line_with_the_file(tmp_path):
+    """Only numbers under a known key, and texts that select layers, are let through."""
+    values = ["5", "5.5", '"x"', "true", "nan", "inf", "2020-01-01", "12:00:00", "[]", "[1]", "{}"]
+    values += ["[{}]", "{a=1}", "[{a=1}]", "2020-01-01T00:00:00Z", "-1", "9" * 400]
+    places = ["{v}", "latency={v}", "counts={v}", "wall={v}", "layer={v}", "other={v}"]
+    places += ["latency.median_ms={v}", "latency.x={v}", "counts.mults={v}", "wall.layers={v}"]
+    places += ["[[layer]]\nmax_ms={v}", "[[layer]]\nmax_ms=1\npath={v}", "[[layer]]\ntype={v}"]
+    places += ["[[latency]]\nmedian_ms={v}", "[layer]\nmax_ms={v}", "latency.median_ms.x={v}"]
+    path = tmp_path / "b.toml"
+    passed = set()
+    for place in places:
+        for value in values:
+            path.write_text(place.replace("{v}", value))
+            message = refusal(path)
+            if message is None:
+                passed.add((place, value))
+            else:
+                assert str(path) in message
+                assert "\n" not in message
+    numbers = {"5", "5.5", "-1"}
+    limits = ("latency.median_ms={v}", "counts.mults={v}", "wall.layers={v}", places[10])
+    assert passed == {
+        *((place, v) for place in limits for v in numbers),
+        (places[11], '"x"'),
+        ("wall={v}", "{a=1}"),  # the run says which components there are
+    }
+
+
+def refusal(path) -> str | None:
+    try:
+        read_budget(path)
+    except TftraceError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing", b"\xff\xfe", b"a = ", b"x=" + b"[" * 5000])
+def test_a_file_that_limits_nothing_never_passes(tmp_path, content):
+    (tmp_path / "b.toml").write_bytes(content)
+    with pytest.raises(TftraceError, match=r"b\.toml"):
+        read_budget(tmp_path / "b.toml")
+
+
+def test_a_folder_is_no_budget(tmp_path):
+    with pytest.raises(TftraceError, match="cannot read"):
+        read_budget(tmp_path)

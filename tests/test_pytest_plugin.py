@@ -1,9 +1,12 @@
 """The pytest mark, in a pytest of its own."""
 
+import re
 import subprocess
 import sys
 
 import pytest
+
+from tftrace.pytest_plugin import _mark_fault
 
 SUITE = """
 import keras, numpy as np, pytest
@@ -64,3 +67,21 @@ def test_a_mark_without_a_predict_is_an_error(outcome):
 def test_the_summary_lists_what_was_measured(outcome):
     assert "test_suite.py::test_within: sequential" in outcome
     assert "10 samples" in outcome
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"repeats": 0}, "repeats must be a whole number from 1, not 0"),
+        ({"repeats": 1.5}, "repeats must be"),
+        ({"repeats": True}, "repeats must be"),
+        ({"max_ms": "5"}, "max_ms must be a number"),
+        ({"max_ms": float("nan")}, "max_ms must be a number"),
+        ({"max_ms": 0}, "max_ms must be a number"),
+        ({"budget": 5}, "budget must be the path"),
+        ({"latency": 5}, "unknown arguments .'latency'.; known: budget, max_ms, repeats"),
+    ],
+)
+def test_a_mark_that_means_nothing_says_what_is_wrong(given, fault):
+    assert re.search(fault, _mark_fault(pytest.mark.tftrace(**given).mark))
+    assert _mark_fault(pytest.mark.tftrace(max_ms=5, repeats=2, budget="b.toml").mark) is None

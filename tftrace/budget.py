@@ -28,6 +28,13 @@ RELATIVE = "relative"
 _LAYER_MAX = {"max_ms": "wall_ms", "max_share": "share", "max_mults": "mults", "max_macs": "macs"}
 _LAYER_MIN = {"min_roof_share": "roof_share"}
 _SELECT = ("path", "type")
+_KEYS: dict[str, tuple[str, ...]] = {
+    "latency": (*LATENCY, RELATIVE),
+    "counts": COUNTS,
+    "layer": (*_SELECT, *_LAYER_MAX, *_LAYER_MIN, RELATIVE),
+}
+_TABLES = ("[latency]", "[counts]", "[wall]", "[[layer]]")
+_LARGEST = 1e300
 
 
 @dataclass(frozen=True)
@@ -47,37 +54,66 @@ def read_budget(path: Path) -> dict[str, Any]:
     """The budget in the TOML file at ``path``.
 
     Raises:
-        TftraceError: missing, not TOML, or with a key that means nothing.
+        TftraceError: missing, not TOML, without a limit, or as `check_budget` says.
     """
     try:
-        data = tomllib.loads(path.read_text())
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TftraceError(f"no budget file {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise TftraceError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise TftraceError(f"{path} is not TOML: {error}") from error
-    check_budget(data)
+    try:
+        check_budget(data)
+    except TftraceError as error:
+        raise TftraceError(f"{path}: {error}") from error
+    if not data:
+        raise TftraceError(f"{path} sets no limit; it may have {', '.join(_TABLES)}")
     return data
 
 
 def check_budget(data: dict[str, Any]) -> None:
-    """Refuse keys that no rule reads: a mistyped limit would pass for ever.
+    """Refuse what no rule reads: a mistyped limit would pass for ever.
 
     Raises:
-        TftraceError: unknown table, key, or a limit that is no number.
+        TftraceError: an unknown table or key, a table in the wrong form, one without a limit, or a
+            limit that is no finite number; what is allowed is named.
     """
-    layer_keys = (*_SELECT, *_LAYER_MAX, *_LAYER_MIN, RELATIVE)
-    allowed = {"latency": (*LATENCY, RELATIVE), "counts": COUNTS, "layer": layer_keys}
     for table, content in data.items():
-        if table not in (*allowed, "wall"):
-            raise TftraceError(f"the budget has an unknown table [{table}]")
-        for rule in content if isinstance(content, list) else [content]:
-            for key, value in rule.items():
-                if table != "wall" and key not in allowed[table]:
-                    known = ", ".join(allowed[table])
-                    raise TftraceError(f"[{table}] has an unknown key {key!r}; known: {known}")
-                number = isinstance(value, int | float) and not isinstance(value, bool)
-                if key not in _SELECT and not number:
-                    raise TftraceError(f"[{table}] {key} must be a number, not {value!r}")
+        name = next((shown for shown in _TABLES if shown.strip("[]") == table), None)
+        if name is None:
+            raise TftraceError(f"[{table}] is no part of a budget; known: {', '.join(_TABLES)}")
+        rules = content if name.startswith("[[") and isinstance(content, list) else [content]
+        if not rules or (name.startswith("[[") and not isinstance(content, list)):
+            raise TftraceError(f"{table} must be written as {name}, with {_allowed(table)}")
+        for rule in rules:
+            if not isinstance(rule, dict):
+                raise TftraceError(f"{table} must be written as {name}, with {_allowed(table)}")
+            _check_rule(name, table, rule)
+
+
+def _check_rule(name: str, table: str, rule: dict[str, Any]) -> None:
+    for key, value in rule.items():
+        if table != "wall" and key not in _KEYS[table]:
+            raise TftraceError(f"{name} has an unknown key {key!r}; known: {_allowed(table)}")
+        if table == "layer" and key in _SELECT:
+            if not isinstance(value, str) or not value:
+                raise TftraceError(f"{name} {key} must be a text, not {value!r}")
+        elif not _is_limit(value):
+            raise TftraceError(f"{name} {key} must be a number, not {value!r}")
+    if not set(rule) - set(_SELECT):
+        raise TftraceError(f"{name} sets no limit; it may have {_allowed(table)}")
+
+
+def _allowed(table: str) -> str:
+    return ", ".join(_KEYS[table]) if table in _KEYS else "components of wall as keys"
+
+
+def _is_limit(value: Any) -> bool:
+    """A finite number: whatever is compared with NaN or infinity passes."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) < _LARGEST
 
 
 def check(

@@ -6,6 +6,8 @@ is broken. Loading this plugin imports neither TensorFlow nor pandas.
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +37,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     mark = pyfuncitem.get_closest_marker("tftrace")
     if mark is None:
         return (yield)
-    unknown = set(mark.kwargs) - _KEYWORDS
-    if mark.args or unknown:
-        raise pytest.UsageError(f"tftrace mark: unknown arguments {[*mark.args, *sorted(unknown)]}")
+    fault = _mark_fault(mark)
+    if fault is not None:
+        raise pytest.UsageError(f"tftrace mark: {fault}")
     import tempfile
 
     import tftrace
@@ -61,6 +63,23 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("tftrace")
         for line in lines:
             terminalreporter.line(line)
+
+
+def _mark_fault(mark: pytest.Mark) -> str | None:
+    """What is wrong with the arguments of the mark; None when nothing is."""
+    unknown = set(mark.kwargs) - _KEYWORDS
+    if mark.args or unknown:
+        known = ", ".join(sorted(_KEYWORDS))
+        return f"unknown arguments {[*mark.args, *sorted(unknown)]}; known: {known}"
+    repeats, limit = mark.kwargs.get("repeats", 1), mark.kwargs.get("max_ms", 1)
+    if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
+        return f"repeats must be a whole number from 1, not {repeats!r}: limits are on their median"
+    if not isinstance(limit, int | float) or isinstance(limit, bool) or not 0 < limit < math.inf:
+        return f"max_ms must be a number of milliseconds above 0, not {limit!r}"
+    budget = mark.kwargs.get("budget", "")
+    if not isinstance(budget, str | os.PathLike):
+        return f"budget must be the path of a TOML file, not {budget!r}"
+    return None
 
 
 def _check(item: pytest.Function, limits: Mapping[str, Any], profile: Profile) -> None:
