@@ -153,6 +153,26 @@ def test_a_profiled_model_is_left_as_it_was(kind):
     same(seen(model), before)
 
 
+@pytest.mark.parametrize("way", ["compare", "fold", "measure"])
+def test_other_ways_to_run_it_leave_it_as_it_was(way):
+    from tftrace.api.estimate import measure
+    from tftrace.comparison.compare import Side, compare_models
+    from tftrace.folding.fold import fold
+
+    x = normal(4, STEPS, WIDTH)
+    other = build(3, ["state", "norm"], 2)
+    model = build(3, ["state", "norm"], 2)
+    model.predict(x, batch_size=2, verbose=0)
+    before = [np.array(v) for v in model.variables]
+    if way == "compare":
+        compare_models(Side("a", model, 2), Side("b", other, 2), x, pairs=1)
+    elif way == "fold":
+        fold(model, x[:2])
+    else:
+        measure(model, [(2, STEPS, WIDTH)], 2, repeats=1)
+    same([np.array(v) for v in model.variables], before)
+
+
 class Lazy(keras.Model):
     """Built by its first call, with a layer that draws its weights then."""
 

@@ -127,6 +127,7 @@ def compare_models(
     """
     from tftrace.tracer.inputs import fit_inputs
     from tftrace.tracer.keras_model import borrowed, overrides_predict
+    from tftrace.tracer.state import state_kept
 
     if a.model is b.model:
         raise TftraceError("load the model twice to compare it under two settings")
@@ -147,6 +148,7 @@ def compare_models(
     steady = not any(overrides_predict(side.model) for side in (a, b))
     progress(f"measuring both in turn, {pairs} times each")
     with ExitStack() as stack:
+        stack.enter_context(state_kept(a.model, b.model))
         runs = []
         for side in (a, b):
             stack.enter_context(borrowed(side.model, {"on": True, "off": False}.get(side.jit)))

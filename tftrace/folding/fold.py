@@ -17,6 +17,7 @@ from tftrace.comparison.outputs import differences
 from tftrace.folding.graph import batch_norms_inside, call_graph, is_open, predicts_plainly
 from tftrace.folding.plan import Folded, Kept, plan_folds
 from tftrace.folding.rebuild import rebuild
+from tftrace.tracer.state import state_kept
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def _errors(
 ) -> tuple[float | None, float | None]:
     if data is None:
         return None, None
-    expected = keras.tree.flatten(original.predict(data, verbose=0))
-    actual = keras.tree.flatten(folded.predict(data, verbose=0))
+    with state_kept(original, folded):
+        expected = keras.tree.flatten(original.predict(data, verbose=0))
+        actual = keras.tree.flatten(folded.predict(data, verbose=0))
     return differences(expected, actual)

@@ -1,7 +1,7 @@
 """A Keras model as a flat list of layer calls, nested models opened.
 
-Keras has no public way to walk the call nodes of a functional model; `_nodes_by_depth`, a node's
-`arguments` and `_functional` of a Sequential are what `keras.models.clone_model` itself uses.
+Keras has no public way to walk the call nodes of a functional model; what it hides is found as
+`keras.models.clone_model` itself finds it (see `tftrace.tracer.keras_private`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,12 @@ from typing import Any
 import keras
 
 from tftrace.folding.affine import Shape
+from tftrace.tracer.keras_private import (
+    functional_of_sequential,
+    inputs_structure,
+    layers_within,
+    nodes_by_depth,
+)
 
 
 @dataclass(eq=False)
@@ -86,9 +92,8 @@ def is_open(operation: Any) -> bool:
     """True for a Functional or built Sequential whose layer graph is all that its call does."""
     if not isinstance(operation, keras.Model) or not _keras_defines(operation, "call"):
         return False
-    if isinstance(operation, keras.Sequential):
-        return operation._functional is not None
-    return isinstance(operation, keras.Function)
+    functional = functional_of(operation)
+    return isinstance(functional, keras.Function) and nodes_by_depth(functional) is not None
 
 
 def predicts_plainly(model: Any) -> bool:
@@ -100,12 +105,12 @@ def predicts_plainly(model: Any) -> bool:
 
 def functional_of(model: Any) -> Any:
     """The functional graph of an open model."""
-    return model._functional if isinstance(model, keras.Sequential) else model
+    return functional_of_sequential(model) if isinstance(model, keras.Sequential) else model
 
 
 def nodes_in_order(model: Any) -> Iterator[Any]:
     """Call nodes of an open model, inputs left out, each after those it depends on."""
-    by_depth = functional_of(model)._nodes_by_depth
+    by_depth = nodes_by_depth(functional_of(model)) or {}
     for depth in sorted(by_depth, reverse=True):
         yield from (node for node in by_depth[depth] if not node.is_input)
 
@@ -126,7 +131,7 @@ def opens_in_place(node: Any) -> bool:
     inner = functional_of(node.operation)
     given = node.arguments.args[0] if node.arguments.args else None
     # Keras matches a dict to a list of inputs by name; only like for like is matched by position.
-    like_for_like = isinstance(given, dict) == isinstance(inner._inputs_struct, dict)
+    like_for_like = isinstance(given, dict) == isinstance(inputs_structure(inner), dict)
     return len(node.input_tensors) == len(inner.inputs) and like_for_like
 
 
@@ -161,7 +166,7 @@ def _expand(
 def _layers_inside(operation: Any) -> list[Any]:
     if not isinstance(operation, keras.layers.Layer):
         return []
-    return list(operation._flatten_layers(include_self=False, recursive=True))
+    return layers_within(operation)
 
 
 def _keras_defines(model: Any, method: str) -> bool:

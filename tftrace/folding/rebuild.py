@@ -11,6 +11,12 @@ import numpy as np
 from tftrace.folding.absorbing import Weights
 from tftrace.folding.graph import functional_of, is_open, nodes_in_order
 from tftrace.folding.plan import Plan
+from tftrace.tracer.keras_private import (
+    inputs_structure,
+    lambda_output_shape,
+    layer_of_input,
+    outputs_structure,
+)
 
 
 def rebuild(model: Any, plan: Plan) -> keras.Model:
@@ -56,16 +62,20 @@ def _copy_model(
         results = _copy_operation(node.operation, plan, copies, originals)(*args, **kwargs)
         for old, new in zip(node.outputs, keras.tree.flatten(results), strict=True):
             tensors[id(old)] = new
+    inputs, outputs = inputs_structure(functional), outputs_structure(functional)
+    inputs = functional.inputs if inputs is None else inputs
     return keras.Model(
-        keras.tree.map_structure(lambda tensor: tensors[id(tensor)], functional._inputs_struct),
-        keras.tree.map_structure(lambda tensor: tensors[id(tensor)], functional._outputs_struct),
+        keras.tree.map_structure(lambda t: tensors[id(t)], inputs),
+        keras.tree.map_structure(lambda t: tensors[id(t)], outputs),
         name=model.name,
         trainable=model.trainable,
     )
 
 
 def _copy_input(tensor: Any) -> Any:
-    layer = tensor._keras_history.operation
+    layer = layer_of_input(tensor)
+    if layer is None:
+        return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
     return type(layer).from_config(layer.get_config()).output
 
 
@@ -97,7 +107,7 @@ def _copy_operation(
 def _copy_lambda(layer: Any) -> Any:
     return keras.layers.Lambda(
         layer.function,
-        output_shape=layer._output_shape,
+        output_shape=lambda_output_shape(layer),
         mask=layer.mask,
         arguments=layer.arguments,
         name=layer.name,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from tftrace.errors import TftraceError
-from tftrace.tracer.keras_model import dtype_name, inputs_structure
+from tftrace.tracer.keras_model import dtype_name
+from tftrace.tracer.keras_private import inputs_structure
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK"
 

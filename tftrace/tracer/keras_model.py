@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from tftrace.runs.names import STEP
+from tftrace.tracer.keras_private import jit_setting, layers_within, set_jit_setting
 
 _MISSING = object()
 
@@ -24,9 +25,9 @@ def borrowed(model: Any, jit: bool | None = None) -> Iterator[None]:
     The model leaves as it came, also after an exception: same predict function, same
     ``jit_compile``, same ``stop_predicting``.
     """
+    setting = jit_setting(model)
     kept = {
-        name: model.__dict__.get(name, _MISSING)
-        for name in ("predict_function", "_jit_compile", "stop_predicting")
+        name: model.__dict__.get(name, _MISSING) for name in ("predict_function", "stop_predicting")
     }
     try:
         model.predict_function = None
@@ -39,14 +40,14 @@ def borrowed(model: Any, jit: bool | None = None) -> Iterator[None]:
                 model.__dict__.pop(name, None)
             else:
                 setattr(model, name, value)
+        set_jit_setting(model, setting)
 
 
 def jit_compiled(model: Any) -> bool:
     """Whether predict is compiled with XLA; asking leaves the model's setting unresolved."""
-    kept = getattr(model, "_jit_compile", None)
+    setting = jit_setting(model)
     answer = bool(model.jit_compile)
-    if hasattr(model, "_jit_compile"):
-        model._jit_compile = kept
+    set_jit_setting(model, setting)
     return answer
 
 
@@ -57,9 +58,7 @@ def steps_per_execution(model: Any) -> int:
 
 def all_built(model: Any) -> bool:
     """Whether every layer of the model has its weights."""
-    lister = getattr(model, "_flatten_layers", None)
-    layers = [model] if lister is None else lister()
-    return all(layer.built for layer in layers)
+    return all(layer.built for layer in (model, *layers_within(model)))
 
 
 def is_legacy(model: Any) -> bool:
@@ -70,12 +69,6 @@ def is_legacy(model: Any) -> bool:
 def overrides_predict(model: Any) -> bool:
     """Whether the model's class has a ``predict`` of its own instead of Keras's."""
     return not type(model).predict.__module__.startswith(("keras.", "tf_keras.", "tftrace."))
-
-
-def inputs_structure(model: Any) -> Any:
-    """The structure in which a functional model declares its inputs, None without."""
-    name = "_nested_inputs" if is_legacy(model) else "_inputs_struct"
-    return getattr(model, name, None)
 
 
 def dtype_name(tensor: Any) -> str:

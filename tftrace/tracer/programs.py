@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tftrace.graph import Edge, Graph, Node, Program, TensorSpec
-from tftrace.tracer.keras_model import inputs_structure, is_legacy
+from tftrace.tracer.keras_model import is_legacy
+from tftrace.tracer.keras_private import inputs_structure
 from tftrace.tracer.open_shapes import close_shapes
 from tftrace.tracer.recorder import CallSite, Recording, record_calls
 from tftrace.tracer.tf_private import function_graph

@@ -57,6 +57,17 @@ def state_of(model: Any) -> State:
 
 
 @contextmanager
+def state_kept(*models: Any) -> Iterator[None]:
+    """Put back what Keras tracks for the models, whatever passes the block runs."""
+    states = [state_of(model) for model in models]
+    try:
+        yield
+    finally:
+        for state in states:
+            state.put_back()
+
+
+@contextmanager
 def learning(model: Any, state: State) -> Iterator[None]:
     """Let ``state`` learn each trace of the model's predict function before it first runs."""
     model.make_predict_function()

@@ -1,0 +1,93 @@
+"""Every private attribute of Keras that tftrace uses, each with what to do when it is gone.
+
+`tests/tracer/test_keras_private.py` is the canary: it fails when a release of Keras takes one away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_ABSENT = object()
+
+
+def jit_setting(model: Any) -> dict[str, Any]:
+    """Whether to compile with XLA, before Keras resolves ``auto``: what `set_jit_setting` takes.
+
+    Empty when it is hidden: asking ``model.jit_compile`` then leaves the answer behind.
+    """
+    kept = model.__dict__.get("_jit_compile", _ABSENT)
+    return {} if kept is _ABSENT else {"_jit_compile": kept}
+
+
+def set_jit_setting(model: Any, setting: Mapping[str, Any]) -> None:
+    """Put back what `jit_setting` returned."""
+    for name, value in setting.items():
+        setattr(model, name, value)
+
+
+def inputs_structure(model: Any) -> Any:
+    """The structure in which a functional model declares its inputs; None without, or hidden.
+
+    Keras 2 and 3 name it differently.
+    """
+    names = (name for name in ("_inputs_struct", "_nested_inputs") if hasattr(model, name))
+    return getattr(model, next(names, ""), None)
+
+
+def outputs_structure(functional: Any) -> Any:
+    """The structure of a functional model's outputs; where it is hidden, as few as there are."""
+    outputs = list(functional.outputs)
+    flat = outputs[0] if len(outputs) == 1 else outputs
+    return getattr(functional, "_outputs_struct", flat)
+
+
+def functional_of_sequential(model: Any) -> Any:
+    """The functional model inside a built Sequential; None before it is built, or hidden."""
+    return getattr(model, "_functional", None)
+
+
+def nodes_by_depth(functional: Any) -> dict[int, list[Any]] | None:
+    """The call nodes of a functional model, the deepest first to run; None when hidden."""
+    nodes: dict[int, list[Any]] | None = getattr(functional, "_nodes_by_depth", None)
+    return nodes
+
+
+def layer_of_input(tensor: Any) -> Any:
+    """The input layer that made a symbolic input; None when hidden."""
+    history = getattr(tensor, "_keras_history", None)
+    return getattr(history, "operation", None)
+
+
+def lambda_output_shape(layer: Any) -> Any:
+    """The output shape that a Lambda was given; None without, or hidden."""
+    return getattr(layer, "_output_shape", None)
+
+
+def layers_within(layer: Any) -> list[Any]:
+    """The layers that a layer keeps, and those that they keep, without itself.
+
+    Where Keras's own list is hidden they are looked for in the attributes.
+    """
+    lister = getattr(layer, "_flatten_layers", None)
+    if lister is not None:
+        return list(lister(include_self=False, recursive=True))
+    found: dict[int, Any] = {}
+    pending = [vars(layer)]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += value.values()
+        elif isinstance(value, list | tuple):
+            pending += value
+        elif _is_layer(value) and value is not layer and id(value) not in found:
+            found[id(value)] = value
+            pending.append(vars(value))
+    return list(found.values())
+
+
+def _is_layer(value: Any) -> bool:
+    return any(
+        cls.__name__ == "Layer" and cls.__module__.startswith(("keras.", "tf_keras."))
+        for cls in type(value).__mro__
+    )
