@@ -20,6 +20,26 @@ _LAYER_NUMBERS = (
 )
 
 
+ONEDNN = False
+"""Whether the runs are of a machine with oneDNN: a fixture sets it."""
+
+_ONEDNN_NAMES = {
+    "BatchMatMulV2": "_MklBatchMatMulV2",
+    "Conv2D": "_MklNativeConv2D",
+    "DepthwiseConv2dNative": "_MklNativeDepthwiseConv2dNative",
+    "FusedBatchNormV3": "_MklNativeFusedBatchNormV3",
+    "MatMul": "_MklMatMul",
+    "Transpose": "_MklTranspose",
+    "_FusedConv2D": "_MklNativeFusedConv2D",
+    "_FusedMatMul": "_MklNativeFusedMatMul",
+}
+
+
+def named(op_type: str) -> str:
+    """What a kernel of that type is called in a run."""
+    return _ONEDNN_NAMES.get(op_type, op_type) if ONEDNN else op_type
+
+
 def layer(path: str, type: str, wall_ms: float, **columns: Any) -> dict[str, Any]:
     """A row of **layers**; what is not given is 0, rates and shares are unknown."""
     unknown = dict.fromkeys(_LAYER_NUMBERS[-4:])
@@ -105,6 +125,7 @@ def run(
     Settings: samples, batch_size, jit, median_ms, threads, onednn; of_samples and of_steps are
     those of the whole call where the traced pass is shorter.
     """
+    kernels = [row | {"op_type": named(row["op_type"])} for row in kernels]
     table = pd.DataFrame(list(layers))
     for name in _LAYER_NUMBERS:
         table[name] = table[name].astype("Float64")
@@ -137,7 +158,7 @@ def run(
         latency={"median_ms": settings.get("median_ms")},
         machine={
             "intra_op_threads": settings.get("threads", 2),
-            "onednn": settings.get("onednn"),
+            "onednn": settings.get("onednn", ONEDNN),
         },
     )
 

@@ -4,46 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tftrace.findings.chains import FUSED_ACTIVATIONS, FUSING, Product, product_before
+from tftrace.findings.chains import CURVES, ELEMENTWISE, Product, product_before
 from tftrace.findings.evidence import Evidence
-from tftrace.findings.figures import Kernel, by_layer, kernels, layers_ms, settled_ms
+from tftrace.findings.figures import Kernel, by_layer, kernels, layers_ms, onednn_ran, settled_ms
 from tftrace.findings.registry import Finding, finding
+from tftrace.graph.fusions import activations_taken, takes_activation, takes_bias
+from tftrace.graph.kernel_types import plain_type
 from tftrace.runs.layer_graph import LayerGraph
 from tftrace.text import ms_text
-
-_CURVES = frozenset(
-    ("Erf", "Erfc", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh", *FUSED_ACTIVATIONS)
-)
-_ELEMENTWISE = _CURVES | {
-    *("Add", "AddV2", "Exp", "Maximum", "Minimum", "Mul", "Neg", "RealDiv", "SelectV2", "Square"),
-    "Sub",
-}
 
 
 @finding
 def activation_pass(profile: Evidence) -> Iterator[Finding]:
     """An activation that TensorFlow could not make part of the kernel before it."""
-    time, graph = layers_ms(profile), profile.layer_graph
+    time, graph, with_onednn = layers_ms(profile), profile.layer_graph, onednn_ran(profile)
     for path, mine in by_layer(kernels(profile)).items():
-        products = (_product(graph, k.op) for k in mine if k.op_type in _CURVES)
-        product = next((p for p in products if p is not None), None)
+        passes = [k for k in mine if k.plain_type in ELEMENTWISE]
+        product = _product(graph, passes, with_onednn)
         if product is not None:
-            passes = [k for k in mine if k.op_type in _ELEMENTWISE]
-            yield _finding(path, passes, time, graph, product)
+            yield _finding(path, passes, time, graph, product, with_onednn)
 
 
-def _product(graph: LayerGraph, key: str) -> Product | None:
+def _product(graph: LayerGraph, passes: list[Kernel], with_onednn: bool) -> Product | None:
     """What makes the activation's input, unless folding a batch norm lets the two fuse."""
-    op = graph.index.get(key)
-    source = None if op is None else _input_of_activation(graph, op)
-    if op is None or source is None:
-        return None
+    ops = [graph.index[name] for k in passes for name in k.members if name in graph.index]
+    curves = [op for op in ops if plain_type(graph.type[op]) in CURVES]
+    sources = (_input_of_activation(graph, op) for op in curves)
     # Swish and GELU read their input twice.
-    found = product_before(graph, source, past_norms=True, forks=True)
-    if isinstance(found, str):
+    before = (
+        product_before(graph, source, past_norms=True, forks=True)
+        for source in sources
+        if source is not None
+    )
+    found = next((p for p in before if isinstance(p, Product)), None)
+    if found is None:
         return None
-    fuses = found.direct and graph.type[found.op] in FUSING
-    return None if fuses and graph.type[op] in FUSED_ACTIVATIONS else found
+    types = {plain_type(graph.type[op]) for op in ops}
+    kind = plain_type(graph.type[found.op])
+    fuses = found.direct and takes_activation(kind, types, with_onednn)
+    return None if fuses else found
 
 
 def _input_of_activation(graph: LayerGraph, op: int) -> int | None:
@@ -51,7 +50,7 @@ def _input_of_activation(graph: LayerGraph, op: int) -> int | None:
     layer = graph.owner[op]
     while len(sources := graph.data_inputs(op)) == 1:
         op = sources[0]
-        if graph.owner[op] != layer or graph.type[op] not in _ELEMENTWISE:
+        if graph.owner[op] != layer or plain_type(graph.type[op]) not in ELEMENTWISE:
             return op
     return None
 
@@ -62,6 +61,7 @@ def _finding(
     time: float,
     graph: LayerGraph,
     product: Product,
+    with_onednn: bool,
 ) -> Finding:
     at_stake = settled_ms(passes)
     kinds = list(dict.fromkeys(k.op_type for k in passes))
@@ -74,7 +74,7 @@ def _finding(
             f"The activation in {path} runs as {many} of its own ({', '.join(kinds)}), "
             f"{ms_text(at_stake)} ms, {at_stake / time:.1%} of the layers' time."
         ),
-        cause=_cause(behind, product.direct),
+        cause=_cause(behind, product.direct, with_onednn),
         remedy=(
             "XLA runs such a chain in one pass: --try jit measures it; "
             "a ReLU behind a convolution or Dense costs no pass at all"
@@ -89,15 +89,17 @@ def _finding(
     )
 
 
-def _cause(behind: str, direct: bool) -> str:
-    if behind not in FUSING:
+def _cause(behind: str, direct: bool, with_onednn: bool) -> str:
+    *most, last = activations_taken(plain_type(behind), with_onednn) or ("",)
+    if not takes_bias(plain_type(behind), with_onednn):
         return f"TensorFlow fuses no activation into {behind}: it reads and writes it all again."
     if not direct:
         return (
             f"A reshape or copy stands between {behind} and the activation and keeps TensorFlow "
             "from fusing them: everything is read and written again."
         )
+    library = " with oneDNN" if with_onednn else ""
     return (
-        "TensorFlow fuses ReLU, ReLU6, ELU and leaky ReLU into a convolution; others read and "
+        f"TensorFlow{library} fuses {', '.join(most)} and {last} into {behind}; others read and "
         "write the whole activation again, once per kernel."
     )

@@ -55,8 +55,8 @@ def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
     for row in norms.to_dict(orient="records"):
         path = row["path"]
         mine = of_layer.get(path, [])
-        passes = [k for k in mine if plain_type(k.op_type) not in READS]
-        if _PASSES.isdisjoint(plain_type(k.op_type) for k in passes):
+        passes = [k for k in mine if k.plain_type not in READS]
+        if _PASSES.isdisjoint(k.plain_type for k in passes):
             continue
         # Settled, so that a convolution that another process held up does not hide the norm.
         if settled_ms(passes) < _FAR_ABOVE * row["mults"] / mults * settled:
@@ -78,7 +78,7 @@ def _unfused(
     call_ms: float,
     onednn: bool,
 ) -> Finding:
-    reads = [k for k in mine if plain_type(k.op_type) in READS]
+    reads = [k for k in mine if k.plain_type in READS]
     least_ms = _NAMED * total(k.wall_ms for k in mine)
     names = [_name(k) for k in mine if k.wall_ms >= least_ms and k not in reads]
     moved, least = row["bytes_executed"], row["bytes"]
@@ -171,14 +171,14 @@ def _behind(fold: Fold) -> str:
 def bias_blocks_fusion(profile: Evidence) -> Iterator[Finding]:
     """Keras 2: a FusedBatchNormV3 of its own behind a convolution that has a bias."""
     seen = kernels(profile)
-    time = layers_ms(profile)
+    time, onednn = layers_ms(profile), onednn_ran(profile)
     graph = profile.layer_graph
-    for kernel in (k for k in seen if plain_type(k.op_type) == "FusedBatchNorm"):
+    for kernel in (k for k in seen if k.plain_type == "FusedBatchNorm"):
         before = _biased_before(graph, kernel.layer)
         if before is None or not time:
             continue
         exits = graph.exits(kernel.layer)
-        frees = freed(graph, exits[0]) if len(exits) == 1 else None
+        frees = freed(graph, exits[0], "Conv2D", onednn) if len(exits) == 1 else None
         freed_ms = settled_ms(k for k in seen if k.op == frees)
         conv = graph.path(before.op)
         yield Finding(
@@ -216,7 +216,7 @@ def _biased_before(graph: LayerGraph, path: str) -> Product | None:
     before = product_before(graph, entries[0]) if len(entries) == 1 else None
     if not isinstance(before, Product) or not (before.bias and before.direct):
         return None
-    return before if graph.type[before.op] == "Conv2D" else None
+    return before if plain_type(graph.type[before.op]) == "Conv2D" else None
 
 
 def _amount(size: Any) -> str:

@@ -6,32 +6,33 @@ from dataclasses import dataclass
 from math import isqrt
 
 from tftrace.graph.flatten import CALLS
+from tftrace.graph.kernel_types import plain_type
 from tftrace.graph.types import DTYPE_BYTES
 from tftrace.runs.layer_graph import LayerGraph
 
-FUSED_ACTIVATIONS = frozenset(("Relu", "Relu6", "Elu", "LeakyRelu"))
-"""What TensorFlow's optimiser makes part of a convolution, measured on CPU."""
-
-FUSING = frozenset(("Conv2D", "MatMul"))
-"""What it fuses a bias and an activation into."""
-
-
-def takes_in(kind: str, onednn: bool) -> bool:
-    """Whether a product of that type takes a bias and then an activation into its kernel."""
-    return kind in FUSING or (onednn and kind == "DepthwiseConv2dNative")
-
-
-_PRODUCTS = FUSING | {
-    "BatchMatMulV2",
-    "Conv2DBackpropInput",
-    "Conv3D",
-    "Conv3DBackpropInputV2",
-    "DepthwiseConv2dNative",
-    "Einsum",
-}
-_BIAS = frozenset(("Add", "AddV2", "BiasAdd"))
+_PRODUCTS = frozenset(
+    (
+        *("BatchMatMul", "Conv2D", "Conv2DBackpropInput", "Conv3D", "Conv3DBackpropInput"),
+        *("DepthwiseConv2dNative", "Einsum", "MatMul"),
+    )
+)
+_BIAS = frozenset(("Add", "BiasAdd"))
 _VIEWS = frozenset(("ExpandDims", "Identity", "Reshape", "Squeeze"))
 _AVERAGES = frozenset(("AvgPool", "Mean"))
+CURVES = frozenset(
+    (
+        *("Elu", "Erf", "Erfc", "LeakyRelu", "Relu", "Relu6", "Selu", "Sigmoid", "Softplus"),
+        *("Softsign", "Tanh"),
+    )
+)
+"""What makes an activation one."""
+
+ELEMENTWISE = CURVES | {
+    *("Add", "Exp", "Maximum", "Minimum", "Mul", "Neg", "RealDiv", "Select", "Square", "Sub"),
+    "_UnaryOpsComposition",
+}
+"""What activations are made of."""
+
 _BATCH_NORM = "BatchNormalization"
 
 
@@ -62,7 +63,7 @@ def product_before(
         readers = graph.consumers[op]
         if len({graph.owner[r] for r in readers} if forks else readers) > 1:
             return "its input has other readers too"
-        kind = graph.type[op]
+        kind = plain_type(graph.type[op])
         sources = graph.data_inputs(op)
         if (kind in _PRODUCTS and len(sources) == 1) or _is_grouped(graph, op):
             return Product(op, bias, direct)
@@ -84,7 +85,7 @@ def products_after(graph: LayerGraph, op: int) -> list[int] | str:
     """Follow every reader of ``op`` to the products that take it, or say what is in the way."""
     found: list[int] = []
     for reader in graph.consumers[op]:
-        kind = graph.type[reader]
+        kind = plain_type(graph.type[reader])
         if graph.owner[reader] < 0:
             return "its result is an output of the model"
         if len(graph.data_inputs(reader)) != 1:
@@ -114,8 +115,9 @@ def _is_grouped(graph: LayerGraph, op: int) -> bool:
 
 def _takes_offset(graph: LayerGraph, op: int, product: int) -> bool:
     """Whether a constant added to the input passes exactly: not where zeros pad the border."""
-    if graph.type[product] not in ("Conv2D", "DepthwiseConv2dNative"):
-        return graph.type[product] in ("BatchMatMulV2", "Einsum", "MatMul")
+    kind = plain_type(graph.type[product])
+    if kind not in ("Conv2D", "DepthwiseConv2dNative"):
+        return kind in ("BatchMatMul", "Einsum", "MatMul")
     before, after = (graph.sites[graph.owner[i]].output_shape for i in (op, product))
     if before is None or after is None:
         return False
@@ -137,6 +139,6 @@ def _window(
     if size is None or width is None or not before or not after:
         return None
     channels, filters = before[-1], after[-1]
-    if graph.type[product] == "DepthwiseConv2dNative":
+    if plain_type(graph.type[product]) == "DepthwiseConv2dNative":
         channels = 1
     return size // (width * channels * filters) if channels and filters else None

@@ -11,6 +11,7 @@ from tftrace.findings.evidence import Evidence
 from tftrace.findings.figures import by_layer, kernels, settled_ms, settled_part
 from tftrace.findings.registry import Finding, finding
 from tftrace.graph.flatten import CALLS
+from tftrace.graph.kernel_types import plain_type
 from tftrace.runs.layer_graph import LayerGraph
 from tftrace.text import ms_text
 
@@ -102,7 +103,7 @@ def _thin_layers(graph: LayerGraph) -> dict[str, str]:
         path, layer = graph.path(op), graph.layer_type(op) or ""
         if path is None:
             continue
-        if kind.startswith("DepthwiseConv2dNative"):
+        if plain_type(kind) == "DepthwiseConv2dNative":
             found[path] = "depthwise"
         elif kind in CALLS and layer.startswith("Conv") and "LSTM" not in layer:
             found.setdefault(path, "grouped")
@@ -114,7 +115,7 @@ def dilated_by_copies(profile: Evidence) -> Iterator[Finding]:
     """A dilated convolution that is run as a plain one between two copies."""
     depthwise = {p for p, how in _thin_layers(profile.layer_graph).items() if how == "depthwise"}
     for path, mine in by_layer(kernels(profile)).items():
-        copies = [k for k in mine if k.op_type in _COPIES]
+        copies = [k for k in mine if k.plain_type in _COPIES]
         if not copies:
             continue
         spent, whole = settled_ms(copies), settled_ms(mine)

@@ -36,7 +36,7 @@ _COPIES = (
     ),
     _Copy(
         "padding pass",
-        frozenset(("MirrorPad", "Pad", "PadV2")),
+        frozenset(("MirrorPad", "Pad")),
         "A padding layer copies the whole tensor into a larger one.",
         "padding='same' in the convolution that follows pads without a copy, where it pads the "
         "same sides",
@@ -49,7 +49,7 @@ def copy_pass(profile: Evidence) -> Iterator[Finding]:
     """A transpose, cast or padding that takes a visible part of the layers' time."""
     seen, time = kernels(profile), layers_ms(profile)
     for copy in _COPIES:
-        for path, mine in by_layer(k for k in seen if k.op_type in copy.types).items():
+        for path, mine in by_layer(k for k in seen if k.plain_type in copy.types).items():
             spent = settled_ms(mine)
             types = ", ".join(dict.fromkeys(k.op_type for k in mine))
             yield Finding(

@@ -13,7 +13,7 @@ import pandas as pd
 
 from tftrace.attribution.rows import LAYERS
 from tftrace.findings.evidence import Evidence
-from tftrace.graph.kernel_types import is_onednn
+from tftrace.graph.kernel_types import is_onednn, plain_type
 
 
 def layers_ms(profile: Evidence) -> float:
@@ -41,6 +41,11 @@ class Kernel(NamedTuple):
     thread_ms: float
     macs: float
     members: list[str]
+
+    @property
+    def plain_type(self) -> str:
+        """What it computes, whatever it is called."""
+        return plain_type(self.op_type)
 
     @property
     def settled_ms(self) -> float:

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from tftrace.findings.chains import (
-    FUSED_ACTIVATIONS,
-    Product,
-    product_before,
-    products_after,
-    takes_in,
-)
+from tftrace.findings.chains import Product, product_before, products_after
 from tftrace.findings.figures import Kernel
+from tftrace.graph.fusions import takes_activation, takes_bias
 from tftrace.graph.kernel_types import plain_type
 from tftrace.runs.layer_graph import LayerGraph
 
-_ADDITIONS = frozenset(("Add", "AddV2"))
 # oneDNN's convolution and matrix product add a second tensor of the same shape to their result.
 _ADDING = frozenset(("Conv2D", "MatMul"))
 READS = frozenset(("ReadVariableOp",))
@@ -72,13 +66,15 @@ def fold_of(graph: LayerGraph, path: str, onednn: bool = False) -> Fold:
     before = product_before(graph, entries[0])
     if isinstance(before, Product):
         into = (graph.path(before.op) or "",)
-        if not (before.direct and takes_in(graph.type[before.op], onednn)):
+        product = plain_type(graph.type[before.op])
+        if not (before.direct and takes_bias(product, onednn)):
             return Fold("backward", into, adds_bias=not before.bias)
-        if onednn and graph.type[before.op] in _ADDING:
+        if onednn and product in _ADDING:
             joins = addition_behind(graph, exits[0])
             if joins is not None:
-                return Fold("backward", into, frees=freed(graph, joins), joins=graph.key[joins])
-        return Fold("backward", into, frees=freed(graph, exits[0]))
+                frees = freed(graph, joins, product, onednn)
+                return Fold("backward", into, frees=frees, joins=graph.key[joins])
+        return Fold("backward", into, frees=freed(graph, exits[0], product, onednn))
     after = products_after(graph, exits[0])
     if isinstance(after, str) or not after:
         return Fold(None, obstacle=f"before: {before}; behind: {after or 'nothing reads it'}")
@@ -98,18 +94,18 @@ def folds_of(graph: LayerGraph, paths: Iterable[str], onednn: bool = False) -> d
     return found
 
 
-def freed(graph: LayerGraph, op: int) -> str | None:
-    """The activation that reads ``op`` alone, if a convolution can take it in."""
+def freed(graph: LayerGraph, op: int, product: str, onednn: bool) -> str | None:
+    """The activation that reads ``op`` alone, if a product of that plain type can take it in."""
     readers = graph.consumers[op]
-    if len(readers) != 1 or graph.type[readers[0]] not in FUSED_ACTIVATIONS:
-        return None
-    return graph.key[readers[0]]
+    types = {plain_type(graph.type[reader]) for reader in readers}
+    fuses = len(readers) == 1 and takes_activation(product, types, onednn)
+    return graph.key[readers[0]] if fuses else None
 
 
 def addition_behind(graph: LayerGraph, op: int) -> int | None:
     """The addition of two tensors of one size that reads ``op`` alone."""
     readers = graph.consumers[op]
-    if len(readers) != 1 or graph.type[readers[0]] not in _ADDITIONS:
+    if len(readers) != 1 or plain_type(graph.type[readers[0]]) != "Add":
         return None
     added = graph.data_inputs(readers[0])
     sizes = {graph.out_bytes[i] for i in (*added, readers[0])}
@@ -130,7 +126,7 @@ def savings(
     own: dict[str, list[Kernel]] = {path: [] for path in folds}
     together: dict[frozenset[str], list[Kernel]] = {}
     for kernel in kernels:
-        if plain_type(kernel.op_type) not in READS:
+        if kernel.plain_type not in READS:
             together.setdefault(frozenset(kernel.members), []).append(kernel)
     for members, group in together.items():
         leaving = [gone[member] for member in members if member in gone]

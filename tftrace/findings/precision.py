@@ -25,7 +25,7 @@ def double_precision(profile: Evidence) -> Iterator[Finding]:
         else None
     )
     # A cast to float64 is a finding of its own.
-    doubled = (k for k in kernels(profile) if k.op in doubles and k.op_type != "Cast")
+    doubled = (k for k in kernels(profile) if k.op in doubles and k.plain_type != "Cast")
     for path, mine in by_layer(doubled).items():
         spent = settled_ms(mine)
         types = list(dict.fromkeys(k.op_type for k in mine))
