@@ -23,6 +23,7 @@ from tftrace.attribution.rows import (
     component_of,
 )
 from tftrace.attribution.runnable import EVERY_OP, HIDDEN_NOTE, hidden, runnable
+from tftrace.errors import TftraceError
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.graph.kernel_types import kernel_type
 from tftrace.machine.model import MachineModel
@@ -55,9 +56,16 @@ class Join:
 
     @cached_property
     def machine(self) -> MachineModel | None:
-        """The roofs, when the machine was calibrated."""
+        """The roofs, when the machine was calibrated.
+
+        Raises:
+            TftraceError: the manifest has something else in their place.
+        """
         roofs = self.run.manifest.roofs
-        return None if roofs is None else MachineModel.from_dict(roofs)
+        try:
+            return None if roofs is None else MachineModel.from_dict(roofs)
+        except ValueError as error:
+            raise TftraceError(f"{self.run.manifest_path} is damaged: roofs: {error}") from error
 
     @cached_property
     def marks(self) -> Marks:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
+
+import msgspec
 
 from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit
@@ -142,32 +145,32 @@ class MachineModel:
         Raises:
             ValueError: if it was written by another schema version, or is no such model.
         """
+        schema = data.get("schema") if isinstance(data, Mapping) else None
+        if schema != SCHEMA:
+            raise ValueError(f"machine model of schema {schema}, not {SCHEMA}")
         try:
-            return cls._from_dict(data)
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
-            raise ValueError(f"not a machine model: {error!r}") from error
+            found = msgspec.convert(data, cls)
+        except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+            raise ValueError(f"not a machine model: {error}") from error
+        fault = found._fault()
+        if fault is not None:
+            raise ValueError(f"not a machine model: {fault}")
+        return found
 
-    @classmethod
-    def _from_dict(cls, data: Mapping[str, Any]) -> MachineModel:
-        if data.get("schema") != SCHEMA:
-            raise ValueError(f"machine model of schema {data.get('schema')}, not {SCHEMA}")
-        sets = data.get("instruction_sets")
-        return cls(
-            machine=str(data["machine"]),
-            tensorflow=str(data["tensorflow"]),
-            threads=(int(data["threads"][0]), int(data["threads"][1])),
-            matmul_gmacs={name: _measured(m) for name, m in data["matmul_gmacs"].items()},
-            conv_gmacs=_measured(data["conv_gmacs"]),
-            bandwidth_gb=tuple((_number(size), _measured(m)) for size, m in data["bandwidth_gb"]),
-            dispatch_us=_measured(data["dispatch_us"]),
-            predict_batch_ms=_measured(data["predict_batch_ms"]),
-            predict_call_ms=_measured(data["predict_call_ms"]),
-            kernels={name: _fit(fit) for name, fit in data["kernels"].items()},
-            warnings=tuple(data["warnings"]),
-            onednn=data.get("onednn"),
-            instruction_sets=None if sets is None else tuple(sets),
-            instruction_limit=data.get("instruction_limit"),
-        )
+    def _fault(self) -> str | None:
+        """What no measurement can have given; None when there is no such thing."""
+        if "float32" not in self.matmul_gmacs:
+            return "matmul_gmacs has no float32"
+        sizes = [size for size, _ in self.bandwidth_gb]
+        if not sizes or sizes[0] <= 0 or any(a >= b for a, b in pairwise(sizes)):
+            return "bandwidth_gb must be over ascending sizes"
+        rates = [*self.matmul_gmacs.values(), self.conv_gmacs, *(m for _, m in self.bandwidth_gb)]
+        if not all(0 < rate.best < math.inf for rate in rates):
+            return "a rate is not above 0"
+        others = (self.dispatch_us, self.predict_batch_ms, self.predict_call_ms)
+        if not all(math.isfinite(value) for m in others for value in (m.best, m.median, m.iqr)):
+            return "a time is not finite"
+        return None
 
     def _seconds(
         self, macs: float, bytes: float, n_ops: float, dtype: str
@@ -175,20 +178,3 @@ class MachineModel:
         compute = macs / (1e9 * self.peak_gmacs(dtype)) if macs > 0 else 0.0
         memory = bytes / self.bandwidth(bytes) if bytes > 0 else 0.0
         return compute, memory, n_ops * self.dispatch_us.best * 1e-6
-
-
-def _number(value: Any) -> Any:
-    """The value, if it is a finite number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"not a machine model: {value!r} is no finite number")
-    return value
-
-
-def _measured(data: Mapping[str, Any]) -> Measured:
-    return Measured(**{name: _number(value) for name, value in data.items()})
-
-
-def _fit(data: Mapping[str, Any]) -> KernelFit:
-    prices = {name: _number(price) for name, price in data["prices"].items()}
-    rest = {name: _number(value) for name, value in data.items() if name != "prices"}
-    return KernelFit(prices=prices, **rest)

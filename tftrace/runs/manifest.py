@@ -287,6 +287,12 @@ def _field_first(message: str) -> str:
 
 def _inconsistency(manifest: Manifest) -> str | None:
     """What is wrong between the fields, naming one; None when all is well."""
+    settings, trace = manifest.run, manifest.run.trace
+    whole = {"run.samples": settings.samples, "run.steps": settings.steps}
+    whole |= {"run.trace.samples": trace.samples, "run.trace.steps": trace.steps}
+    for field, number in {**whole, "run.batch_size": settings.batch_size}.items():
+        if not number:
+            return f"{field}: expected a number from 1, got {number}"
     paths = {site.path for site in manifest.sites}
     if len(paths) != len(manifest.sites):
         return "sites: a path stands there twice"
@@ -309,6 +315,8 @@ def _function_fault(function: TracedFunction, sites: int) -> str | None:
             if length != first:
                 return f"{name}.{field}: {length} entries where there should be {first}"
     ops = function.ops
+    if any(isinstance(n, str) for work in ops.work for key, n in work.items() if key != "reason"):
+        return "ops.work: a number is written as text"
     if any(owner >= sites for owner in ops.owner):
         return "ops.owner: there is no such site"
     if any(source >= len(ops.key) for sources in ops.inputs for source in sources):

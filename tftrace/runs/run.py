@@ -33,6 +33,11 @@ class Run:
     several_hosts: str | None = None
 
     @property
+    def manifest_path(self) -> Path:
+        """The manifest's file, beside the trace."""
+        return self.trace_path.with_name(self.trace_path.name.removesuffix(TRACE) + MANIFEST)
+
+    @property
     def sites(self) -> list[Site]:
         """The model's call sites in execution order."""
         return self.manifest.sites

@@ -72,7 +72,7 @@ def _facts(profile: Profile) -> Iterator[str]:
         yield f"window: {profile.window}"
         return
     params = model["params"]
-    yield model["class"] + ("" if params is None else f", {params:,} parameters")
+    yield (model["class"] or "a model") + ("" if params is None else f", {params:,} parameters")
     yield f"{run['samples']:,} samples, batch size {run['batch_size']}, {run['steps']} steps"
     yield (
         f"{machine['cpu']}, {machine['cores']} cores; threads: {machine['intra_op_threads']} "

@@ -51,7 +51,8 @@ def print_report(
         depth: roll deeper layers up into their containers.
         sort: one of SORTS; ``order`` = ``run`` keeps the order of execution instead.
     """
-    for part in _parts(profile, top, depth, sort, order):
+    # What cannot be read is an error before the first line, not behind half a report.
+    for part in list(_parts(profile, top, depth, sort, order)):
         console.print(part)
 
 
@@ -88,7 +89,7 @@ def _header(profile: Profile) -> Iterator[RenderableType]:
         yield Text(f"{profile.folder}; samples, latency and graph are not known")
         yield Text(f"window: {profile.window}")
         return
-    yield Text(f"{source} ({model['class']}{params})", style="bold")
+    yield Text(f"{source} ({model['class'] or 'a model'}{params})", style="bold")
     yield (
         f"{run['samples']:,} samples, batch size {run['batch_size']}, {run['steps']} steps; "
         f"XLA {'on' if run['jit'] else 'off'}"
