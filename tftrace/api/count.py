@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def count(
     model: Any,
-    input_shapes: Sequence[Sequence[int]] | None = None,
+    input_shapes: Sequence[Sequence[int | None]] | None = None,
     *,
     flops_per_mac: int = 2,
 ) -> Counts:
@@ -21,7 +21,8 @@ def count(
 
     Args:
         model: a Keras model; a subclassed one that declares no inputs needs ``input_shapes``.
-        input_shapes: one shape per input, batch first; by default the model's own, batch 1.
+        input_shapes: one shape per input, batch first (None for the rows of a ragged one); by
+            default the model's own, batch 1.
         flops_per_mac: 2, or 1 for tables that are compared with papers.
 
     Returns: tables per sample (the batch's total divided by the batch), coverage and rule.
@@ -36,11 +37,13 @@ def count(
         program, sites = trace_model(model, input_shapes)
     except ValueError as error:
         raise TftraceError(str(error)) from error
-    batch = 1 if input_shapes is None else int(input_shapes[0][0])
+    batch = 1 if input_shapes is None else input_shapes[0][0] or 1
     return Counts.from_program(program, sites, batch, flops_per_mac=flops_per_mac)
 
 
-def full_shapes(model: Any, texts: Sequence[str] | None, batch: int) -> list[tuple[int, ...]]:
+def full_shapes(
+    model: Any, texts: Sequence[str] | None, batch: int
+) -> list[tuple[int | None, ...]]:
     """Shapes with the batch, from texts like ``224,224,3``, or from the model's own.
 
     Raises:
@@ -48,11 +51,14 @@ def full_shapes(model: Any, texts: Sequence[str] | None, batch: int) -> list[tup
     """
     if texts:
         return [(batch, *_sizes(text)) for text in texts]
+    from tftrace.tracer.keras_model import layout_of
+
     declared = list(getattr(model, "inputs", None) or [])
     if not declared:
         raise TftraceError("the model declares no inputs; give --input-shape")
     for tensor in declared:
-        if any(size is None for size in tensor.shape[1:]):
+        # Rows of a ragged input have lengths of their own, which no shape gives.
+        if layout_of(tensor) != "ragged" and any(size is None for size in tensor.shape[1:]):
             shape = ", ".join("?" if s is None else str(s) for s in tensor.shape[1:])
             raise TftraceError(
                 f"the model leaves its input size open ({shape}); give --input-shape"

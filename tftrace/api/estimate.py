@@ -15,7 +15,7 @@ from tftrace.tracer.programs import trace_model
 
 def estimate(
     model: Any,
-    input_shapes: Sequence[Sequence[int]] | None = None,
+    input_shapes: Sequence[Sequence[int | None]] | None = None,
     *,
     batches: int = 1,
     progress: Callable[[str], None] = lambda _: None,
@@ -43,13 +43,13 @@ def estimate(
         program, sites = trace_model(model, input_shapes)
     except ValueError as error:
         raise TftraceError(str(error)) from error
-    batch = 1 if input_shapes is None else int(input_shapes[0][0])
+    batch = 1 if input_shapes is None else input_shapes[0][0] or 1
     return estimate_program(program, sites, known, batch, batches)
 
 
 def measure(
     model: Any,
-    shapes: Sequence[Sequence[int]],
+    shapes: Sequence[Sequence[int | None]],
     batches: int,
     progress: Callable[[str], None] = lambda _: None,
     repeats: int = 7,
@@ -58,18 +58,24 @@ def measure(
 
     Without the wait for tf.data's autotuner where predict on arrays ends (see
     ``tftrace.machine.bench.batches``), unless the model has a ``predict`` of its own.
+
+    Raises:
+        TftraceError: an input is sparse or ragged.
     """
-    from tftrace.tracer.keras_model import overrides_predict
+    from tftrace.tracer.keras_model import layout_of, overrides_predict
     from tftrace.tracer.latency import measure as time_passes
     from tftrace.tracer.predict import Predict
     from tftrace.tracer.state import state_kept
 
     progress("measuring")
     random = np.random.default_rng(0)
-    batch = int(shapes[0][0])
+    if any(layout_of(tensor) != "dense" for tensor in model.inputs):
+        raise TftraceError("a model with sparse or ragged inputs cannot be checked on made-up data")
+    sizes = [[size or 1 for size in shape] for shape in shapes]
+    batch = sizes[0][0]
     arrays = [
         random.random((batch * batches, *shape[1:])).astype(tensor.dtype)
-        for shape, tensor in zip(shapes, model.inputs, strict=True)
+        for shape, tensor in zip(sizes, model.inputs, strict=True)
     ]
     x = arrays[0] if len(arrays) == 1 else arrays
     run = Predict(model, batch)

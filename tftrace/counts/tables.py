@@ -226,6 +226,8 @@ def _table(rows: list[dict[str, Any]], numeric: tuple[str, ...]) -> pd.DataFrame
     table: pd.DataFrame = pd.DataFrame(rows)
     for name in (*numeric, "calls", "call", "depth", "params"):
         if name in table:
-            whole = all(value is None or isinstance(value, int) for value in table[name])
-            table[name] = pd.array([row[name] for row in rows], "Int64" if whole else "Float64")
+            # Of the rows: a column with a null in it is one of floats by now.
+            values = [row[name] for row in rows]
+            whole = all(value is None or isinstance(value, int) for value in values)
+            table[name] = pd.array(values, "Int64" if whole else "Float64")
     return table

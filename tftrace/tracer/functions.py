@@ -143,7 +143,7 @@ def batch_specs(model: Any, x: Any, batch_size: int) -> Any:
     """TensorSpecs of the first batch of ``x``, in the structure that predict hands over."""
     batch = take(x, batch_size)
     if getattr(model, "inputs", None):
-        return input_specs(model, [array.shape for array in tf.nest.flatten(batch)])
+        return input_specs(model, [array.shape for array in tf.nest.flatten(batch)], dense=True)
     return tf.nest.map_structure(_spec, batch)
 
 

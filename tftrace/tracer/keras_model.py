@@ -76,6 +76,15 @@ def dtype_name(tensor: Any) -> str:
     return str(getattr(tensor.dtype, "name", tensor.dtype))
 
 
+def layout_of(tensor: Any) -> str:
+    """``dense``, ``sparse`` or ``ragged``: what a symbolic tensor of Keras 2 or 3 stands for."""
+    spec = getattr(tensor, "type_spec", None)
+    if getattr(tensor, "sparse", False) or isinstance(spec, tf.SparseTensorSpec):
+        return "sparse"
+    ragged = getattr(tensor, "ragged", False) or isinstance(spec, tf.RaggedTensorSpec)
+    return "ragged" if ragged else "dense"
+
+
 def step_marker(model: Any) -> Any:
     """A callback of the model's own Keras (2 or 3) that draws each batch as a step."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrace.graph import Edge, Graph, Node, Program, TensorSpec
-from tftrace.tracer.keras_model import is_legacy
+from tftrace.tracer.keras_model import is_legacy, layout_of
 from tftrace.tracer.keras_private import inputs_structure
 from tftrace.tracer.open_shapes import close_shapes
 from tftrace.tracer.recorder import CallSite, Recording, record_calls
@@ -20,7 +20,7 @@ _FUNCTION_ATTRS = ("f", "cond", "body", "then_branch", "else_branch", "branches"
 
 
 def trace_model(
-    model: Any, input_shapes: Sequence[Sequence[int]] | None = None
+    model: Any, input_shapes: Sequence[Sequence[int | None]] | None = None
 ) -> tuple[Program, list[CallSite]]:
     """Trace ``model(inputs, training=False)`` without running it.
 
@@ -62,8 +62,13 @@ def _on_batch(model: Any) -> Callable[[Any], Any]:
     return lambda data: function([data])
 
 
-def input_specs(model: Any, input_shapes: Sequence[Sequence[int]] | None) -> Any:
-    """TensorSpecs in the structure that the model's call expects.
+def input_specs(
+    model: Any, input_shapes: Sequence[Sequence[int | None]] | None, dense: bool = False
+) -> Any:
+    """Specs in the structure that the model's call expects: sparse and ragged inputs as such.
+
+    Args:
+        dense: the data are arrays, whatever the model declares.
 
     Raises:
         ValueError: as in :func:`trace_model`.
@@ -79,22 +84,33 @@ def input_specs(model: Any, input_shapes: Sequence[Sequence[int]] | None) -> Any
         input_shapes = [(1, *tensor.shape[1:]) for tensor in declared]
     if len(input_shapes) != len(declared):
         raise ValueError(f"the model has {len(declared)} inputs, {len(input_shapes)} shapes given")
-    specs = [_spec(t, shape) for t, shape in zip(declared, input_shapes, strict=True)]
+    specs = [
+        _spec(t, shape, "dense" if dense else layout_of(t))
+        for t, shape in zip(declared, input_shapes, strict=True)
+    ]
     structure = inputs_structure(model)
     if structure is None:
         return specs[0] if len(specs) == 1 else specs
     return tf.nest.pack_sequence_as(structure, specs)
 
 
-def _spec(tensor: Any, shape: Sequence[int]) -> tf.TensorSpec:
+def _spec(tensor: Any, shape: Sequence[int | None], layout: str) -> tf.TypeSpec:
     declared = tuple(tensor.shape)
     if len(shape) != len(declared):
         raise ValueError(f"input {tensor.name} has shape {declared}, got {tuple(shape)}")
+    if layout == "ragged":
+        # Rows have lengths of their own, which only the data knows.
+        rank = getattr(tensor, "ragged_rank", None) or 1 + max(
+            (i for i, size in enumerate(declared[1:]) if size is None), default=0
+        )
+        rows = (shape[0], *(None for _ in range(rank)), *shape[1 + rank :])
+        return tf.RaggedTensorSpec(rows, tensor.dtype, rank)
     if any(d is None for d in shape):
         raise ValueError(f"input {tensor.name} leaves its size open {declared}; give input_shapes")
     if any(d is not None and d != s for d, s in zip(declared[1:], shape[1:], strict=True)):
         raise ValueError(f"input {tensor.name} has shape {declared}, got {tuple(shape)}")
-    return tf.TensorSpec(tuple(shape), tensor.dtype)
+    kind = tf.SparseTensorSpec if layout == "sparse" else tf.TensorSpec
+    return kind(tuple(shape), tensor.dtype)
 
 
 def program_of(graph: Any, recording: Recording, root: str | None = None) -> Program:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tftrace.counts.registry import OpRecord, register_count
+from tftrace.counts.registry import OpRecord, Uncountable, register_count
 from tftrace.counts.work import Work
 
 
@@ -53,6 +53,8 @@ def sparse_matmul(record: OpRecord) -> Work:
 
     Unknown where the number of values depends on data.
     """
+    if record.inputs[1].size is None:
+        raise Uncountable(f"{record.type}: the number of non-zero elements depends on data")
     columns = record.in_shape(3)[0 if record.attrs.get("adjoint_b") else 1]
     return Work.contraction(record.in_size(1) * columns)
 
