@@ -8,7 +8,7 @@ MINUTES ?= 10
 BASE ?= main
 PYTHONS = 3.10 3.11 3.12 3.13
 
-.PHONY: help demo test lint format coverage docs matrix fuzz
+.PHONY: help demo test kernels lint format coverage docs matrix fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,10 @@ demo: $(VENV)/ready ## measure two networks, with and without batch norm, and ex
 
 test: $(VENV)/ready ## run the tests
 	$(BIN)/python -m pytest
+
+kernels: $(VENV)/ready ## run the tests that depend on which kernels run, without and with oneDNN
+	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest -m kernels
+	TF_ENABLE_ONEDNN_OPTS=1 $(BIN)/python -m pytest -m kernels
 
 lint: $(VENV)/ready ## ruff, mypy, the direction of imports, spelling
 	$(BIN)/ruff check .

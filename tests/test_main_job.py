@@ -21,6 +21,8 @@ from raw_trace import covered, executions, framework_op_stats, host_events, trac
 import tftrace
 from tftrace.graph.kernel_types import KernelType, kernel_type
 
+pytestmark = pytest.mark.kernels
+
 APPLICATIONS = ["inception_v3", "mobilenet_v2", "resnet50"]
 XPROF_ROWS = 490  # it lists about 500 and no more, the longest first
 MODELS = [*APPLICATIONS, "mission", "branches", "recurrent"]

@@ -11,6 +11,7 @@ from tftrace.parsers import MalformedTrace, TruncatedTrace
 from tftrace.parsers.op_table import op_rows, op_totals, parse_op_name
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("name", ["cnn", "lstm", "xla"])
 def test_equals_xprof(captured, tmp_path, name):
     theirs = framework_op_stats(captured[name], tmp_path)

@@ -124,6 +124,7 @@ def test_runs_of_one_second_get_folders_of_their_own(tmp_path):
 # --- ways to run
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_steps_per_execution_repeat_the_work_per_call(steps):
     model, data = BUILDERS["small"]()

@@ -54,6 +54,7 @@ def test_the_doors_are_open():
     ctypes.c_int.in_dll(tf_private._framework_library(), tf_private._LEVEL_SYMBOL)
 
 
+@pytest.mark.kernels
 def test_graphs_before_and_after_optimisation_are_collected():
     with collect_graphs() as collection:
         tf.function(lambda x: tf.nn.relu(tf.nn.bias_add(x @ x, tf.ones(4))))(tf.ones((4, 4)))
@@ -126,6 +127,7 @@ def test_every_op_says_why_it_cannot(monkeypatch):
     assert "not found" in record_every_op()
 
 
+@pytest.mark.kernels
 def test_all_ops_records_every_expected_execution():
     model, data = BUILDERS["recurrent"]()
     profile = tftrace.profile(model, data, repeats=0, calibrate=False, all_ops=True)
@@ -147,6 +149,7 @@ def test_without_the_level_the_run_says_so(monkeypatch):
     assert "not every kernel could be recorded" in str(profile)
 
 
+@pytest.mark.kernels
 def test_without_optimised_graphs_kernels_are_matched_by_their_own_name(monkeypatch):
     monkeypatch.setattr(tf_private, "_eager_context", lambda: None)
     data = np.zeros((64, 12, 12, 3), "float32")
@@ -169,6 +172,7 @@ def test_a_context_without_graph_collection_is_noticed(monkeypatch, caplog):
     assert "hides its optimised graphs" in caplog.text
 
 
+@pytest.mark.kernels
 def test_without_the_functions_names_the_run_is_still_attributed(monkeypatch):
     from tftrace.tracer import functions
 
