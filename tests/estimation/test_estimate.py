@@ -138,9 +138,14 @@ def test_no_kernels_cost_what_keras_does() -> None:
     assert estimate_predict(estimate_kernels([], priced()), priced()).ms == pytest.approx(31.0)
 
 
-def test_bias_and_activation_run_with_the_product() -> None:
+@pytest.fixture(params=[False, True], ids=["plain", "onednn"])
+def onednn(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def test_bias_and_activation_run_with_the_product(onednn: bool) -> None:
     kernels = [product("m"), streaming("BiasAdd", "b"), streaming("Relu", "r")]
-    (fused,) = fuse_kernels(kernels, {"b": ["m", "bias"], "r": ["b"]})
+    (fused,) = fuse_kernels(kernels, {"b": ["m", "bias"], "r": ["b"]}, onednn)
     assert (fused.op_type, fused.name, fused.macs) == ("MatMul", "r", 10_000_000)
 
 
@@ -153,17 +158,19 @@ def test_bias_and_activation_run_with_the_product() -> None:
         ({"b": ["m"], "r": ["b"], "x": ["b"]}, ["MatMul", "Relu"]),
     ],
 )
-def test_what_others_read_is_not_fused_away(reads: dict[str, list[str]], types: list[str]) -> None:
+def test_what_others_read_is_not_fused_away(
+    onednn: bool, reads: dict[str, list[str]], types: list[str]
+) -> None:
     kernels = [product("m"), streaming("BiasAdd", "b"), streaming("Relu", "r")]
-    assert [work.op_type for work in fuse_kernels(kernels, reads)] == types
+    assert [work.op_type for work in fuse_kernels(kernels, reads, onednn)] == types
 
 
-def test_activation_without_bias_stays_a_kernel_of_its_own() -> None:
+def test_activation_without_bias_stays_a_kernel_of_its_own(onednn: bool) -> None:
     kernels = [product("m"), streaming("Relu", "r")]
-    assert fuse_kernels(kernels, {"r": ["m"]}) == kernels
+    assert fuse_kernels(kernels, {"r": ["m"]}, onednn) == kernels
 
 
-def test_second_bias_and_second_activation_stay() -> None:
+def test_second_bias_and_second_activation_stay(onednn: bool) -> None:
     kernels = [
         product("m"),
         streaming("BiasAdd", "b"),
@@ -171,11 +178,11 @@ def test_second_bias_and_second_activation_stay() -> None:
         streaming("Relu", "r"),
         streaming("Relu", "q"),
     ]
-    fused = fuse_kernels(kernels, {"b": ["m"], "c": ["b"], "r": ["c"], "q": ["r"]})
+    fused = fuse_kernels(kernels, {"b": ["m"], "c": ["b"], "r": ["c"], "q": ["r"]}, onednn)
     assert [work.name for work in fused] == ["b", "c", "r", "q"]
 
 
-def test_output_as_large_as_any_before_comes_fresh_unless_it_overwrites() -> None:
+def test_output_as_large_as_any_before_comes_fresh_unless_it_overwrites(onednn: bool) -> None:
     def sized(op_type: str, name: str, megabytes: int) -> KernelWork:
         return KernelWork(op_type, bytes_out=megabytes << 20, name=name)
 
@@ -196,22 +203,45 @@ def test_output_as_large_as_any_before_comes_fresh_unless_it_overwrites() -> Non
         "swish": ["in place", "gate"],
         "view": ["swish"],
     }
-    fresh = [work.name for work in fuse_kernels(kernels, reads) if work.fresh]
+    fresh = [work.name for work in fuse_kernels(kernels, reads, onednn) if work.fresh]
     assert fresh == ["largest kept", "beyond", "gate"]
 
 
-def test_sigmoid_is_not_fused() -> None:
-    kernels = [product("m"), streaming("BiasAdd", "b"), streaming("Sigmoid", "s")]
-    fused = fuse_kernels(kernels, {"b": ["m"], "s": ["b"]})
-    assert [work.name for work in fused] == ["b", "s"]
+def test_nothing_is_taken_in_behind_an_activation(onednn: bool) -> None:
+    kernels = [product("m"), streaming("BiasAdd", "b"), streaming("Relu", "r")]
+    kernels.append(streaming("BiasAdd", "c"))
+    fused = fuse_kernels(kernels, {"b": ["m"], "r": ["b"], "c": ["r"]}, onednn)
+    assert [work.name for work in fused] == ["r", "c"]
 
 
-def test_a_convolution_in_groups_takes_nothing_in() -> None:
+@pytest.mark.parametrize(
+    ("op_type", "activation", "without", "with_onednn"),
+    [
+        ("MatMul", "Sigmoid", ["b", "a"], ["a"]),
+        ("MatMul", "Softplus", ["b", "a"], ["b", "a"]),
+        ("Conv2D", "Sigmoid", ["b", "a"], ["b", "a"]),
+        ("Conv3D", "Relu", ["m", "b", "a"], ["a"]),
+        ("DepthwiseConv2dNative", "Relu6", ["m", "b", "a"], ["a"]),
+        ("DepthwiseConv2dNative", "LeakyRelu", ["m", "b", "a"], ["b", "a"]),
+        ("Einsum", "Relu", ["m", "b", "a"], ["m", "b", "a"]),
+    ],
+)
+def test_what_fuses_depends_on_onednn(
+    onednn: bool, op_type: str, activation: str, without: list[str], with_onednn: list[str]
+) -> None:
+    groups = 8 if op_type == "DepthwiseConv2dNative" else 1
+    kernels = [KernelWork(op_type, groups=groups, name="m"), streaming("BiasAdd", "b")]
+    kernels.append(streaming(activation, "a"))
+    fused = fuse_kernels(kernels, {"b": ["m"], "a": ["b"]}, onednn)
+    assert [work.name for work in fused] == (with_onednn if onednn else without)
+
+
+def test_a_convolution_in_groups_takes_nothing_in(onednn: bool) -> None:
     grouped = KernelWork("Conv2D", groups=4, cin=8, cout=8, name="c")
     plain = KernelWork("Conv2D", cin=8, cout=8, name="c")
     bias = streaming("BiasAdd", "b")
-    assert [w.name for w in fuse_kernels([grouped, bias], {"b": ["c"]})] == ["c", "b"]
-    assert [w.name for w in fuse_kernels([plain, bias], {"b": ["c"]})] == ["b"]
+    assert [w.name for w in fuse_kernels([grouped, bias], {"b": ["c"]}, onednn)] == ["c", "b"]
+    assert [w.name for w in fuse_kernels([plain, bias], {"b": ["c"]}, onednn)] == ["b"]
 
 
 def test_a_single_number_is_not_broadcast_and_a_vector_is() -> None:

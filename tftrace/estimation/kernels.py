@@ -14,6 +14,7 @@ from math import nan
 
 import pandas as pd
 
+from tftrace.graph.fusions import takes_activation, takes_bias
 from tftrace.machine.bench.shapes import MMAP_BYTES
 from tftrace.machine.fits import KernelFit, fit_key
 from tftrace.machine.kernels import KernelWork
@@ -62,8 +63,6 @@ _LIKE = {
     "Max": "Mean",
 }
 _ELEMENT_WISE = frozenset({"AddV2", "Mul", "Relu", "Relu6", "Elu", "Sigmoid", "Tanh", "Erf"})
-_FUSING = frozenset({"Conv2D", "MatMul"})
-_FUSED_ACTIVATIONS = frozenset({"Relu", "Relu6", "Elu", "LeakyRelu"})
 
 
 @dataclass(frozen=True)
@@ -130,12 +129,12 @@ def estimate_predict(kernels: pd.DataFrame, machine: MachineModel, batches: int 
 
 
 def fuse_kernels(
-    kernels: Sequence[KernelWork], reads: Mapping[str, Sequence[str]]
+    kernels: Sequence[KernelWork], reads: Mapping[str, Sequence[str]], onednn: bool
 ) -> list[KernelWork]:
     """Turn the operations of a traced graph into the kernels that TensorFlow would run on a CPU.
 
-    A bias, and then an activation out of Relu, Relu6, Elu and LeakyRelu, is applied by the
-    convolution or matrix product that makes its input, if nothing else reads that. The fused kernel
+    A bias, and then an activation of one operation, is applied by the product that makes its input
+    where that takes it in (see `tftrace.graph.fusions`) and nothing else reads it. The fused kernel
     costs what the product does: its output is in cache when the rest is applied
     (tensorflow/core/grappler/optimizers/remapper.cc).
 
@@ -146,25 +145,21 @@ def fuse_kernels(
     Args:
         kernels: one per graph operation before optimisation, each after those it reads.
         reads: for each operation's name, the names of those whose results it reads.
+        onednn: whether oneDNN runs them, whose products take in more.
 
     Returns:
         The kernels that run; a fused one bears the name of its last member, as TensorFlow has it.
     """
     readers = Counter(source for sources in reads.values() for source in sources)
     running: dict[str, KernelWork] = {}
-    biased: set[str] = set()
+    taken: dict[str, int] = {}
     for work in kernels:
-        sources = [name for name in reads.get(work.name, ()) if name in running]
-        source = sources[0] if sources else ""
-        fusing = source in running and _fuses(running[source]) and readers[source] == 1
-        bias = fusing and work.op_type == "BiasAdd" and source not in biased
-        activation = fusing and work.op_type in _FUSED_ACTIVATIONS and source in biased
-        if bias or activation:
-            product = running.pop(source)
-            running[work.name] = replace(product, name=work.name, flops=product.flops + work.flops)
-            if bias:
-                biased.add(work.name)
-            continue
+        source = next((name for name in reads.get(work.name, ()) if name in running), "")
+        product = running.get(source) if readers[source] == 1 else None
+        if product is not None and _takes(product, work, taken.get(source, 0), onednn):
+            del running[source]
+            taken[work.name] = taken.get(source, 0) + 1
+            work = replace(product, name=work.name, flops=product.flops + work.flops)
         running[work.name] = work
     largest = max((w.bytes_out for w in running.values() if w.bytes_out <= MMAP_BYTES), default=0)
     return [
@@ -173,9 +168,14 @@ def fuse_kernels(
     ]
 
 
-def _fuses(work: KernelWork) -> bool:
+def _takes(product: KernelWork, work: KernelWork, before: int, onednn: bool) -> bool:
+    """Whether a product that took in so many operations takes in one more."""
     # A convolution in groups is compiled by XLA, with nothing of what follows it.
-    return work.op_type in _FUSING and work.groups == 1
+    if product.op_type == "Conv2D" and product.groups > 1:
+        return False
+    if before == 0:
+        return work.op_type == "BiasAdd" and takes_bias(product.op_type, onednn)
+    return before == 1 and takes_activation(product.op_type, {work.op_type}, onednn)
 
 
 def _overwrites(
