@@ -5,6 +5,7 @@ import io
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tftrace.errors import TftraceError
 from tftrace.tracer.inputs import fit_inputs, input_names, load_data, samples_of, take
@@ -122,11 +123,22 @@ def test_what_does_not_fit_is_refused_with_a_reason(case):
         fit_inputs(build(), data)
 
 
-def test_integers_fit_a_float_input_and_floats_do_not_fit_an_integer_one():
-    fit_inputs(one_input(), zeros(5, 4, 3, dtype="uint8"))
-    tokens = keras.Sequential([keras.Input((4,), dtype="int32"), layers.Embedding(10, 2)])
+TOKENS = keras.Sequential([keras.Input((4,), dtype="int32"), layers.Embedding(10, 2)])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool", "float16", "float64", "bfloat16"])
+def test_numbers_of_every_type_fit_as_keras_converts_them(dtype):
+    data = np.ones((5, 4)).astype(tf.as_dtype(dtype).as_numpy_dtype)
+    for model in (TOKENS, keras.Sequential([keras.Input((4,)), layers.Dense(2)])):
+        fitted = fit_inputs(model, data)
+        assert fitted is data
+        assert model.predict(fitted, verbose=0).shape[0] == 5
+
+
+@pytest.mark.parametrize("data", [np.full((5, 4), "x"), zeros(5, 4, dtype="complex64")])
+def test_what_keras_does_not_convert_to_integers_is_refused(data):
     with pytest.raises(TftraceError, match="wants int32"):
-        fit_inputs(tokens, zeros(5, 4))
+        fit_inputs(TOKENS, data)
 
 
 def test_a_single_array_of_any_name_fits_a_single_input():

@@ -167,7 +167,7 @@ def _prepared(call: Call) -> tuple[Predict, Any]:
         TftraceError: it is called in a way that cannot be followed.
     """
     keywords = call.arguments()
-    x = fit_inputs(call.model, keywords.pop("x"))
+    x = fit_inputs(call.model, keywords["x"])
     if keywords.pop("steps", None) is not None:
         raise TftraceError("trace() does not follow predict(steps=...); slice the data instead")
     batch_size = keywords.pop("batch_size", None) or 32

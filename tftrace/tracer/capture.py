@@ -19,6 +19,7 @@ from tftrace.errors import TftraceError
 from tftrace.runs.folder import new_run_folder, scratch_folder
 from tftrace.runs.manifest import Latency, Manifest, Settings, TracedPass, write_manifest
 from tftrace.runs.names import MANIFEST, TRACE, WINDOW
+from tftrace.tracer.arrays import is_dense
 from tftrace.tracer.functions import (
     Captured,
     Reference,
@@ -168,7 +169,7 @@ def _build(model: Any, run: Predict, x: Any) -> None:
     """
     if not all_built(model):
         with chance_kept():
-            trace_batch(model, batch_specs(model, x, run.batch_size))
+            trace_batch(model, batch_specs(x, run.batch_size))
         model.predict_function = None
 
 
@@ -282,6 +283,8 @@ def _latency(
     steady, reason = None, None
     if overrides_predict(run.model):
         reason = "the model has a predict of its own, which may not take a tf.data.Dataset"
+    elif not all(is_dense(array) for array in tf.nest.flatten(x)):
+        reason = "the data is sparse, and no pipeline but Keras's own gathers its batches"
     else:
         progress(f"measuring latency without tf.data's autotuner, {options.repeats} passes")
         run.steady(x)

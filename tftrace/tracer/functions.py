@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from tftrace.counts.count import OpCount, count_flow
 from tftrace.counts.flow import Flow, flow_of
+from tftrace.tracer.arrays import spec_of
 from tftrace.tracer.inputs import samples_of, take
 from tftrace.tracer.keras_model import is_legacy, steps_per_execution
-from tftrace.tracer.programs import input_specs, program_of, trace_batch
+from tftrace.tracer.programs import program_of, trace_batch
 from tftrace.tracer.recorder import Recording
 from tftrace.tracer.tf_private import GraphCollection, concrete_functions, data_specs
 
@@ -135,21 +136,13 @@ def events_per_step(functions: list[Captured]) -> float:
 
 def _fixed_trace(model: Any, x: Any, batch_size: int) -> Reference:
     """A trace at a fixed batch, only to be counted: the general one leaves shapes open."""
-    program = trace_batch(model, batch_specs(model, x, batch_size))
+    program = trace_batch(model, batch_specs(x, batch_size))
     return _reference(flow_of(program), (min(batch_size, samples_of(x)),))
 
 
-def batch_specs(model: Any, x: Any, batch_size: int) -> Any:
+def batch_specs(x: Any, batch_size: int) -> Any:
     """TensorSpecs of the first batch of ``x``, in the structure that predict hands over."""
-    batch = take(x, batch_size)
-    if getattr(model, "inputs", None):
-        return input_specs(model, [array.shape for array in tf.nest.flatten(batch)], dense=True)
-    return tf.nest.map_structure(_spec, batch)
-
-
-def _spec(array: Any) -> tf.TensorSpec:
-    # Keras feeds every floating-point array as its own default type.
-    return tf.TensorSpec(array.shape, "float32" if array.dtype.kind == "f" else array.dtype)
+    return tf.nest.map_structure(spec_of, take(x, batch_size))
 
 
 def _reference(flow: Flow, batches: tuple[int, ...]) -> Reference:
@@ -166,7 +159,7 @@ def _batch(graph: Any) -> int | None:
 def _leading(tensors: Iterable[Any]) -> int | None:
     """First dimension of the first that is data, or a description of data."""
     for tensor in tensors:
-        if tensor.dtype not in (tf.resource, tf.variant):
+        if tensor is not None and tensor.dtype not in (tf.resource, tf.variant):
             shape = tensor.shape
             return shape[0] if shape.rank else None
     return None

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tftrace.errors import TftraceError
-from tftrace.tracer.keras_model import dtype_name
+from tftrace.tracer.arrays import as_fed, check_array, count_of, first_of
 from tftrace.tracer.keras_private import inputs_structure
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK"
-
-Arrays = Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
 
 def load_data(path: Path) -> np.ndarray | dict[str, np.ndarray]:
@@ -44,34 +43,38 @@ def load_data(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         if "allow_pickle" in str(error) or "Python objects" in str(error):
             raise TftraceError(
-                f"{path} holds Python objects; save plain numbers: np.save(f, a.astype('float32'))"
+                f"{path} holds Python objects; save plain numbers, "
+                "np.save(f, a.astype('float32')), or text, np.save(f, a.astype('U'))"
             ) from error
         raise TftraceError(f"{path} is not a whole .npy or .npz file: {error}") from error
 
 
-def fit_inputs(model: Any, data: Arrays) -> Any:
+def fit_inputs(model: Any, data: Any) -> Any:
     """``data`` in the structure that ``model.predict`` expects, after checking that it fits.
 
     Args:
         model: a Keras model; a subclassed one without declared inputs takes the data as it is.
-        data: one array, a list in the model's order, or a mapping by input name.
+        data: one array of any kind that Keras takes, a list in the model's order, a mapping by
+            input name, or the model's own structure of lists and mappings; None for an optional
+            input.
 
     Raises:
         TftraceError: wrong count, name, rank, shape or dtype, unequal or zero samples.
     """
-    if not isinstance(data, np.ndarray | Mapping | list | tuple):
-        kind = f"{type(data).__module__}.{type(data).__name__}"
-        raise TftraceError(f"the data is a {kind}; give arrays, a list or a mapping of arrays")
-    arrays = data if isinstance(data, np.ndarray) else _values(data)
-    _check_samples([arrays] if isinstance(arrays, np.ndarray) else arrays)
+    before = tf.nest.flatten(data)
+    arrays = [as_fed(array) for array in before]
+    _check_samples(arrays)
+    if any(new is not old for new, old in zip(arrays, before, strict=True)):
+        data = tf.nest.pack_sequence_as(data, arrays)
     declared = list(getattr(model, "inputs", None) or [])
     if not declared:
         return data
+    structure = inputs_structure(model)
+    if structure is not None and not _is_flat(structure):
+        return _in_structure(model, structure, data)
     names = input_names(model)
     ordered = _in_order(data, names)
-    for name, tensor, array in zip(names, declared, ordered, strict=True):
-        _check_array(name, tuple(tensor.shape), dtype_name(tensor), array)
-    structure = inputs_structure(model)
+    _check_arrays(names, declared, ordered)
     if isinstance(structure, Mapping):
         # Keras orders a mapping's inputs by key, as tree.flatten does.
         return dict(zip(names, ordered, strict=True))
@@ -81,50 +84,62 @@ def fit_inputs(model: Any, data: Arrays) -> Any:
 def input_names(model: Any) -> list[str]:
     """Names of the inputs in the model's order: its mapping's keys, else its input layers."""
     structure = inputs_structure(model)
-    if isinstance(structure, Mapping):
+    if isinstance(structure, Mapping) and _is_flat(structure):
         return sorted(structure)
     return [_bare(tensor.name) for tensor in model.inputs]
 
 
 def samples_of(x: Any) -> int:
     """Number of samples: the length of the first array."""
-    return len(_values(x)[0])
+    return next(count_of(array) for array in tf.nest.flatten(x) if array is not None)
 
 
 def take(x: Any, count: int) -> Any:
-    """The first ``count`` samples, in the same structure, without copying."""
-    if isinstance(x, Mapping):
-        return {name: array[:count] for name, array in x.items()}
-    if isinstance(x, list | tuple):
-        return type(x)(array[:count] for array in x)
-    return x[:count]
+    """The first ``count`` samples, in the same structure; of dense arrays without copying."""
+    return tf.nest.map_structure(lambda array: first_of(array, count), x)
 
 
 def _bare(name: str) -> str:
     return name.partition(":")[0]
 
 
-def _values(data: Any) -> list[np.ndarray]:
-    if isinstance(data, Mapping):
-        return [np.asanyarray(a) for a in data.values()]
-    if isinstance(data, list | tuple):
-        return [np.asanyarray(a) for a in data]
-    return [data]
+def _is_flat(structure: Any) -> bool:
+    """Whether it is one input, or a list or mapping of nothing but inputs."""
+    parts = structure.values() if isinstance(structure, Mapping) else structure
+    if not isinstance(structure, Mapping | list | tuple):
+        return True
+    return not any(isinstance(part, Mapping | list | tuple) for part in parts)
 
 
-def _in_order(data: Arrays, names: list[str]) -> list[np.ndarray]:
+def _in_structure(model: Any, structure: Any, data: Any) -> Any:
+    """Data for inputs in lists and mappings of lists and mappings: the same, or flat."""
+    names = input_names(model)
+    try:
+        tf.nest.assert_same_structure(structure, data, check_types=False)
+        ordered = tf.nest.flatten(data)
+    except (ValueError, TypeError):
+        if not _is_flat(data):
+            raise TftraceError(
+                f"the model's inputs ({', '.join(names)}) come in lists and mappings of its own; "
+                "give the data in the same, in a list, or by the names of the inputs"
+            ) from None
+        ordered = _in_order(data, names)
+    _check_arrays(names, model.inputs, ordered)
+    return tf.nest.pack_sequence_as(structure, ordered)
+
+
+def _in_order(data: Any, names: list[str]) -> list[Any]:
     if isinstance(data, Mapping):
         # np.savez(f, a, b) names its arrays arr_0, arr_1: an order, not names.
         positional = [f"arr_{i}" for i in range(len(data))]
         if set(data) == set(names):
-            return [np.asanyarray(data[name]) for name in names]
+            return [data[name] for name in names]
         if len(data) == len(names) and (len(names) == 1 or set(data) == set(positional)):
             keys = list(data) if len(names) == 1 else positional
-            return [np.asanyarray(data[key]) for key in keys]
-        raise TftraceError(
-            f"the model's inputs are {', '.join(names)}; the data has {', '.join(data) or 'none'}"
-        )
-    arrays = _values(data)
+            return [data[key] for key in keys]
+        given = ", ".join(map(str, data)) or "none"
+        raise TftraceError(f"the model's inputs are {', '.join(names)}; the data has {given}")
+    arrays = list(data) if isinstance(data, list | tuple) else [data]
     if len(arrays) != len(names):
         raise TftraceError(
             f"the model has {len(names)} input{'s' if len(names) != 1 else ''} "
@@ -134,45 +149,18 @@ def _in_order(data: Arrays, names: list[str]) -> list[np.ndarray]:
     return arrays
 
 
-def _check_samples(arrays: Sequence[np.ndarray]) -> None:
-    if not arrays:
+def _check_samples(arrays: list[Any]) -> None:
+    counts = {count_of(array) for array in arrays if array is not None}
+    if not counts:
         raise TftraceError("the data holds no array")
-    for array in arrays:
-        if array.dtype == object:
-            raise TftraceError("the data is an object array; convert it to plain numbers first")
-        if array.ndim == 0:
-            raise TftraceError("the data is a single number; give an array with samples first")
-    counts = {len(array) for array in arrays}
     if len(counts) > 1:
         raise TftraceError(f"the inputs differ in their number of samples: {sorted(counts)}")
     if counts == {0}:
         raise TftraceError("the data has zero samples")
 
 
-def _check_array(name: str, shape: tuple[int | None, ...], dtype: str, array: np.ndarray) -> None:
-    if array.ndim != len(shape):
-        raise TftraceError(
-            f"input {name} wants {len(shape)} dimensions {_show(shape)}, "
-            f"the data has {array.ndim} {_show(array.shape)}"
-        )
-    wrong = [w for w, got in zip(shape[1:], array.shape[1:], strict=True) if w not in (None, got)]
-    if wrong:
-        raise TftraceError(
-            f"input {name} wants shape {_show(shape)}, the data has {_show(array.shape)}"
-        )
-    numeric = array.dtype.kind in "biuf"
-    if dtype == "string":
-        fits = array.dtype.kind in "SU"
-    elif dtype.startswith(("int", "uint")):
-        fits = array.dtype.kind in "biu"
-    else:
-        fits = numeric
-    if not fits:
-        raise TftraceError(
-            f"input {name} wants {dtype}, the data has {array.dtype}; "
-            f"convert it first: data.astype('{dtype}')"
-        )
-
-
-def _show(shape: Sequence[int | None]) -> str:
-    return "(" + ", ".join("batch" if d is None else str(d) for d in shape) + ")"
+def _check_arrays(names: list[str], declared: list[Any], arrays: list[Any]) -> None:
+    for name, tensor, array in zip(names, declared, arrays, strict=True):
+        # Whether an input is optional, Keras checks itself.
+        if array is not None:
+            check_array(name, tensor, array)

@@ -48,11 +48,9 @@ class Predict:
         if not (self.of_caller and self.repeatable):
             self.function(self.model, x, callbacks=[marker], **keywords)
             return
-        callbacks = [marker, *self.callbacks]
+        keywords |= {"x": x, **self.keywords, "callbacks": [marker, *self.callbacks]}
         try:
-            self.outputs = self.function(
-                self.model, x, callbacks=callbacks, **{**keywords, **self.keywords}
-            )
+            self.outputs = self.function(self.model, **keywords)
             self.done = True
         except Exception as error:
             self.raised = error

@@ -17,18 +17,19 @@ def steady_batches(x: Any, batch_size: int) -> tf.data.Dataset:
     static shapes, and has no autotuner to wait for.
 
     Args:
-        x: an array, a sequence or a mapping of arrays of equal length, not empty.
+        x: an array (dense or ragged), a structure of arrays of equal length, not empty, or None
+            for some.
         batch_size: samples per batch; the last batch may have fewer.
     """
-    arrays = tuple(x) if isinstance(x, list) else x
-    count = len(tf.nest.flatten(arrays)[0])
+    arrays = _tuples(x)
+    count = next(array.shape[0] for array in tf.nest.flatten(arrays) if array is not None)
     whole = count // batch_size * batch_size
     indices = tf.data.Dataset.from_tensor_slices(tf.reshape(tf.range(whole), (-1, batch_size)))
     if count > whole:
         indices = indices.concatenate(tf.data.Dataset.from_tensors(tf.range(whole, count)))
 
     def gather(at: Any, data: Any) -> Any:
-        return (tf.nest.map_structure(lambda array: tf.gather(array, at), data),)
+        return (tf.nest.map_structure(lambda array: _gathered(array, at), data),)
 
     # As one element, not as constants of the function: a graph holds at most 2 GB.
     data = tf.data.Dataset.from_tensors(arrays).repeat()
@@ -36,3 +37,14 @@ def steady_batches(x: Any, batch_size: int) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.with_options(options)
+
+
+def _tuples(x: Any) -> Any:
+    """A list means a tensor to tf.data."""
+    if isinstance(x, dict):
+        return {name: _tuples(part) for name, part in x.items()}
+    return tuple(_tuples(part) for part in x) if isinstance(x, list | tuple) else x
+
+
+def _gathered(array: Any, at: Any) -> Any:
+    return None if array is None else tf.gather(array, at)
