@@ -31,7 +31,8 @@ def profile(
 
     Args:
         model: a Keras model; it is left as it was.
-        x: an array, a list of arrays in the model's order, or a mapping by input name.
+        x: what ``predict`` takes: an array (or tensor, DataFrame, sparse matrix), a list of them
+            in the model's order, a mapping by input name, or the model's own structure of both.
         batch_size: samples per batch.
         repeats: untraced passes whose latency is reported; 0 for none.
         warmup: passes before anything is timed.
