@@ -22,7 +22,7 @@ def count(
     Args:
         model: a Keras model; a subclassed one that declares no inputs needs ``input_shapes``.
         input_shapes: one shape per input, batch first (None for the rows of a ragged one); by
-            default the model's own, batch 1.
+            default the model's own, with batch 1 where it is open.
         flops_per_mac: 2, or 1 for tables that are compared with papers.
 
     Returns: tables per sample (the batch's total divided by the batch), coverage and rule.
@@ -31,13 +31,15 @@ def count(
         TftraceError: a shape is missing or does not fit the model.
     """
     from tftrace.counts import Counts
+    from tftrace.tracer.keras_model import fixed_batch
     from tftrace.tracer.programs import trace_model
 
     try:
         program, sites = trace_model(model, input_shapes)
     except ValueError as error:
         raise TftraceError(str(error)) from error
-    batch = 1 if input_shapes is None else input_shapes[0][0] or 1
+    first = (fixed_batch(model),) if input_shapes is None else input_shapes[0]
+    batch = first[0] or 1
     return Counts.from_program(program, sites, batch, flops_per_mac=flops_per_mac)
 
 
@@ -46,9 +48,14 @@ def full_shapes(
 ) -> list[tuple[int | None, ...]]:
     """Shapes with the batch, from texts like ``224,224,3``, or from the model's own.
 
+    A batch that the model declares is taken instead of ``batch``.
+
     Raises:
         TftraceError: a text is no shape, or the model leaves a size open and none is given.
     """
+    from tftrace.tracer.keras_model import fixed_batch
+
+    batch = fixed_batch(model) or batch
     if texts:
         return [(batch, *_sizes(text)) for text in texts]
     from tftrace.tracer.keras_model import layout_of

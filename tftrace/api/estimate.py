@@ -10,6 +10,7 @@ import numpy as np
 
 from tftrace.errors import TftraceError
 from tftrace.estimation.network import NetworkEstimate, estimate_program
+from tftrace.tracer.keras_model import fixed_batch
 from tftrace.tracer.programs import trace_model
 
 
@@ -43,7 +44,8 @@ def estimate(
         program, sites = trace_model(model, input_shapes)
     except ValueError as error:
         raise TftraceError(str(error)) from error
-    batch = 1 if input_shapes is None else input_shapes[0][0] or 1
+    first = (fixed_batch(model),) if input_shapes is None else input_shapes[0]
+    batch = first[0] or 1
     return estimate_program(program, sites, known, batch, batches)
 
 

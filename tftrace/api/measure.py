@@ -33,7 +33,7 @@ def profile(
         model: a Keras model; it is left as it was.
         x: what ``predict`` takes: an array (or tensor, DataFrame, sparse matrix), a list of them
             in the model's order, a mapping by input name, or the model's own structure of both.
-        batch_size: samples per batch.
+        batch_size: samples per batch; a batch that the model declares is taken instead.
         repeats: untraced passes whose latency is reported; 0 for none.
         warmup: passes before anything is timed.
         jit: ``auto`` (what the model would do), ``on`` or ``off``.
@@ -53,8 +53,11 @@ def profile(
     from tftrace.attribution.layers_track import append_layers_track
     from tftrace.tracer.capture import Options, capture
     from tftrace.tracer.inputs import fit_inputs
+    from tftrace.tracer.keras_model import fixed_batch
 
-    options = Options(batch_size, repeats, warmup, jit, all_ops, samples, trace_batches)
+    options = Options(
+        fixed_batch(model) or batch_size, repeats, warmup, jit, all_ops, samples, trace_batches
+    )
     fitted = fit_inputs(model, x)
     keep = tempfile.TemporaryDirectory(prefix="tftrace-") if out is None else None
     target = Path(keep.name) if keep is not None else Path(out or "")

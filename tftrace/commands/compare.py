@@ -13,6 +13,7 @@ from tftrace.commands.options import (
     Jit,
     JitOption,
     JsonFile,
+    Keras,
     Out,
     Quiet,
     Samples,
@@ -40,6 +41,7 @@ def compare(
     out: Out = Path("tftrace-runs"),
     custom: Custom = None,
     unsafe: Unsafe = False,
+    keras: Keras = 3,
     top: Annotated[int, typer.Option(min=0, help="Rows of the layer table; 0 for all.")] = 15,
     json: JsonFile = None,
     quiet: Quiet = False,
@@ -63,7 +65,7 @@ def compare(
             from tftrace.tracer.models import load_model
 
             def loaded(path: Path) -> Any:
-                return load_model(path, unsafe, custom or [])
+                return load_model(path, unsafe, custom or [], keras)
 
             arrays = load_data(b if data is None else data)
             arrays = arrays if samples is None else take(arrays, samples)

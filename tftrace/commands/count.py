@@ -12,6 +12,7 @@ from tftrace.commands.options import (
     Custom,
     InputShape,
     JsonFile,
+    Keras,
     Order,
     OrderOption,
     Quiet,
@@ -31,6 +32,7 @@ def count(
     ] = 2,
     custom: Custom = None,
     unsafe: Unsafe = False,
+    keras: Keras = 3,
     top: Annotated[int, typer.Option(min=0, help="Rows to show; 0 for all.")] = 0,
     order: OrderOption = Order.run,
     json: JsonFile = None,
@@ -49,7 +51,7 @@ def count(
         from tftrace.tracer.models import load_model
 
         say("loading the model")
-        loaded = load_model(model, unsafe, custom or [])
+        loaded = load_model(model, unsafe, custom or [], keras)
         say("counting")
         shapes = full_shapes(loaded, input_shape, batch)
         counts = count_model(loaded, shapes, flops_per_mac=flops_per_mac)
@@ -58,7 +60,7 @@ def count(
 
     if not quiet:
         by_size = order is Order.sorted
-        title = f"{model.name}, batch {batch}"
+        title = f"{model.name}, batch {counts.batch}"
         print_counts(counts, console(), title, rule.value, top or None, by_size)
     if json is not None:
         write_counts_json(counts, json)

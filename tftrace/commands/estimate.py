@@ -12,6 +12,7 @@ from tftrace.commands.options import (
     Custom,
     InputShape,
     JsonFile,
+    Keras,
     Quiet,
     Unsafe,
 )
@@ -28,6 +29,7 @@ def estimate(
     ] = False,
     custom: Custom = None,
     unsafe: Unsafe = False,
+    keras: Keras = 3,
     top: Annotated[int, typer.Option(min=0, help="Rows of the layer table; 0 for all.")] = 15,
     json: JsonFile = None,
     quiet: Quiet = False,
@@ -46,7 +48,7 @@ def estimate(
         from tftrace.tracer.models import load_model
 
         say("loading the model")
-        loaded = load_model(model, unsafe, custom or [])
+        loaded = load_model(model, unsafe, custom or [], keras)
         shapes = full_shapes(loaded, input_shape, batch_size)
         found = estimate_model(loaded, shapes, batches=batches, progress=say)
         measured = measure(loaded, shapes, batches, say) if check else None

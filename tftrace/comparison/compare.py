@@ -215,14 +215,16 @@ def sides(
 ) -> tuple[Side, Side]:
     """The two sides that the command line means: two files, or one under two settings."""
     from tftrace.tracer.frozen import freeze
+    from tftrace.tracer.keras_model import fixed_batch
 
     frozen = "freeze" in changed
     label = ", ".join(f"{name}={value}" for name, value in changed.items())
-    first = Side(a.name, load(a), batch_size, jit)
+    one, other = load(a), load(b)
+    first = Side(a.name, one, fixed_batch(one) or batch_size, jit)
     second = Side(
         name=f"{b.name} with {label}" if label else b.name,
-        model=freeze(load(b)) if frozen else load(b),
-        batch_size=int(changed.get("batch-size", batch_size)),
+        model=freeze(other) if frozen else other,
+        batch_size=fixed_batch(other) or int(changed.get("batch-size", batch_size)),
         jit=changed.get("jit", jit),
         frozen=frozen,
     )

@@ -38,11 +38,27 @@ def fold_file(
         TftraceError: a file does not load, ``output`` is no ``.keras`` path or cannot be written,
             nothing can be folded, or the outputs differ by more than float rounding explains.
     """
-    from tftrace.tracer.inputs import fit_inputs, load_data
-    from tftrace.tracer.models import load_model
+    from tftrace.tracer.models import custom_scope
 
     if output.suffix != ".keras":
         raise TftraceError(f"{output}: the folded model is saved as .keras")
+    with custom_scope(custom):
+        return _fold_file(model, output, data, unsafe, custom, batch_size, pairs, progress)
+
+
+def _fold_file(
+    model: Path,
+    output: Path,
+    data: Path | None,
+    unsafe: bool,
+    custom: Sequence[str],
+    batch_size: int,
+    pairs: int,
+    progress: Callable[[str], None],
+) -> FoldOutcome:
+    from tftrace.tracer.inputs import fit_inputs, load_data
+    from tftrace.tracer.models import load_model
+
     progress("loading the model")
     loaded = load_model(model, unsafe, custom)
     arrays = None if data is None else fit_inputs(loaded, load_data(data))

@@ -88,6 +88,11 @@ def check_array(name: str, declared: Any, array: Any) -> None:
         got = got[:-1]
     elif wanted[-1:] == (1,) and len(got) == len(wanted) - 1:
         got = (*got, 1)
+    if wanted and wanted[0] is not None and got and got[0] % wanted[0]:
+        raise TftraceError(
+            f"input {name} takes batches of exactly {wanted[0]} samples; "
+            f"the data has {got[0]}, no multiple of it"
+        )
     if len(got) != len(wanted):
         raise TftraceError(
             f"input {name} wants {len(wanted)} dimensions {_show(wanted)}, "

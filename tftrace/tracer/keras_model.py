@@ -105,3 +105,10 @@ def step_marker(model: Any) -> Any:
 
 def _keras_of(model: Any) -> Any:
     return importlib.import_module("tf_keras" if is_legacy(model) else "keras")
+
+
+def fixed_batch(model: Any) -> int | None:
+    """The batch that the model's inputs declare, as a stateful RNN's do; None where it is open."""
+    declared = getattr(model, "inputs", None) or []
+    sizes = {tensor.shape[0] for tensor in declared if len(tensor.shape)}
+    return next((int(size) for size in sizes if size is not None), None)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from inspect import isclass, isfunction
 from pathlib import Path
 from typing import Any
 
 from tftrace.errors import TftraceError
 from tftrace.tracer.python_code import python_inside
 
+_UNKNOWN_OBJECT = re.compile(
+    r"(Could not (?:locate|interpret)|Unknown (?:layer|object|activation|function))"
+    r".*?(?=[.;,](?:\s|$)|$)"
+)
+_DROPPED_ARGUMENT = re.compile(r"Unrecognized keyword arguments passed to (\w+): \{?'?(\w+)")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -22,7 +30,7 @@ def load_model(path: Path, unsafe: bool = False, custom: Sequence[str] = (), ker
         path: file written by ``model.save`` (``.keras`` or ``.h5``); Keras 3 loads those of
             Keras 2 too, and runs them its own way. Keras 2 also loads a SavedModel's folder.
         unsafe: allow arbitrary code inside the file (Lambda layers).
-        custom: ``module`` or ``module:name`` to import, registering custom layers.
+        custom: ``module`` or ``module:name`` to import: its classes and functions are then known.
         keras: 2 runs the model by tf_keras, as it was before Keras 3.
 
     Raises:
@@ -40,7 +48,18 @@ def load_model(path: Path, unsafe: bool = False, custom: Sequence[str] = (), ker
         )
     except Exception as error:
         # Keras raises a dozen types here, all meaning: this file does not load.
-        raise TftraceError(_explain(path, error)) from error
+        raise TftraceError(_explain(path, error, custom, keras)) from error
+
+
+@contextmanager
+def custom_scope(custom: Sequence[str]) -> Iterator[None]:
+    """Have Keras 3 know the user's objects while the block rebuilds a model.
+
+    Raises:
+        TftraceError: as `import_custom`.
+    """
+    with importlib.import_module("keras").saving.custom_object_scope(import_custom(custom)):
+        yield
 
 
 def _refuse_python(path: Path, custom: Sequence[str]) -> None:
@@ -107,18 +126,28 @@ def import_custom(custom: Sequence[str]) -> dict[str, Any]:
                 raise TftraceError(f"--custom {item}: {module_name} has no {name}")
             objects[name] = getattr(module, name)
         else:
-            objects.update({k: v for k, v in vars(module).items() if isinstance(v, type)})
+            objects.update({k: v for k, v in vars(module).items() if isclass(v) or isfunction(v)})
     return objects
 
 
-def _explain(path: Path, error: Exception) -> str:
+def _explain(path: Path, error: Exception, custom: Sequence[str], keras: int) -> str:
+    """The cause first, then what to do about it."""
     text = " ".join(str(error).split())
     if "No model config found" in text or "No model found" in text:
         return f"{path} holds weights only; save the whole model with model.save(...)"
-    if "Could not locate" in text or "Unknown layer" in text or "Unknown object" in text:
+    unknown = _UNKNOWN_OBJECT.search(text)
+    if unknown is not None:
+        remedy = (
+            f"{' and '.join(custom)} does not define it"
+            if custom
+            else "name the module that defines it with --custom MODULE"
+        )
+        return f"{path}: {unknown[0]}; {remedy}"
+    dropped = _DROPPED_ARGUMENT.search(text)
+    if dropped is not None and keras == 3:
         return (
-            f"{path} uses a class that Keras does not know; name the module that registers it "
-            f"with --custom module: {text[:200]}"
+            f"{path}: Keras 3 has no {dropped[2]} of {dropped[1]}, which Keras 2 has; "
+            "run the model as Keras 2 does, with --keras 2"
         )
     if "unsafe" in text.lower() or "safe_mode" in text:
         return f"{path} holds Python code (a Lambda); if you trust the file, add --unsafe"

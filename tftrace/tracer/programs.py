@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrace.graph import Edge, Graph, Node, Program, TensorSpec
-from tftrace.tracer.keras_model import is_legacy, layout_of
+from tftrace.tracer.keras_model import fixed_batch, is_legacy, layout_of
 from tftrace.tracer.keras_private import inputs_structure
 from tftrace.tracer.open_shapes import close_shapes
 from tftrace.tracer.recorder import CallSite, Recording, record_calls
@@ -27,7 +27,7 @@ def trace_model(
     Args:
         model: a built Keras model, or a subclassed one when ``input_shapes`` is given.
         input_shapes: one full shape (batch first) per input in the model's order; by default
-            the model's own with batch 1.
+            the model's own, with batch 1 where it is open.
 
     Returns: the program and its call sites in execution order.
 
@@ -81,7 +81,7 @@ def input_specs(
         specs = [tf.TensorSpec(tuple(shape), dtype) for shape in input_shapes]
         return specs[0] if len(specs) == 1 else specs
     if input_shapes is None:
-        input_shapes = [(1, *tensor.shape[1:]) for tensor in declared]
+        input_shapes = [(fixed_batch(model) or 1, *tensor.shape[1:]) for tensor in declared]
     if len(input_shapes) != len(declared):
         raise ValueError(f"the model has {len(declared)} inputs, {len(input_shapes)} shapes given")
     specs = [
@@ -107,7 +107,7 @@ def _spec(tensor: Any, shape: Sequence[int | None], layout: str) -> tf.TypeSpec:
         return tf.RaggedTensorSpec(rows, tensor.dtype, rank)
     if any(d is None for d in shape):
         raise ValueError(f"input {tensor.name} leaves its size open {declared}; give input_shapes")
-    if any(d is not None and d != s for d, s in zip(declared[1:], shape[1:], strict=True)):
+    if any(d is not None and d != s for d, s in zip(declared, shape, strict=True)):
         raise ValueError(f"input {tensor.name} has shape {declared}, got {tuple(shape)}")
     kind = tf.SparseTensorSpec if layout == "sparse" else tf.TensorSpec
     return kind(tuple(shape), tensor.dtype)
