@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tftrace.api.profile import Profile
+from tftrace.runs.folder import require_place
 from tftrace.runs.run import open_run
 
 
@@ -59,19 +61,21 @@ def profile(
         fixed_batch(model) or batch_size, repeats, warmup, jit, all_ops, samples, trace_batches
     )
     fitted = fit_inputs(model, x)
-    keep = tempfile.TemporaryDirectory(prefix="tftrace-") if out is None else None
-    target = Path(keep.name) if keep is not None else Path(out or "")
-    folder = capture(
-        model,
-        fitted,
-        options,
-        target,
-        append_layers_track,
-        progress,
-        source,
-        roofs=machine_roofs(calibrate, progress),
-    )
-    return Profile(open_run(folder), keep)
+    if out is not None:
+        require_place(Path(out))
+    roofs = machine_roofs(calibrate, progress)
+    with ExitStack() as unfinished:
+        keep = None
+        if out is None:
+            keep = tempfile.TemporaryDirectory(prefix="tftrace-")
+            unfinished.callback(keep.cleanup)
+        target = Path(keep.name if keep is not None else out or "")
+        folder = capture(
+            model, fitted, options, target, append_layers_track, progress, source, roofs=roofs
+        )
+        found = Profile(open_run(folder), keep)
+        unfinished.pop_all()
+        return found
 
 
 def machine_roofs(measure: bool, progress: Callable[[str], None]) -> dict[str, Any] | None:

@@ -249,7 +249,8 @@ class Profile:
         Raises:
             TftraceError: the folder cannot be written.
         """
-        from tftrace.runs.folder import new_run_folder, scratch_folder
+        from tftrace.files import scratch_folder
+        from tftrace.runs.folder import new_run_folder
 
         out = Path(folder)
         with scratch_folder(out) as scratch:

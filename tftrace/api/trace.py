@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import keras
@@ -22,6 +21,7 @@ from tftrace.runs.run import open_run
 from tftrace.tracer.capture import Options, capture
 from tftrace.tracer.inputs import fit_inputs
 from tftrace.tracer.predict import Predict
+from tftrace.undo import MEASURING, Turn
 
 
 @dataclass
@@ -60,6 +60,9 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
     a ``TftraceWarning`` that says why (``logdir`` cannot be written, data that is not arrays,
     ``steps``, a profiler that already runs, a predict inside another). ``predict`` is put back when
     the block ends, whatever happens inside.
+
+    Raises:
+        TftraceError: another thread is inside such a block.
     """
     tracing = Tracing()
     settings = Settings(Path(logdir), all_ops, repeats)
@@ -71,10 +74,21 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
 
         return predict
 
-    with ExitStack() as stack:
-        for model_class in _model_classes():
-            stack.enter_context(_predict_replaced(model_class, traced))
-        yield tracing
+    with _PATCHED.taken():
+        originals = [(cls, cls.__dict__.get("predict")) for cls in _model_classes()]
+
+        def put_back() -> None:
+            for model_class, own in originals:
+                if own is not None:
+                    model_class.predict = own
+                elif "predict" in model_class.__dict__:
+                    del model_class.predict
+
+        with _PATCHED.undone(put_back):
+            for model_class, _ in originals:
+                # Keras 3 inherits predict from its backend's trainer; the class's own goes before.
+                model_class.predict = traced(model_class.predict)
+            yield tracing
 
 
 @dataclass(frozen=True)
@@ -106,23 +120,25 @@ class Call:
         return dict(given)
 
 
-_TRACING = Lock()
+_PATCHED = Turn("another thread is inside trace(), which replaces predict for all of them")
+_TRACED = Turn("another predict is being traced")
 
 
 def _predict(call: Call, settings: Settings, tracing: Tracing) -> Any:
     """Run the caller's predict once, traced if that can be."""
-    if not _TRACING.acquire(blocking=False):
-        return _untraced(call, "another predict is being traced", tracing)
+    if _TRACED.mine():
+        return _untraced(call, "a predict inside another is part of it", tracing)
+    if MEASURING.mine():
+        return call.plain()  # of a measurement that the block asked for
     run = None
     try:
-        run, x = _prepared(call)
-        tracing.profiles.append(_traced(run, x, settings))
+        with _TRACED.taken():
+            run, x = _prepared(call)
+            tracing.profiles.append(_traced(run, x, settings))
     except Exception as error:
         if run is not None and run.raised is error:
             raise
         return _untraced(call, _reason(error), tracing, run)
-    finally:
-        _TRACING.release()
     return run.outputs if run.done else call.plain()
 
 
@@ -142,22 +158,6 @@ def _model_classes() -> list[Any]:
     """Of Keras 3, and of Keras 2 where the caller has imported it."""
     legacy = sys.modules.get("tf_keras")
     return [keras.Model, *([legacy.Model] if legacy is not None else [])]
-
-
-@contextmanager
-def _predict_replaced(
-    model_class: Any, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]
-) -> Iterator[None]:
-    # Keras 3 inherits predict from its backend's trainer; a name of the model's own goes before.
-    own = model_class.__dict__.get("predict")
-    model_class.predict = wrap(model_class.predict)
-    try:
-        yield
-    finally:
-        if own is None:
-            del model_class.predict
-        else:
-            model_class.predict = own
 
 
 def _prepared(call: Call) -> tuple[Predict, Any]:

@@ -1,37 +1,24 @@
-"""Folders that are whole or absent: filled under a scratch name, then renamed."""
+"""Where a finished run goes."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tftrace.errors import TftraceError
+from tftrace.files import require_folder, to_disk
 
 
-@contextmanager
-def scratch_folder(out: Path) -> Iterator[Path]:
-    """A scratch folder inside ``out`` (so that a move is a rename), removed on exit.
+def require_place(out: Path) -> None:
+    """Fail now if no run can be put below ``out``.
 
     Raises:
-        TftraceError: ``out`` is a file or cannot be written.
+        TftraceError: a file is in the way, or a folder may not be written.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".tftrace-", dir=out))
-    except FileExistsError:
-        raise TftraceError(f"{out} is a file; choose another folder with --out") from None
-    except OSError as error:
-        raise TftraceError(
-            f"cannot write to {out} ({error.strerror}); choose another folder with --out"
-        ) from None
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        require_folder(out / "plugins" / "profile")
+    except TftraceError as error:
+        raise TftraceError(f"{error}; choose another folder with --out") from None
 
 
 def new_run_folder(out: Path, run: str, fill: Path) -> Path:
@@ -41,14 +28,16 @@ def new_run_folder(out: Path, run: str, fill: Path) -> Path:
     """
     runs = out / "plugins" / "profile"
     runs.mkdir(parents=True, exist_ok=True)
+    to_disk(fill)
     number = 1
     while True:
         target = runs / (run if number == 1 else f"{run}-{number}")
         try:
-            # Claims the name; renaming a folder onto an empty one replaces it in one step.
-            target.mkdir()
-        except FileExistsError:
+            # One step; a folder of that name that holds anything is in its way.
+            os.rename(fill, target)
+        except OSError:
+            if not target.exists():
+                raise
             number += 1
             continue
-        os.replace(fill, target)
         return target

@@ -16,7 +16,8 @@ import msgspec
 import tensorflow as tf
 
 from tftrace.errors import TftraceError
-from tftrace.runs.folder import new_run_folder, scratch_folder
+from tftrace.files import reason, scratch_folder
+from tftrace.runs.folder import new_run_folder, require_place
 from tftrace.runs.manifest import Latency, Manifest, Settings, TracedPass, write_manifest
 from tftrace.runs.names import MANIFEST, TRACE, WINDOW
 from tftrace.tracer.arrays import is_dense
@@ -44,6 +45,7 @@ from tftrace.tracer.recorder import Recording, record_calls
 from tftrace.tracer.session import Session, profiler_session
 from tftrace.tracer.state import State, chance_kept, keeps_chance, learning, state_of
 from tftrace.tracer.tf_private import collect_graphs
+from tftrace.undo import MEASURING
 
 Progress = Callable[[str], None]
 Finish = Callable[[Path], None]
@@ -122,13 +124,19 @@ def capture(
         raise TftraceError(
             "tf.config.run_functions_eagerly(True) is set, and eager calls record no operations"
         )
+    require_place(out)
     run = predict or Predict(model, options.batch_size)
     chance = nullcontext() if run.of_caller else chance_kept()
-    with scratch_folder(out) as scratch, borrowed(model, _JIT[options.jit]), chance:
+    with (
+        MEASURING.taken(),
+        scratch_folder(out, MEASURING) as scratch,
+        borrowed(model, _JIT[options.jit]),
+        chance,
+    ):
         progress("tracing the graph")
         _build(model, run, x)
         state = state_of(model)
-        try:
+        with MEASURING.undone(lambda: (run.left or state).put_back()):
             recording, reference, functions = _record(model, run, x, state)
             run.repeatable = not any(keeps_chance(function.flow) for function in functions)
             if options.warmup:
@@ -143,8 +151,6 @@ def capture(
             session, traced_ms = _trace(run, traced_x, state, scratch, options.all_ops)
             settings = _settings(model, x, traced_x, options, session)
             latency = _latency(plain, traced_ms, run, x, options, progress)
-        finally:
-            (run.left or state).put_back()
         progress("writing the run")
         manifest = build_manifest(
             model,
@@ -156,10 +162,13 @@ def capture(
             latency=latency,
             roofs=roofs,
         )
-        folder = _write(scratch, session, manifest)
-        finish(folder)
         name = datetime.now().strftime("%Y_%m_%d_%H_%M_%S") + "-" + _safe(model.name)
-        return new_run_folder(out, name, folder)
+        try:
+            folder = _write(scratch, session, manifest)
+            finish(folder)
+            return new_run_folder(out, name, folder)
+        except OSError as error:
+            raise TftraceError(f"cannot write to {out}: {reason(error)}") from error
 
 
 def _build(model: Any, run: Predict, x: Any) -> None:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tftrace.runs.names import STEP
 from tftrace.tracer.keras_private import jit_setting, layers_within, set_jit_setting
+from tftrace.undo import MEASURING
 
 _MISSING = object()
 
@@ -29,18 +30,20 @@ def borrowed(model: Any, jit: bool | None = None) -> Iterator[None]:
     kept = {
         name: model.__dict__.get(name, _MISSING) for name in ("predict_function", "stop_predicting")
     }
-    try:
-        model.predict_function = None
-        if jit is not None:
-            model.jit_compile = jit
-        yield
-    finally:
+
+    def give_back() -> None:
         for name, value in kept.items():
             if value is _MISSING:
                 model.__dict__.pop(name, None)
             else:
                 setattr(model, name, value)
         set_jit_setting(model, setting)
+
+    with MEASURING.undone(give_back):
+        model.predict_function = None
+        if jit is not None:
+            model.jit_compile = jit
+        yield
 
 
 def jit_compiled(model: Any) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tftrace.undo import MEASURING
+
 
 @dataclass
 class CallSite:
@@ -173,22 +175,31 @@ def record_calls(model: Any, predicting: bool = False) -> Iterator[Recording]:
             wrapped, and whatever layers are called count as the model's.
     """
     recording = Recording(model, predicting)
+    with MEASURING.taken():
+        patches = _patches(model, recording)
+        originals = [(holder, name, vars(holder)[name]) for holder, name, _ in patches]
+
+        def put_back() -> None:
+            for holder, name, original in reversed(originals):
+                setattr(holder, name, original)
+
+        with MEASURING.undone(put_back):
+            for holder, name, wrapper in patches:
+                setattr(holder, name, wrapper)
+            yield recording
+    recording.finish()
+
+
+def _patches(model: Any, recording: Recording) -> list[tuple[Any, str, Any]]:
+    """(holder, name of the attribute, what takes its place)."""
     watched: list[tuple[Any, str, Any]] = [
         (cls, "__call__", _watched(cls.__dict__["__call__"], recording))
         for cls in call_classes(model)
     ]
-    if predicting:
+    if recording.predicting:
         holder = _holder(model, "predict_step")
         watched.append((holder, "predict_step", _watched_step(holder, recording)))
-    originals = [(holder, name, vars(holder)[name]) for holder, name, _ in watched]
-    for holder, name, wrapper in watched:
-        setattr(holder, name, wrapper)
-    try:
-        yield recording
-    finally:
-        for holder, name, original in originals:
-            setattr(holder, name, original)
-        recording.finish()
+    return watched
 
 
 def call_classes(model: Any) -> Iterable[type]:

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tftrace.counts.flow import Flow
 from tftrace.tracer.tf_private import variable_type
+from tftrace.undo import MEASURING
 
 
 class State:
@@ -60,11 +61,13 @@ def state_of(model: Any) -> State:
 def state_kept(*models: Any) -> Iterator[None]:
     """Put back what Keras tracks for the models, whatever passes the block runs."""
     states = [state_of(model) for model in models]
-    try:
-        yield
-    finally:
+
+    def put_back() -> None:
         for state in states:
             state.put_back()
+
+    with MEASURING.undone(put_back):
+        yield
 
 
 @contextmanager
@@ -81,11 +84,9 @@ def learning(model: Any, state: State) -> Iterator[None]:
         state.learn(function.get_concrete_function(data).graph)
         return function(data)
 
-    model.predict_function = predict_function
-    try:
+    with MEASURING.undone(lambda: setattr(model, "predict_function", function)):
+        model.predict_function = predict_function
         yield
-    finally:
-        model.predict_function = function
 
 
 def keeps_chance(flow: Flow) -> bool:
@@ -98,11 +99,13 @@ def keeps_chance(flow: Flow) -> bool:
 def chance_kept() -> Iterator[None]:
     """Put Python's and NumPy's global random state back after the block."""
     python, numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
+
+    def put_back() -> None:
         random.setstate(python)
         np.random.set_state(numpy)
+
+    with MEASURING.undone(put_back):
+        yield
 
 
 def _handles(variable: Any) -> list[Any]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tftrace.undo import MEASURING
+
 log = logging.getLogger("tftrace")
 
 _LEVEL_SYMBOL = "_ZN3tsl8profiler8internal13g_trace_levelE"
@@ -41,15 +43,13 @@ def collect_graphs() -> Iterator[GraphCollection]:
     if context is None:
         yield collection
         return
-    context.enable_graph_collection()
-    try:
+    with MEASURING.undone(context.disable_graph_collection):
+        context.enable_graph_collection()
         yield collection
         metadata = context.export_run_metadata()
         collection.functions = [
             (f.pre_optimization_graph, f.post_optimization_graph) for f in metadata.function_graphs
         ]
-    finally:
-        context.disable_graph_collection()
 
 
 def _eager_context() -> Any:
@@ -128,6 +128,20 @@ def data_specs(graph: Any) -> list[Any] | None:
 
 def _text(name: bytes | str) -> str:
     return name.decode() if isinstance(name, bytes) else name
+
+
+def profiler_is_open() -> bool | None:
+    """Whether a profiler session of this process is open that Python started.
+
+    Returns: None where TensorFlow hides it.
+    """
+    try:
+        from tensorflow.python.profiler import profiler_v2
+    except ImportError:
+        return None
+    missing = object()
+    session = getattr(profiler_v2, "_profiler", missing)
+    return None if session is missing else session is not None
 
 
 def record_every_op() -> str | None:
