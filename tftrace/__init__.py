@@ -10,12 +10,14 @@ Importing tftrace imports neither TensorFlow nor pandas; the names below load wh
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from tftrace.errors import TftraceError, TftraceWarning
 from tftrace.version import __version__
 
+TYPE_CHECKING = False  # of `typing`, which takes a while to import: the command line comes by here
 if TYPE_CHECKING:
+    from typing import Any
+
     from tftrace.api.count import count
     from tftrace.api.estimate import estimate
     from tftrace.api.measure import profile

@@ -1,5 +1,15 @@
-"""``python -m tftrace``."""
+"""``python -m tftrace``, and the console script: signals are heeded before anything is imported."""
 
-from tftrace.cli import main
+from tftrace.commands.signals import leave_at_once
 
-main()
+
+def main() -> None:
+    """The command line."""
+    leave_at_once()
+    from tftrace.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

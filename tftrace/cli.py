@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
-import io
 import logging
 import os
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from tftrace.commands import signals
 from tftrace.commands.calibrate import calibrate
 from tftrace.commands.check import check
 from tftrace.commands.compare import compare
@@ -23,6 +23,7 @@ from tftrace.commands.demo import demo
 from tftrace.commands.estimate import estimate
 from tftrace.commands.export import export
 from tftrace.commands.fold import fold
+from tftrace.commands.output import OutputError, guard_output
 from tftrace.commands.report import report
 from tftrace.commands.run import run
 from tftrace.commands.scan import scan
@@ -32,6 +33,7 @@ from tftrace.text import printable
 from tftrace.version import __version__
 
 _DEBUG = "--debug"
+_BROKEN_PIPE = 13  # SIGPIPE, which Windows lacks
 _BUG = 70
 """Exit code of a failure that is tftrace's own: sysexits' EX_SOFTWARE."""
 
@@ -109,13 +111,16 @@ def main() -> None:
     log = logging.getLogger("tftrace")
     log.addHandler(_OnStderr())
     log.setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, _terminated)
-    signal.signal(signal.SIGINT, _interrupted)
-    # A name that this terminal's encoding cannot show is no reason to fail.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    guard_output()
+    signals.leave_tidily()
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
+        sys.exit(code)
+    except OutputError as error:
+        if error.closed:  # `| head` has seen enough
+            sys.exit(128 + _BROKEN_PIPE)
+        _fail(str(error), 2)
     except TftraceError as error:
         if debugging():
             raise
@@ -131,8 +136,9 @@ def main() -> None:
             _BUG,
         )
     finally:
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        signals.done()
+        with contextlib.suppress(OutputError):
+            sys.stdout.flush()
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -153,35 +159,3 @@ def _place(error: Exception) -> str:
     """File and line where it was raised."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{Path(last.filename).name}:{last.lineno}"
-
-
-def _terminated(*_: object) -> None:
-    _leave(128 + signal.SIGTERM)
-
-
-def _interrupted(*_: object) -> None:
-    print("tftrace: interrupted; no half-written run is left", file=sys.stderr)
-    _leave(128 + signal.SIGINT)
-
-
-def _leave(code: int) -> NoReturn:
-    """Raise SystemExit, which passes the clean-up that takes half-written runs away.
-
-    Native code that calls Python may swallow it; so it is raised again, until something is on
-    its way out.
-    """
-
-    def again(*_: object) -> None:
-        if not _leaving(sys.exc_info()[1]):
-            raise SystemExit(code)
-
-    if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, again)
-        signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
-    raise SystemExit(code)
-
-
-def _leaving(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, SystemExit):
-        error = error.__context__
-    return error is not None

@@ -271,3 +271,20 @@ def test_profiles_in_two_threads_wait_for_each_other(tmp_path):
     assert [cls.__dict__["__call__"] for cls in call_classes(models[0][0])] == calls
     runs = [tftrace.load(run) for run in tmp_path.glob("plugins/profile/*")]
     assert [len(run.layers) for run in runs] == [3, 3, 3]
+
+
+def test_a_second_thread_cannot_replace_predict_too(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def second():
+        with pytest.raises(tftrace.TftraceError, match="another thread"), tftrace.trace(tmp_path):
+            pass
+
+    model, data = BUILDERS["small"]()
+    with tftrace.trace(tmp_path / "first") as tracing, ThreadPoolExecutor(1) as pool:
+        pool.submit(second).result()
+        model.predict(data, verbose=0)
+        # A measurement of the block's own is not traced a second time.
+        profile(model, data, tmp_path / "own")
+    assert "predict" not in keras.Model.__dict__
+    assert (len(tracing.profiles), tracing.untraced) == (1, [])

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from tftrace.attribution.by_name.foreign import ForeignJoin, foreign_join
+from tftrace.attribution.checks import Check, checks
 from tftrace.attribution.join import Join
 from tftrace.attribution.rows import UnknownFunction
 from tftrace.attribution.runnable import HIDDEN_NOTE
@@ -183,12 +184,24 @@ class Profile:
 
     @property
     def warnings(self) -> list[str]:
-        """What the tables lack: batches that were not traced, what a truncated trace lost, a
-        function that ran in the window and that tftrace did not see traced, other hosts of the
-        run, planes of a trace from elsewhere that are not reported. Empty when all is there."""
+        """Self-checks that failed, and what the tables lack: batches that were not traced, what a
+        truncated trace lost, a function that ran in the window and that tftrace did not see
+        traced, other hosts of the run, planes of a trace from elsewhere that are not reported.
+        Empty when all is there."""
         told = (self._untraced(), self._run.lost, self._run.several_hosts)
         known = [note for note in told if note is not None]
-        return [*known, *map(_unknown_text, self._join.unknown), *self._join.warnings]
+        faults = [f"self-check failed: {c.name}: {c.fault}" for c in self._checks if c.fault]
+        return [*faults, *known, *map(_unknown_text, self._join.unknown), *self._join.warnings]
+
+    @property
+    def checks(self) -> dict[str, str | None]:
+        """What must hold of every run, by name: what was found where it does not, else None. Empty
+        for a trace that another program took."""
+        return {check.name: check.fault for check in self._checks}
+
+    @cached_property
+    def _checks(self) -> list[Check]:
+        return [] if self.foreign else checks(self._join)
 
     def _untraced(self) -> str | None:
         """Which part of the data the traced pass, and with it every table, is about."""
@@ -236,6 +249,7 @@ class Profile:
             "counting": {k: self.counting[k] for k in ("rule", "coverage", "batch")},
             "findings": self.findings,
             "warnings": self.warnings,
+            "checks": self.checks,
             "window": self.window,
             "no_findings": self.no_findings,
         }

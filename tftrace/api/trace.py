@@ -121,13 +121,14 @@ class Call:
 
 
 _PATCHED = Turn("another thread is inside trace(), which replaces predict for all of them")
-_TRACED = Turn("another predict is being traced")
+_ANOTHER = "another predict is being traced"
+_TRACED = Turn(_ANOTHER)
 
 
 def _predict(call: Call, settings: Settings, tracing: Tracing) -> Any:
     """Run the caller's predict once, traced if that can be."""
     if _TRACED.mine():
-        return _untraced(call, "a predict inside another is part of it", tracing)
+        return _untraced(call, _ANOTHER, tracing)
     if MEASURING.mine():
         return call.plain()  # of a measurement that the block asked for
     run = None

@@ -19,7 +19,7 @@ from tftrace.commands.options import (
     Samples,
     Unsafe,
 )
-from tftrace.commands.shared import check_model_path, console, start_tensorflow
+from tftrace.commands.shared import check_model_path, check_targets, console, start_tensorflow
 
 
 def compare(
@@ -50,6 +50,7 @@ def compare(
     from tftrace.report.exports.tables import write_plain_json
     from tftrace.report.terminal.progress import stages
 
+    check_targets(json)
     if data is None and not settings:
         from tftrace.api.profile import load_run
         from tftrace.comparison.compare import compare_runs
@@ -72,9 +73,9 @@ def compare(
             changed = parse_settings(settings or [])
             pair = sides(loaded, a, a if data is None else b, batch_size, jit.value, changed)
             found = compare_models(*pair, arrays, pairs=pairs, out=out, progress=say)
+    if json is not None:
+        write_plain_json(found.to_dict(), json)
     if not quiet:
         from tftrace.report.terminal.compare import print_comparison
 
         print_comparison(found, console(), top or None)
-    if json is not None:
-        write_plain_json(found.to_dict(), json)

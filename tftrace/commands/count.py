@@ -19,7 +19,7 @@ from tftrace.commands.options import (
     Rule,
     Unsafe,
 )
-from tftrace.commands.shared import check_model_path, console, start_tensorflow
+from tftrace.commands.shared import check_model_path, check_targets, console, start_tensorflow
 
 
 def count(
@@ -43,6 +43,7 @@ def count(
     from tftrace.report.terminal.progress import stages
 
     check_model_path(model)
+    check_targets(json, csv)
     with stages(quiet) as say:
         say("starting TensorFlow")
         start_tensorflow()
@@ -58,11 +59,11 @@ def count(
     from tftrace.report.exports.tables import export_counts, write_counts_json
     from tftrace.report.terminal.counts import print_counts
 
-    if not quiet:
-        by_size = order is Order.sorted
-        title = f"{model.name}, batch {counts.batch}"
-        print_counts(counts, console(), title, rule.value, top or None, by_size)
     if json is not None:
         write_counts_json(counts, json)
     if csv is not None:
         export_counts(counts, csv)
+    if not quiet:
+        by_size = order is Order.sorted
+        title = f"{model.name}, batch {counts.batch}"
+        print_counts(counts, console(), title, rule.value, top or None, by_size)

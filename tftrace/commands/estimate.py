@@ -16,7 +16,7 @@ from tftrace.commands.options import (
     Quiet,
     Unsafe,
 )
-from tftrace.commands.shared import check_model_path, console, start_tensorflow
+from tftrace.commands.shared import check_model_path, check_targets, console, start_tensorflow
 
 
 def estimate(
@@ -39,6 +39,7 @@ def estimate(
     from tftrace.report.terminal.progress import stages
 
     check_model_path(model)
+    check_targets(json)
     with stages(quiet) as say:
         say("starting TensorFlow")
         start_tensorflow()
@@ -52,9 +53,9 @@ def estimate(
         shapes = full_shapes(loaded, input_shape, batch_size)
         found = estimate_model(loaded, shapes, batches=batches, progress=say)
         measured = measure(loaded, shapes, batches, say) if check else None
+    if json is not None:
+        write_plain_json({**found.to_dict(), "measured_ms": measured}, json)
     if not quiet:
         from tftrace.report.terminal.estimate import print_estimate
 
         print_estimate(found, console(), model.name, measured, top or None)
-    if json is not None:
-        write_plain_json({**found.to_dict(), "measured_ms": measured}, json)

@@ -21,7 +21,7 @@ from tftrace.commands.options import (
     SortOption,
     Top,
 )
-from tftrace.commands.shared import show
+from tftrace.commands.shared import check_targets, show
 
 if TYPE_CHECKING:
     pass
@@ -49,4 +49,5 @@ def report(
     """
     from tftrace.api.profile import open_any
 
+    check_targets(json, csv, html)
     show(open_any(run, model, salvage=salvage), top, depth, sort, order, json, csv, html, quiet)

@@ -33,7 +33,8 @@ from tftrace.commands.options import (
     Unsafe,
     Warmup,
 )
-from tftrace.commands.shared import check_model_path, console, show, start_tensorflow
+from tftrace.commands.shared import check_model_path, check_targets, console, show, start_tensorflow
+from tftrace.runs.folder import require_place
 
 if TYPE_CHECKING:
     from tftrace.api.profile import Profile
@@ -80,6 +81,8 @@ def run(
     from tftrace.report.terminal.progress import stages
 
     check_model_path(model)
+    check_targets(json, csv, html)
+    require_place(out)
     with stages(quiet) as say:
         say("starting TensorFlow")
         found = _measure(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tftrace.commands.options import Order, Sort
 from tftrace.errors import TftraceError
+from tftrace.files import require_folder, require_writable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,12 +34,10 @@ def show(
     html: Path | None,
     quiet: bool,
 ) -> None:
-    """Print the report, and write the files that were asked for."""
+    """Write the files that were asked for, then print the report."""
     from tftrace.report.exports.tables import export_tables, write_json
     from tftrace.report.terminal.run import print_report
 
-    if not quiet:
-        print_report(found, console(), top or None, depth, sort.value, order.value)
     if json is not None:
         write_json(found, json)
     if csv is not None:
@@ -47,6 +46,19 @@ def show(
         from tftrace.report.html.run import write_html
 
         write_html(found, html)
+    if not quiet:
+        print_report(found, console(), top or None, depth, sort.value, order.value)
+
+
+def check_targets(
+    json: Path | None = None, csv: Path | None = None, html: Path | None = None
+) -> None:
+    """Fail before anything is measured if what was asked for cannot be written."""
+    for file in (json, html):
+        if file is not None:
+            require_writable(file)
+    if csv is not None:
+        require_folder(csv)
 
 
 def console() -> Console:

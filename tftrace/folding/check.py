@@ -9,6 +9,7 @@ from pathlib import Path
 from tftrace.comparison.compare import Comparison, Side, compare_models
 from tftrace.comparison.outputs import FLOAT_ROUNDING
 from tftrace.errors import TftraceError
+from tftrace.files import replacing, require_writable
 from tftrace.folding.fold import FoldResult, fold
 
 
@@ -42,6 +43,7 @@ def fold_file(
 
     if output.suffix != ".keras":
         raise TftraceError(f"{output}: the folded model is saved as .keras")
+    require_writable(output)
     with custom_scope(custom):
         return _fold_file(model, output, data, unsafe, custom, batch_size, pairs, progress)
 
@@ -72,11 +74,8 @@ def _fold_file(
             f"the folded model differs by {result.max_rel_error:.1e} of its output's scale, more "
             "than float rounding explains; it was not saved"
         )
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        result.model.save(output)
-    except OSError as error:
-        raise TftraceError(f"cannot write {output}: {error.strerror}") from error
+    with replacing(output) as part:
+        result.model.save(part)
     comparison = None
     if arrays is not None:
         sides = (Side(model.name, loaded, batch_size), Side(output.name, result.model, batch_size))

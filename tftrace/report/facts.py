@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -34,3 +34,9 @@ def what_is_counted(layers: pd.DataFrame, coverage: dict[str, Any]) -> Iterator[
             "mults of all layers: not known, since those of a part are not; "
             f"at least {count_text(layers['mults'].sum())}"
         )
+
+
+def noise_text(run: Mapping[str, Any]) -> str | None:
+    """What else the machine did while the run was measured; None where it was quiet or unknown."""
+    noise = run["noise"]
+    return f"noise while it was measured: {'; '.join(noise)}" if noise else None

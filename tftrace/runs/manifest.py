@@ -79,6 +79,8 @@ class Settings(msgspec.Struct, frozen=True):
     warmup: Count | None = None
     jit: bool | None = None
     trace: TracedPass = TracedPass()
+    noise: list[str] | None = None
+    """What else the machine did meanwhile, in words; None where that is not known."""
 
 
 class Passes(msgspec.Struct, frozen=True):

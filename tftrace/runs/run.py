@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ import msgspec
 import numpy as np
 
 from tftrace.errors import TftraceError
+from tftrace.files import replacing
 from tftrace.parsers import Trace, TraceError, TruncatedTrace, read_hlo_protos, read_trace
 from tftrace.runs.find import other_hosts
 from tftrace.runs.manifest import Manifest, OnednnRun, Site, read_manifest, write_manifest
@@ -127,12 +127,8 @@ def add_onednn(folder: Path, found: OnednnRun) -> None:
     """
     path = find_manifest(folder)
     manifest = msgspec.structs.replace(read_manifest(path), onednn=found)
-    scratch = path.with_name(path.name + ".part")
-    try:
-        write_manifest(scratch, manifest)
-        os.replace(scratch, path)
-    except OSError as error:
-        raise TftraceError(f"cannot write {path}: {error.strerror}") from error
+    with replacing(path) as part:
+        write_manifest(part, manifest)
 
 
 def manifest_beside(trace: Path) -> Path | None:

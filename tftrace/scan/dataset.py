@@ -11,9 +11,13 @@ the folder reads as one data set and as any of its tables:
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tftrace.errors import TftraceError
+from tftrace.files import reason, require_folder, written_into
 from tftrace.scan.result import TABLES, ScanResult
 
 _PARTITIONS = ("run", "host")
@@ -29,6 +33,8 @@ def require_empty(out: str | os.PathLike[str]) -> None:
     fs, path = _open(out)
     if fs.isfile(path) or (fs.exists(path) and fs.ls(path)):
         raise TftraceError(f"{out} is not an empty folder; choose another for the data set")
+    if "file" in fs.protocol:
+        require_folder(Path(path))
 
 
 def write_dataset(result: ScanResult, out: str | os.PathLike[str]) -> None:
@@ -53,11 +59,11 @@ def write_dataset(result: ScanResult, out: str | os.PathLike[str]) -> None:
     layout = dataset.partitioning(
         pa.schema([(name, pa.string()) for name in _PARTITIONS]), flavor="hive"
     )
-    try:
+    with _target(fs, path, out) as folder:
         for name, table in tables.items():
             dataset.write_dataset(
                 _with_schema(pa, table, schema),
-                path,
+                folder,
                 filesystem=fs,
                 format="parquet",
                 partitioning=layout,
@@ -66,8 +72,19 @@ def write_dataset(result: ScanResult, out: str | os.PathLike[str]) -> None:
                 existing_data_behavior="overwrite_or_ignore",
                 max_partitions=len(result.hosts) + len(result.errors),
             )
+
+
+@contextmanager
+def _target(fs: Any, path: str, out: str | os.PathLike[str]) -> Iterator[str]:
+    """Where to write; of a local data set what is whole is moved to ``path``."""
+    if "file" in fs.protocol:
+        with written_into(Path(path)) as scratch:
+            yield str(scratch)
+        return
+    try:
+        yield path
     except OSError as error:
-        raise TftraceError(f"cannot write to {out}: {error}") from error
+        raise TftraceError(f"cannot write to {out}: {reason(error)}") from error
 
 
 def _with_schema(pa: Any, table: Any, schema: Any) -> Any:

@@ -39,6 +39,7 @@ from tftrace.tracer.keras_model import (
 )
 from tftrace.tracer.latency import measure, passes
 from tftrace.tracer.manifest import build_manifest
+from tftrace.tracer.noise import load, noise
 from tftrace.tracer.predict import Predict
 from tftrace.tracer.programs import trace_batch
 from tftrace.tracer.recorder import Recording, record_calls
@@ -139,6 +140,7 @@ def capture(
         with MEASURING.undone(lambda: (run.left or state).put_back()):
             recording, reference, functions = _record(model, run, x, state)
             run.repeatable = not any(keeps_chance(function.flow) for function in functions)
+            before = load()
             if options.warmup:
                 progress("warming up")
             for _ in range(options.warmup):
@@ -151,6 +153,7 @@ def capture(
             session, traced_ms = _trace(run, traced_x, state, scratch, options.all_ops)
             settings = _settings(model, x, traced_x, options, session)
             latency = _latency(plain, traced_ms, run, x, options, progress)
+            settings = msgspec.structs.replace(settings, noise=noise(before, load()))
         progress("writing the run")
         manifest = build_manifest(
             model,

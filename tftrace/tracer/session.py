@@ -63,7 +63,10 @@ def profiler_session(scratch: Path, all_ops: bool = False) -> Iterator[Session]:
             session.level_note = record_every_op()
             session.level = 2 if session.level_note else 3
         yield session
-        tf.profiler.experimental.stop()
+        try:
+            tf.profiler.experimental.stop()
+        except tf.errors.OpError as error:
+            raise TftraceError(f"the profiler cannot write its trace: {error.message}") from error
     session.trace = next(scratch.glob(f"plugins/profile/*/*{TRACE}"), None)
     if session.trace is None or session.trace.stat().st_size == 0:
         raise TftraceError("the profiler wrote no trace; is another profiler attached?")

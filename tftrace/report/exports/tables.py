@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tftrace.errors import TftraceError
+from tftrace.files import replacing, written_into
 
 if TYPE_CHECKING:
     from tftrace.api.profile import Profile
@@ -79,16 +80,14 @@ def export_tables(profile: Profile, format: str, output: Path) -> list[Path]:
     if format == "json":
         write_json(profile, output, events=True)
         return [output]
-    _make(output)
-    paths = []
-    for name in profile.table_names:
-        path = output / f"{name}.{format}"
-        if (name, format) == ("events", "parquet"):
-            write_in_parts(profile.event_chunks(), path)
-        else:
-            _WRITERS[format](profile.table(name), path)
-        paths.append(path)
-    return paths
+    with written_into(output) as scratch:
+        for name in profile.table_names:
+            path = scratch / f"{name}.{format}"
+            if (name, format) == ("events", "parquet"):
+                write_in_parts(profile.event_chunks(), path)
+            else:
+                _WRITERS[format](profile.table(name), path)
+    return [output / f"{name}.{format}" for name in profile.table_names]
 
 
 def write_json(profile: Profile, path: Path, events: bool = False) -> None:
@@ -111,9 +110,9 @@ def export_counts(counts: Counts, folder: Path) -> None:
     Raises:
         TftraceError: ``folder`` cannot be written.
     """
-    _make(folder)
-    _csv(counts.layers, folder / "layers.csv")
-    _csv(counts.ops, folder / "ops.csv")
+    with written_into(folder) as scratch:
+        _csv(counts.layers, scratch / "layers.csv")
+        _csv(counts.ops, scratch / "ops.csv")
 
 
 def write_counts_json(counts: Counts, path: Path) -> None:
@@ -151,15 +150,5 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         TftraceError: ``path`` cannot be written.
     """
-    _make(path.parent)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise TftraceError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TftraceError(f"cannot write to {folder}: {error.strerror}") from error
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tftrace.report.exports.tables import write_text
-from tftrace.report.facts import what_is_counted, what_ran
+from tftrace.report.facts import noise_text, what_is_counted, what_ran
 from tftrace.report.findings import Group, grouped
 from tftrace.report.html.foreign import foreign_sections
 from tftrace.report.html.page import page
@@ -71,6 +71,8 @@ def _facts(profile: Profile) -> Iterator[str]:
         yield "a trace taken elsewhere: samples, latency and graph are not known"
         yield f"window: {profile.window}"
         return
+    if noise := noise_text(run):
+        yield noise
     params = model["params"]
     yield (model["class"] or "a model") + ("" if params is None else f", {params:,} parameters")
     yield f"{run['samples']:,} samples, batch size {run['batch_size']}, {run['steps']} steps"

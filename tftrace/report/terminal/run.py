@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tftrace.report.facts import what_is_counted, what_ran
+from tftrace.report.facts import noise_text, what_is_counted, what_ran
 from tftrace.report.findings import grouped
 from tftrace.report.terminal.foreign import foreign_parts
 from tftrace.report.terminal.primitives import primitives
@@ -103,6 +103,8 @@ def _header(profile: Profile) -> Iterator[RenderableType]:
     keras = versions.get("keras")
     yield f"tftrace {versions['tftrace']}, TensorFlow {versions['tensorflow']}, Keras {keras}"
     yield from _latency(profile)
+    if noise := noise_text(run):
+        yield Text(f"  {noise}", style="yellow")
 
 
 def _latency(profile: Profile) -> Iterator[RenderableType]:

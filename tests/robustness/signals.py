@@ -1,0 +1,132 @@
+"""SIGTERM and SIGINT at random moments of every command.
+
+    python tests/robustness/signals.py [--times 40] [--seed 0] [COMMAND ...]
+
+Each must end with 128 + the signal's number (or as always, where it had ended already), say at
+most one line, and leave what it writes whole or absent, without a scratch or temporary folder.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+COMMANDS = {
+    "report": "report runs --json out/r.json --html out/r.html --csv out/r",
+    "export": "export runs -o out/t --format parquet",
+    "check": "check runs --budget budget.toml",
+    "count": "count m.keras --json out/c.json --csv out/c",
+    "run": "run m.keras x.npy --out out/runs --repeats 2 --no-calibrate --json out/r.json",
+    "fold": "fold bn.keras -o out/folded.keras",
+    "compare": "compare m.keras m.keras x.npy --out out/runs --pairs 6 --json out/c.json",
+    "scan": "scan runs --out out/set --workers 1",
+    "estimate": "estimate m.keras --json out/e.json",
+    "calibrate": "calibrate --force",
+}
+QUIET = ("Traceback", "Exception ignored", "Fatal", "Aborted")
+
+
+def prepare(folder: Path) -> None:
+    """Models, data, a run and a budget."""
+    import keras
+    import networks
+
+    import tftrace
+
+    model, data = networks.BUILDERS["small"]()
+    model.save(folder / "m.keras")
+    networks.np.save(folder / "x.npy", data)
+    layers = keras.layers
+    keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()]
+    ).save(folder / "bn.keras")
+    tftrace.profile(model, data, repeats=0, calibrate=False, out=folder / "runs")
+    (folder / "budget.toml").write_text("[model]\nmax_wall_ms = 1e9\n")
+
+
+def start(folder: Path, command: str) -> subprocess.Popen:
+    """The command in ``folder``, with temporary folder and cache of its own."""
+    own = {"TMPDIR": str(folder / "temp"), "TFTRACE_CACHE_DIR": str(folder / "cache")}
+    for place in own.values():
+        Path(place).mkdir(exist_ok=True, mode=0o700)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tftrace", *command.split()],
+        cwd=folder,
+        env=os.environ | own,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def fault_of(folder: Path, command: str, number: int, after_s: float) -> str | None:
+    """What was wrong after that signal at that moment; None when nothing was."""
+    process = start(folder, command)
+    time.sleep(after_s)
+    process.send_signal(number)
+    try:
+        _, said = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return "it hangs"
+    # Before Python runs any of tftrace, the signal has the effect that Python or the system gives.
+    early = process.returncode in (-number, 1, 130) and "cli.py" not in said
+    if process.returncode not in (0, 128 + number) and not (early and after_s < 0.3):
+        return f"exit code {process.returncode}: {said[-300:]}"
+    if not early and (any(word in said for word in QUIET) or len(said.splitlines()) > 1):
+        return f"it says {said[-300:]!r}"
+    return left(folder)
+
+
+def left(folder: Path) -> str | None:
+    """What is there that should not be."""
+    scratch = list(folder.rglob(".tftrace-*"))
+    scratch += [p for p in (folder / "temp").iterdir() if p.name.startswith("tftrace-")]
+    scratch += [p for p in folder.glob("out/runs/plugins/profile/*") if len(list(p.iterdir())) != 2]
+    for path in folder.glob("out/*.json"):
+        json.loads(path.read_text())
+    for path in folder.glob("out/*.html"):
+        if not path.read_text().rstrip().endswith("</html>"):
+            scratch.append(path)
+    return f"left: {scratch}" if scratch else None
+
+
+def main() -> None:
+    """Print the faults; the exit code is 1 where there is one."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("commands", nargs="*", default=[])
+    parser.add_argument("--times", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    chance = random.Random(options.seed)
+    faults = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder)
+        for command in options.commands or COMMANDS:
+            begin = time.monotonic()
+            process = start(folder, COMMANDS[command])
+            process.communicate()
+            takes = time.monotonic() - begin
+            for turn in range(options.times):
+                number = (signal.SIGTERM, signal.SIGINT)[turn % 2]
+                # Every tenth in the first 50 ms.
+                after = chance.uniform(0, 0.05 if turn % 10 == 0 else takes)
+                if fault := fault_of(folder, COMMANDS[command], number, after):
+                    faults += 1
+                    print(f"{command}, {signal.Signals(number).name} after {after:.3f} s: {fault}")
+            print(f"{command}: {options.times} signals in {takes:.1f} s, code {process.returncode}")
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()
