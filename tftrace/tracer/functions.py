@@ -14,7 +14,7 @@ from tftrace.counts.flow import Flow, flow_of
 from tftrace.tracer.arrays import spec_of
 from tftrace.tracer.inputs import samples_of, take
 from tftrace.tracer.keras_model import is_legacy, steps_per_execution
-from tftrace.tracer.programs import program_of, trace_batch
+from tftrace.tracer.programs import program_of, settle, trace_batch
 from tftrace.tracer.recorder import Recording
 from tftrace.tracer.tf_private import GraphCollection, concrete_functions, data_specs
 
@@ -82,6 +82,7 @@ def captured_functions(
     """
     names = {id(graph): name for name, graph in concrete_functions(model.predict_function)}
     roots = [g for g in recording.roots if not names or id(g) in names]
+    settle(recording, roots)
     flows = [
         (graph, _batches(model, recording, graph), flow_of(program_of(graph, recording)))
         for graph in roots

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tftrace.graph import Edge, Graph, Node, Program, TensorSpec
+from tftrace.graph import Edge, Graph, Node, Program, TensorSpec, flatten
+from tftrace.tracer.call_sites import final_paths
 from tftrace.tracer.keras_model import fixed_batch, is_legacy, layout_of
 from tftrace.tracer.keras_private import inputs_structure
 from tftrace.tracer.open_shapes import close_shapes
-from tftrace.tracer.recorder import CallSite, Recording, record_calls
+from tftrace.tracer.recorder import ANOTHER_GRAPH, CallSite, Recording, record_calls
 from tftrace.tracer.tf_private import function_graph
 
 _SMALL = 64
+_NO_WORK = ("Const", "NoOp", "Placeholder", "ReadVariableOp", "VarHandleOp")
 _FUNCTION_ATTRS = ("f", "cond", "body", "then_branch", "else_branch", "branches")
 
 
@@ -37,6 +39,7 @@ def trace_model(
     specs = input_specs(model, input_shapes)
     with record_calls(model) as recording:
         concrete = tf.function(lambda x: model(x, training=False)).get_concrete_function(specs)
+    settle(recording, [concrete.graph])
     return program_of(concrete.graph, recording), list(recording.sites.values())
 
 
@@ -50,6 +53,7 @@ def trace_batch(model: Any, specs: Any) -> Program:
     data = (specs,) if isinstance(specs, list | tuple) else specs
     with record_calls(model, True) as recording:
         concrete = tf.function(_on_batch(model), autograph=False).get_concrete_function(data)
+    settle(recording, [concrete.graph])
     return program_of(concrete.graph, recording)
 
 
@@ -111,6 +115,22 @@ def _spec(tensor: Any, shape: Sequence[int | None], layout: str) -> tf.TypeSpec:
         raise ValueError(f"input {tensor.name} has shape {declared}, got {tuple(shape)}")
     kind = tf.SparseTensorSpec if layout == "sparse" else tf.TensorSpec
     return kind(tuple(shape), tensor.dtype)
+
+
+def settle(recording: Recording, graphs: Iterable[Any]) -> None:
+    """Give the calls that were noted in inner graphs their final paths (see ``call_sites``).
+
+    Args:
+        graphs: outermost FuncGraphs, by which an operation is needed or not.
+    """
+    if not any(ANOTHER_GRAPH in path for path in recording.sites):
+        return
+    flat = (op for graph in graphs for op in flatten(program_of(graph, recording)))
+    # A variable is read whether its value is needed or not.
+    needed = {
+        op.owner for op in flat if op.live and op.owner is not None and op.node.type not in _NO_WORK
+    }
+    recording.rename(final_paths(recording.sites, needed))
 
 
 def program_of(graph: Any, recording: Recording, root: str | None = None) -> Program:

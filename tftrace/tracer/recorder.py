@@ -6,14 +6,17 @@ themselves are watched: whatever a graph gains between two calls belongs to the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tensorflow as tf
 
 from tftrace.undo import MEASURING
+
+ANOTHER_GRAPH = "\0"
+"""In the path of a call noted in a loop's body or another inner graph, before its number."""
 
 
 @dataclass
@@ -53,6 +56,8 @@ class Recording:
     _stack: list[tuple[Any, str]] = field(default_factory=list)
     _seen: dict[tuple[int, str], int] = field(default_factory=dict)
     _layers: dict[str, Any] = field(default_factory=dict)
+    _outer: Any = None
+    _inner: dict[str, list[Any]] = field(default_factory=dict)
 
     def owners(self, graph: Any) -> dict[str, str]:
         """Call-site path by operation name, for the operations of ``graph`` that have one."""
@@ -61,6 +66,19 @@ class Recording:
     def model_calls(self, root: Any) -> int:
         """How often the graph ``root`` runs a step of the model: the batches of one execution."""
         return self._calls.get(id(root), 1)
+
+    def rename(self, paths: Mapping[str, str]) -> None:
+        """Give every call site its path in ``paths``; those that get the same become one."""
+        noted, layers = self.sites, self._layers
+        self.sites, self._layers = {}, {}
+        for old, site in noted.items():
+            parent = None if site.parent is None else paths[site.parent]
+            new = self.sites.setdefault(paths[old], replace(site, path=paths[old], parent=parent))
+            new.output_shape = new.output_shape or site.output_shape
+            self._layers[paths[old]] = layers[old]
+        for graph, owners in self._owners.items():
+            self._owners[graph] = {name: paths[old] for name, old in owners.items()}
+        self.finish()
 
     def finish(self) -> None:
         """Fill in the numbers that need the whole picture: calls and parameters."""
@@ -86,7 +104,7 @@ class Recording:
         if foreign:
             # A predict function of the model's own calls it, not the model's call.
             self._begin_trace(graph)
-            again = (id(graph), self.model.name) in self._seen
+            again = self.model.name in self.sites
             root = self.model.name if again else self._enter(self.model, graph)
             return self._within(
                 self.model,
@@ -129,13 +147,19 @@ class Recording:
             root = root.outer_graph
         if not any(known is root for known in self.roots):
             self.roots.append(root)
+            self._begin_paths(graph)
         return root
 
     def _begin_step(self, graph: Any) -> None:
         root = self._begin_trace(graph)
         self._calls[id(root)] = self._calls.get(id(root), 0) + 1
         # Several steps in one graph (steps_per_execution) are the same call sites again.
+        self._begin_paths(graph)
+
+    def _begin_paths(self, graph: Any) -> None:
         self._seen.clear()
+        self._inner.clear()
+        self._outer = graph
 
     def _enter(self, layer: Any, graph: Any) -> str:
         parent = self._stack[-1][1] if self._stack else None
@@ -143,6 +167,12 @@ class Recording:
         number = self._seen.get((id(graph), base), 0) + 1
         self._seen[id(graph), base] = number
         path = base if number == 1 else f"{base}#{number}"
+        if graph is not self._outer:
+            # Whether it is another place of the model shows when the graphs are whole.
+            inner = self._inner.setdefault(path, [])
+            if not any(known is graph for known in inner):
+                inner.append(graph)
+            path += f"{ANOTHER_GRAPH}{[known is graph for known in inner].index(True)}"
         if path not in self.sites:
             depth = 0 if parent is None else self.sites[parent].depth + 1
             self.sites[path] = CallSite(path, layer.name, type(layer).__name__, 1, depth, parent)
