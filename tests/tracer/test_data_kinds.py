@@ -125,3 +125,76 @@ def test_predict_is_traced_with_its_arguments_by_position(tmp_path):
 def test_inputs_in_a_structure_are_named_when_they_do_not_fit():
     with pytest.raises(TftraceError, match=r"inputs \(.*a.*\) come in lists and mappings"):
         tftrace.profile(nested(), {"u": [X], "l": {"b": X}}, calibrate=False)
+
+
+# --- data in batches of its own
+
+
+class Parts(keras.utils.PyDataset):
+    def __len__(self):
+        return STEPS
+
+    def __getitem__(self, index):
+        return X[index * BATCH : (index + 1) * BATCH], np.zeros(BATCH)
+
+
+def pipeline():
+    return tf.data.Dataset.from_tensor_slices(X).batch(BATCH)
+
+
+def labelled():
+    return tf.data.Dataset.from_tensor_slices((X, X[:, 0])).batch(BATCH)
+
+
+def of_unknown_length():
+    return pipeline().filter(lambda batch: True)
+
+
+def generator():
+    return ((X[start : start + BATCH],) for start in range(0, SAMPLES, BATCH))
+
+
+OWN = {f.__name__: f for f in (pipeline, labelled, of_unknown_length, Parts, generator)}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_batches_of_its_own_are_counted_and_fresh_in_each_pass(kind):
+    run = tftrace.profile(plain(), OWN[kind](), repeats=3, calibrate=False)
+    assert (run.run["samples"], run.run["steps"], len(run.steps)) == (SAMPLES, STEPS, STEPS)
+    assert run.run["batch_size"] == BATCH
+    assert run.layers["macs"].sum(min_count=len(run.layers)) == 32
+    assert "pipeline of its own" in run.latency["without_autotuner_reason"]
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_trace_leaves_the_callers_batches_to_the_caller(kind, tmp_path):
+    model = plain()
+    expected = model.predict(X, verbose=0)
+    with tftrace.trace(tmp_path) as tracing:
+        outputs = model.predict(OWN[kind](), verbose=0)
+    np.testing.assert_array_equal(outputs, expected)
+    assert not tracing.untraced
+    assert (tracing.profile.run["samples"], tracing.profile.run["steps"]) == (SAMPLES, STEPS)
+
+
+def test_of_data_without_end_whole_batches_are_taken(tmp_path):
+    model = plain()
+    with pytest.raises(TftraceError, match="never ends"):
+        tftrace.profile(model, pipeline().repeat(), calibrate=False)
+    # 32 + 32 hold 40 samples.
+    run = tftrace.profile(model, pipeline().repeat(), samples=40, repeats=0, calibrate=False)
+    assert (run.run["samples"], run.run["steps"], len(run.steps)) == (64, 2, 2)
+    with tftrace.trace(tmp_path) as tracing:
+        outputs = model.predict(pipeline().repeat(), steps=4, verbose=0)
+    # The third batch has the remaining 6.
+    assert len(outputs) == tracing.profile.run["samples"] == 32 + 32 + 6 + 32
+
+
+def test_a_shuffle_goes_on_as_it_would_have(tmp_path):
+    def shuffled():
+        return tf.data.Dataset.from_tensor_slices(X).shuffle(SAMPLES, seed=1).batch(BATCH)
+
+    model = plain()
+    expected = model.predict(shuffled(), verbose=0)
+    with tftrace.trace(tmp_path):
+        np.testing.assert_array_equal(model.predict(shuffled(), verbose=0), expected)

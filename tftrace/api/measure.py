@@ -34,13 +34,15 @@ def profile(
     Args:
         model: a Keras model; it is left as it was.
         x: what ``predict`` takes: an array (or tensor, DataFrame, sparse matrix), a list of them
-            in the model's order, a mapping by input name, or the model's own structure of both.
+            in the model's order, a mapping by input name, or the model's own structure of both;
+            a tf.data.Dataset, PyDataset or generator (its batches are kept in memory), whose
+            batches are its own and which is gone through once more, to be counted.
         batch_size: samples per batch; a batch that the model declares is taken instead.
         repeats: untraced passes whose latency is reported; 0 for none.
         warmup: passes before anything is timed.
         jit: ``auto`` (what the model would do), ``on`` or ``off``.
         all_ops: record every kernel, also those TensorFlow deems too cheap; slower.
-        samples: use only the first so many.
+        samples: use only the first so many; of data in batches of its own, whole batches.
         trace_batches: batches of the traced pass; None bounds the trace's size, 0 means all.
         out: folder for the run; by default it is temporary, until ``save``.
         progress: called with a word on each stage.

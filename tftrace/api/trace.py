@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import signature
+from itertools import islice
 from pathlib import Path
+from types import GeneratorType
 from typing import Any
 
 import keras
@@ -20,6 +22,7 @@ from tftrace.errors import TftraceError, TftraceWarning
 from tftrace.runs.run import open_run
 from tftrace.tracer.capture import Options, capture
 from tftrace.tracer.inputs import fit_inputs
+from tftrace.tracer.own_batches import has_own_batches, own_batches
 from tftrace.tracer.predict import Predict
 from tftrace.undo import MEASURING, Turn
 
@@ -56,10 +59,14 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
     what Keras would have returned. A model with operations that hide their random state gets a
     third pass, the caller's own, untraced.
 
+    Data in batches of its own (tf.data, PyDataset, generator) is gone through four times: by the
+    caller's own pass, untraced and first, since what it makes next may differ; to be counted; to
+    trace the graph; and under the profiler. The batches of a generator are kept for that.
+
     What keeps a predict from being traced takes nothing from the caller: it runs untraced, with
-    a ``TftraceWarning`` that says why (``logdir`` cannot be written, data that is not arrays,
-    ``steps``, a profiler that already runs, a predict inside another). ``predict`` is put back when
-    the block ends, whatever happens inside.
+    a ``TftraceWarning`` that says why (``logdir`` cannot be written, arrays
+    with ``steps``, a profiler that already runs, a predict inside another). ``predict`` is put back
+    when the block ends, whatever happens inside.
 
     Raises:
         TftraceError: another thread is inside such a block.
@@ -131,6 +138,8 @@ def _predict(call: Call, settings: Settings, tracing: Tracing) -> Any:
         return _untraced(call, _ANOTHER, tracing)
     if MEASURING.mine():
         return call.plain()  # of a measurement that the block asked for
+    if has_own_batches(call.keywords.get("x", call.args[0] if call.args else None)):
+        return _after(call, settings, tracing)
     run = None
     try:
         with _TRACED.taken():
@@ -141,6 +150,31 @@ def _predict(call: Call, settings: Settings, tracing: Tracing) -> Any:
             raise
         return _untraced(call, _reason(error), tracing, run)
     return run.outputs if run.done else call.plain()
+
+
+def _after(call: Call, settings: Settings, tracing: Tracing) -> Any:
+    """The caller's predict, and then the same again, traced.
+
+    What batches of its own the data makes next, nobody can make it go back to (a shuffle, say): the
+    first are the caller's. A generator's are kept for both.
+    """
+    keywords = call.arguments()
+    x, steps = keywords["x"], keywords.get("steps")
+    if isinstance(x, GeneratorType):
+        x = list(islice(x, steps))
+        keywords["x"] = (batch for batch in x)
+    outputs = call.original(call.model, **keywords)
+    try:
+        run = Predict(call.model, 32, call.original)
+        again = (batch for batch in x) if isinstance(x, list) else x
+        with _TRACED.taken():
+            batches = own_batches(call.model, again, None, steps)
+            tracing.profiles.append(_traced(run, batches, settings))
+    except Exception as error:
+        reason = _reason(error)
+        tracing.untraced.append(reason)
+        warnings.warn(f"this predict is not traced: {reason}", TftraceWarning, stacklevel=4)
+    return outputs
 
 
 def _untraced(call: Call, reason: str, tracing: Tracing, run: Predict | None = None) -> Any:

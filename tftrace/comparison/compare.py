@@ -127,8 +127,11 @@ def compare_models(
     """
     from tftrace.tracer.inputs import fit_inputs
     from tftrace.tracer.keras_model import borrowed, overrides_predict
+    from tftrace.tracer.own_batches import has_own_batches
     from tftrace.tracer.state import state_kept
 
+    if has_own_batches(x):
+        raise TftraceError("a comparison takes arrays, which both sides can be given alike")
     if a.model is b.model:
         raise TftraceError("load the model twice to compare it under two settings")
     profiles = []

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from tftrace.tracer.functions import (
     captured_functions,
     events_per_step,
 )
-from tftrace.tracer.inputs import samples_of, take
+from tftrace.tracer.inputs import samples_of, steps_of, take
 from tftrace.tracer.keras_model import (
     all_built,
     borrowed,
@@ -40,6 +40,7 @@ from tftrace.tracer.keras_model import (
 from tftrace.tracer.latency import measure, passes
 from tftrace.tracer.manifest import build_manifest
 from tftrace.tracer.noise import load, noise
+from tftrace.tracer.own_batches import OwnBatches, has_own_batches, own_batches
 from tftrace.tracer.predict import Predict
 from tftrace.tracer.programs import trace_batch
 from tftrace.tracer.recorder import Recording, record_calls
@@ -102,7 +103,7 @@ def capture(
     was, or to what a pass of the caller's own has left.
 
     Args:
-        x: what ``predict`` takes: an array, a list or a mapping of arrays.
+        x: what ``predict`` takes: arrays, or data in batches of its own.
         out: folder that holds the runs; ``tensorboard --logdir`` opens it.
         finish: called with the folder before it gets its final name.
         source: where the model came from, for the record.
@@ -114,8 +115,6 @@ def capture(
     Raises:
         TftraceError: the model cannot be traced, ``out`` not written, a profiler already runs.
     """
-    if options.samples is not None:
-        x = take(x, min(options.samples, samples_of(x)))
     if getattr(model, "run_eagerly", False):
         raise TftraceError(
             "the model runs eagerly, and eager calls record no operations; "
@@ -126,7 +125,13 @@ def capture(
             "tf.config.run_functions_eagerly(True) is set, and eager calls record no operations"
         )
     require_place(out)
+    if has_own_batches(x):
+        x = own_batches(model, x, options.samples)
+        options = replace(options, batch_size=x.sizes[0])
+    elif options.samples is not None:
+        x = take(x, min(options.samples, samples_of(x)))
     run = predict or Predict(model, options.batch_size)
+    run.batch_size = options.batch_size
     chance = nullcontext() if run.of_caller else chance_kept()
     with (
         MEASURING.taken(),
@@ -192,7 +197,8 @@ def _record(
     per_call = run.batch_size * steps_per_execution(model)
     count = samples_of(x)
     # One full call, then the remainder: the same signatures in the same order as the real pass.
-    first = take(x, per_call + count % per_call) if count > per_call else x
+    short = count > per_call and not isinstance(x, OwnBatches)
+    first = take(x, per_call + count % per_call) if short else x
     with (
         record_calls(model, True) as recording,
         collect_graphs() as collection,
@@ -263,14 +269,14 @@ def _settings(model: Any, x: Any, traced_x: Any, options: Options, session: Sess
     return Settings(
         samples=count,
         batch_size=options.batch_size,
-        steps=-(-count // options.batch_size),
+        steps=steps_of(x, options.batch_size),
         steps_per_execution=steps_per_execution(model),
         repeats=options.repeats,
         warmup=options.warmup,
         jit=jit_compiled(model),
         trace=TracedPass(
             samples=traced,
-            steps=-(-traced // options.batch_size),
+            steps=steps_of(traced_x, options.batch_size),
             whole=traced == count,
             level=session.level,
             note=session.level_note,
@@ -295,6 +301,8 @@ def _latency(
     steady, reason = None, None
     if overrides_predict(run.model):
         reason = "the model has a predict of its own, which may not take a tf.data.Dataset"
+    elif isinstance(x, OwnBatches):
+        reason = "the data comes through a pipeline of its own, which is measured as it is"
     elif not all(is_dense(array) for array in tf.nest.flatten(x)):
         reason = "the data is sparse, and no pipeline but Keras's own gathers its batches"
     else:

@@ -14,6 +14,7 @@ from tftrace.counts.flow import Flow, flow_of
 from tftrace.tracer.arrays import spec_of
 from tftrace.tracer.inputs import samples_of, take
 from tftrace.tracer.keras_model import is_legacy, steps_per_execution
+from tftrace.tracer.own_batches import OwnBatches
 from tftrace.tracer.programs import program_of, settle, trace_batch
 from tftrace.tracer.recorder import Recording
 from tftrace.tracer.tf_private import GraphCollection, concrete_functions, data_specs
@@ -143,6 +144,8 @@ def _fixed_trace(model: Any, x: Any, batch_size: int) -> Reference:
 
 def batch_specs(x: Any, batch_size: int) -> Any:
     """TensorSpecs of the first batch of ``x``, in the structure that predict hands over."""
+    if isinstance(x, OwnBatches):
+        return x.spec
     return tf.nest.map_structure(spec_of, take(x, batch_size))
 
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tftrace.errors import TftraceError
 from tftrace.tracer.arrays import as_fed, check_array, count_of, first_of
 from tftrace.tracer.keras_private import inputs_structure
+from tftrace.tracer.own_batches import OwnBatches, has_own_batches
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK"
 
@@ -56,11 +57,13 @@ def fit_inputs(model: Any, data: Any) -> Any:
         model: a Keras model; a subclassed one without declared inputs takes the data as it is.
         data: one array of any kind that Keras takes, a list in the model's order, a mapping by
             input name, or the model's own structure of lists and mappings; None for an optional
-            input.
+            input. Data in batches of its own (tf.data, PyDataset, generator) is left as it is.
 
     Raises:
         TftraceError: wrong count, name, rank, shape or dtype, unequal or zero samples.
     """
+    if has_own_batches(data):
+        return data
     before = tf.nest.flatten(data)
     arrays = [as_fed(array) for array in before]
     _check_samples(arrays)
@@ -91,12 +94,31 @@ def input_names(model: Any) -> list[str]:
 
 def samples_of(x: Any) -> int:
     """Number of samples: the length of the first array."""
+    if isinstance(x, OwnBatches):
+        return x.samples
     return next(count_of(array) for array in tf.nest.flatten(x) if array is not None)
 
 
 def take(x: Any, count: int) -> Any:
-    """The first ``count`` samples, in the same structure; of dense arrays without copying."""
+    """The first ``count`` samples, in the same structure; of dense arrays without copying.
+
+    Of data in batches of its own, the fewest batches that hold them.
+    """
+    if isinstance(x, OwnBatches):
+        return x.first(count)
     return tf.nest.map_structure(lambda array: first_of(array, count), x)
+
+
+def steps_of(x: Any, batch_size: int) -> int:
+    """Number of batches."""
+    return len(x.sizes) if isinstance(x, OwnBatches) else -(-samples_of(x) // batch_size)
+
+
+def given(x: Any, batch_size: int) -> dict[str, Any]:
+    """The arguments of predict that give it the data."""
+    if isinstance(x, OwnBatches):
+        return {"x": x.data, "steps": len(x.sizes)}
+    return {"x": x, "batch_size": batch_size}
 
 
 def _bare(name: str) -> str:

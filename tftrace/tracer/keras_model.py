@@ -91,7 +91,7 @@ def layout_of(tensor: Any) -> str:
 def step_marker(model: Any) -> Any:
     """A callback of the model's own Keras (2 or 3) that draws each batch as a step."""
 
-    class StepMarker(_keras_of(model).callbacks.Callback):  # type: ignore[misc]
+    class StepMarker(keras_of(model).callbacks.Callback):  # type: ignore[misc]
         """Open a trace event at a batch's begin and close it at its end."""
 
         def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -106,7 +106,8 @@ def step_marker(model: Any) -> Any:
     return StepMarker()
 
 
-def _keras_of(model: Any) -> Any:
+def keras_of(model: Any) -> Any:
+    """The Keras that the model is of."""
     return importlib.import_module("tf_keras" if is_legacy(model) else "keras")
 
 

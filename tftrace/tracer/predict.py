@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tftrace.machine.bench.batches import steady_batches
+from tftrace.tracer.inputs import given
 from tftrace.tracer.state import State
 
 
@@ -36,7 +37,7 @@ class Predict:
 
     def __call__(self, x: Any) -> None:
         """A pass for warming up or timing."""
-        self.function(self.model, x, batch_size=self.batch_size, verbose=0)
+        self.function(self.model, **given(x, self.batch_size), verbose=0)
 
     def steady(self, x: Any) -> None:
         """A pass that does not wait for tf.data's autotuner where it ends."""
@@ -44,11 +45,11 @@ class Predict:
 
     def traced(self, x: Any, marker: Any, state: State) -> None:
         """The traced pass; that of the caller, if there is one, keeps what comes of it."""
-        keywords: dict[str, Any] = {"batch_size": self.batch_size, "verbose": 0}
+        keywords: dict[str, Any] = {**given(x, self.batch_size), "verbose": 0}
         if not (self.of_caller and self.repeatable):
-            self.function(self.model, x, callbacks=[marker], **keywords)
+            self.function(self.model, callbacks=[marker], **keywords)
             return
-        keywords |= {"x": x, **self.keywords, "callbacks": [marker, *self.callbacks]}
+        keywords |= {**self.keywords, "callbacks": [marker, *self.callbacks]}
         try:
             self.outputs = self.function(self.model, **keywords)
             self.done = True

@@ -1,0 +1,123 @@
+"""Data that comes in batches of its own: tf.data pipelines, PyDatasets (Sequences), generators.
+
+Each pass is a fresh iteration of it. How many samples it holds nobody knows before, so it is gone
+through once, without the model. A generator can be consumed only once: its batches are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import accumulate, islice
+from types import GeneratorType
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tftrace.errors import TftraceError
+from tftrace.tracer.arrays import as_fed, count_of, spec_of
+from tftrace.tracer.keras_model import keras_of
+from tftrace.tracer.state import chance_kept
+
+
+@dataclass(frozen=True)
+class OwnBatches:
+    """The first batches of ``data``, which predict takes again and again.
+
+    ``sizes`` are the samples of each batch, ``spec`` describes the inputs in the first.
+    """
+
+    data: Any
+    sizes: tuple[int, ...]
+    spec: Any
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return sum(self.sizes)
+
+    def first(self, samples: int) -> OwnBatches:
+        """The fewest batches that hold so many samples."""
+        before = (0, *accumulate(self.sizes))
+        enough = sum(start < samples for start in before[:-1])
+        return replace(self, sizes=self.sizes[:enough])
+
+
+def has_own_batches(x: Any) -> bool:
+    """Whether the data comes in batches instead of as arrays that Keras cuts."""
+    return isinstance(x, tf.data.Dataset | GeneratorType | OwnBatches) or _is_sequence(x)
+
+
+@chance_kept()
+def own_batches(model: Any, x: Any, samples: int | None, steps: int | None = None) -> OwnBatches:
+    """Go through the data once.
+
+    Args:
+        samples: the least that is wanted, in whole batches; None for all.
+        steps: the most batches.
+
+    Raises:
+        TftraceError: it has no batch, no end, or something else than arrays in it.
+    """
+    if isinstance(x, OwnBatches):
+        return x
+    if samples is None and steps is None and _is_endless(x):
+        raise TftraceError("the data never ends; say how much of it with samples")
+    kept: list[Any] | None = [] if isinstance(x, GeneratorType) else None
+    sizes: list[int] = []
+    spec = None
+    for batch in islice(_batches(x), steps):
+        # Inputs, labels and weights come in a tuple.
+        arrays = tf.nest.map_structure(as_fed, batch[0] if isinstance(batch, tuple) else batch)
+        if not sizes:
+            spec = tf.nest.map_structure(spec_of, arrays)
+        sizes.append(next(count_of(a) for a in tf.nest.flatten(arrays) if a is not None))
+        if kept is not None:
+            kept.append(batch)
+        if samples is not None and sum(sizes) >= samples:
+            break
+    if not sum(sizes):
+        raise TftraceError("the data has zero samples")
+    return OwnBatches(x if kept is None else _sequence(model, kept), tuple(sizes), spec)
+
+
+def _batches(x: Any) -> Iterable[Any]:
+    return (x[i] for i in _indices(x)) if _is_sequence(x) else x
+
+
+def _indices(x: Any) -> Iterator[int]:
+    count = _length(x)
+    index = 0
+    while count is None or index < count:
+        yield index
+        index += 1
+
+
+def _length(x: Any) -> int | None:
+    return x.num_batches if isinstance(x, keras.utils.PyDataset) else len(x)
+
+
+def _is_endless(x: Any) -> bool:
+    if isinstance(x, tf.data.Dataset):
+        return bool(x.cardinality() == tf.data.INFINITE_CARDINALITY)
+    return _is_sequence(x) and _length(x) is None
+
+
+def _is_sequence(x: Any) -> bool:
+    """Of Keras 3, or of Keras 2, which may not be there to ask."""
+    names = {(c.__module__.partition(".")[0], c.__name__) for c in type(x).__mro__}
+    return isinstance(x, keras.utils.PyDataset) or ("tf_keras", "Sequence") in names
+
+
+def _sequence(model: Any, batches: list[Any]) -> Any:
+    class Kept(keras_of(model).utils.Sequence):  # type: ignore[misc]
+        """The batches of a generator, as often as wanted."""
+
+        def __len__(self) -> int:
+            return len(batches)
+
+        def __getitem__(self, index: int) -> Any:
+            return batches[index]
+
+    return Kept()
