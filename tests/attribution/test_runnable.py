@@ -65,7 +65,9 @@ def expected(tmp_path, level=2, jit=False):
     run = run_of(tmp_path / "none.xplane.pb", ["m/rnn"], function())
     settings = replace(run.manifest.run, jit=jit, trace=TracedPass(samples=2, level=level))
     join = Join(dataclasses.replace(run, manifest=replace(run.manifest, run=settings)))
-    vars(join).update(calls=Counter({0: 3}), executions=SimpleNamespace(modules=()))
+    functions = [Function.of(traced) for traced in run.manifest.functions]
+    nothing = SimpleNamespace(modules=())
+    vars(join).update(calls=Counter({0: 3}), executions=nothing, functions=functions)
     rows = join._unrecorded({"rnn/call", "head"})
     return {row.name: row.expected for row in rows}
 

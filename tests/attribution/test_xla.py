@@ -318,8 +318,8 @@ def test_compiling_inside_the_window_is_shown_as_such(tmp_path):
     class Shorter(Predict):
         """The traced pass ends in a batch of a size that no pass before it had."""
 
-        def traced(self, x: np.ndarray, marker: object) -> None:
-            super().traced(x[:40], marker)
+        def traced(self, x: np.ndarray, marker: object, state: object) -> None:
+            super().traced(x[:40], marker, state)
 
     model = keras.Sequential(
         [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.ReLU()], name="late"
