@@ -8,7 +8,7 @@ MINUTES ?= 10
 BASE ?= main
 PYTHONS = 3.10 3.11 3.12 3.13
 
-.PHONY: help demo test kernels lint format coverage docs matrix fuzz robustness
+.PHONY: help demo test kernels lint format coverage docs matrix fuzz robustness audit
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,10 +41,15 @@ coverage: $(VENV)/ready ## print the lines changed since $(BASE) that no test ru
 fuzz: $(VENV)/ready ## read mutated traces for MINUTES, with guard pages around what is read and written
 	$(BIN)/python tests/robustness/fuzz_reader.py --minutes $(MINUTES)
 
-robustness: $(VENV)/ready ## try to break it: signals, full disks, an interrupt at every line (an hour)
+robustness: $(VENV)/ready ## try to break it: bad inputs, signals, full disks, an interrupt at every line (an hour)
 	TFTRACE_SLOW=1 $(BIN)/python -m pytest tests/tracer/test_interrupts.py
-	$(BIN)/python -m pytest tests/robustness
+	TFTRACE_ROBUSTNESS=1 $(BIN)/python -m pytest tests/robustness
 	$(BIN)/python tests/robustness/signals.py --times 40
+
+audit: $(VENV)/ready ## print known weaknesses of what is installed; never fails
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit \
+	  && $(BIN)/pip-audit --progress-spinner off --timeout 15 --skip-editable \
+	  || echo "pip-audit: not clean, or its service cannot be reached (report only)"
 
 docs: $(VENV)/ready ## build the documentation's site into site/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"

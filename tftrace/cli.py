@@ -149,10 +149,11 @@ def _fail(message: str, code: int) -> NoReturn:
 
 def _fail_usage(error: Any) -> NoReturn:
     """What was wrong with the arguments, and where to read on."""
-    message, command = error.format_message(), getattr(error, "ctx", None)
-    if not message or command is None:  # help was printed: there were no arguments at all
+    message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":  # help was printed
         sys.exit(error.exit_code)
-    _fail(f"{message.rstrip('.')} (see {command.command_path} --help)", error.exit_code)
+    command = "tftrace" if context is None else context.command_path
+    _fail(f"{message} (see {command} --help)", error.exit_code)
 
 
 def _place(error: Exception) -> str:

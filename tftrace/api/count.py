@@ -74,9 +74,10 @@ def full_shapes(
 
 
 def _sizes(text: str) -> list[int]:
-    try:
-        return [
-            int(part) for part in text.replace("x", ",").strip("() ").split(",") if part.strip()
-        ]
-    except ValueError:
-        raise TftraceError(f"{text!r} is not a shape; write it as 224,224,3") from None
+    parts = [part.strip() for part in text.replace("x", ",").strip("() ").split(",")]
+    sizes = [int(part) for part in parts if part.isdecimal()]
+    if len(sizes) != len([part for part in parts if part]) or not sizes or min(sizes) < 1:
+        raise TftraceError(f"{text!r} is not a shape; write it as 224,224,3")
+    if max(sizes) >= 2**31:
+        raise TftraceError(f"{text!r} is a shape that no tensor has")
+    return sizes

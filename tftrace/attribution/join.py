@@ -52,6 +52,7 @@ class Join:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        _ = self.machine  # damaged roofs are an error now, not behind half a report
         self._infos: dict[tuple[int, str, str], KernelInfo | None] = {}
 
     @cached_property
@@ -75,7 +76,13 @@ class Join:
     @cached_property
     def window(self) -> Window:
         """The measured stretch of the trace."""
-        return find_window(self.marks) or whole_window(self.marks)
+        found = find_window(self.marks)
+        if found is None and self.run.manifest.functions and not self.run.recorded_on_host:
+            raise TftraceError(
+                f"{self.run.trace_path} has no event of the host: the capture failed, or the trace "
+                "is another's"
+            )
+        return found or whole_window(self.marks)
 
     @cached_property
     def runs(self) -> Runs:

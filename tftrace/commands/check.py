@@ -12,6 +12,7 @@ from tftrace.commands.options import (
     RunFolder,
 )
 from tftrace.commands.shared import console
+from tftrace.errors import about
 
 
 def check(
@@ -29,7 +30,9 @@ def check(
 
     limits = read_budget(budget)
     found = load_run(run)
-    breaches = check_run(found, limits, None if baseline is None else load_run(baseline))
+    before = None if baseline is None else load_run(baseline)
+    with about(budget):
+        breaches = check_run(found, limits, before)
     if not quiet:
         from tftrace.report.terminal.budget import print_breaches
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from tftrace.commands.options import (
+    MOST,
+    MOST_PASSES,
     BatchSize,
     Custom,
     Jit,
@@ -20,6 +22,7 @@ from tftrace.commands.options import (
     Unsafe,
 )
 from tftrace.commands.shared import check_model_path, check_targets, console, start_tensorflow
+from tftrace.errors import about
 
 
 def compare(
@@ -34,7 +37,9 @@ def compare(
             "--set", help="Compare one model with itself under jit=…, batch-size=… or freeze=on"
         ),
     ] = None,
-    pairs: Annotated[int, typer.Option(min=6, help="Timed passes of each, in turn.")] = 11,
+    pairs: Annotated[
+        int, typer.Option(min=6, max=MOST_PASSES, help="Timed passes of each, in turn.")
+    ] = 11,
     batch_size: BatchSize = 32,
     jit: JitOption = Jit.auto,
     samples: Samples = None,
@@ -42,7 +47,9 @@ def compare(
     custom: Custom = None,
     unsafe: Unsafe = False,
     keras: Keras = 3,
-    top: Annotated[int, typer.Option(min=0, help="Rows of the layer table; 0 for all.")] = 15,
+    top: Annotated[
+        int, typer.Option(min=0, max=MOST, help="Rows of the layer table; 0 for all.")
+    ] = 15,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
@@ -62,16 +69,20 @@ def compare(
             say("starting TensorFlow")
             start_tensorflow()
             from tftrace.comparison.compare import compare_models, parse_settings, sides
-            from tftrace.tracer.inputs import load_data, take
+            from tftrace.tracer.inputs import fit_inputs, load_data, take
             from tftrace.tracer.models import load_model
 
             def loaded(path: Path) -> Any:
                 return load_model(path, unsafe, custom or [], keras)
 
-            arrays = load_data(b if data is None else data)
+            file = b if data is None else data
+            arrays = load_data(file)
             arrays = arrays if samples is None else take(arrays, samples)
             changed = parse_settings(settings or [])
             pair = sides(loaded, a, a if data is None else b, batch_size, jit.value, changed)
+            for side in pair:
+                with about(file):
+                    fit_inputs(side.model, arrays)
             found = compare_models(*pair, arrays, pairs=pairs, out=out, progress=say)
     if json is not None:
         write_plain_json(found.to_dict(), json)

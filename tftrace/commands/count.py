@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tftrace.commands.options import (
+    MOST,
     CsvFolder,
     Custom,
     InputShape,
@@ -25,7 +26,7 @@ from tftrace.commands.shared import check_model_path, check_targets, console, st
 def count(
     model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
     input_shape: InputShape = None,
-    batch: Annotated[int, typer.Option(min=1, help="Samples per batch.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, max=MOST, help="Samples per batch.")] = 1,
     rule: Annotated[Rule, typer.Option(help="The work that is shown.")] = Rule.mults,
     flops_per_mac: Annotated[
         int, typer.Option(min=1, max=2, help="Operations per multiply-accumulate in FLOPs.")
@@ -33,7 +34,7 @@ def count(
     custom: Custom = None,
     unsafe: Unsafe = False,
     keras: Keras = 3,
-    top: Annotated[int, typer.Option(min=0, help="Rows to show; 0 for all.")] = 0,
+    top: Annotated[int, typer.Option(min=0, max=MOST, help="Rows to show; 0 for all.")] = 0,
     order: OrderOption = Order.run,
     json: JsonFile = None,
     csv: CsvFolder = None,

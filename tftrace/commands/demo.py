@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tftrace.commands.options import (
+    MOST,
     Out,
 )
 from tftrace.commands.shared import console, start_tensorflow
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def demo(
     out: Out = Path("tftrace-runs"),
-    samples: Annotated[int, typer.Option(min=32, help="Samples of made-up data.")] = 2000,
+    samples: Annotated[int, typer.Option(min=32, max=MOST, help="Samples of made-up data.")] = 2000,
 ) -> None:
     """Measure two small networks, with and without batch norm, and explain the difference."""
     from tftrace.report.terminal.progress import stages

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tftrace.commands.options import (
+    MOST,
     BatchSize,
     Custom,
     InputShape,
@@ -23,14 +24,16 @@ def estimate(
     model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
     input_shape: InputShape = None,
     batch_size: BatchSize = 32,
-    batches: Annotated[int, typer.Option(min=1, help="Batches of the predict call.")] = 1,
+    batches: Annotated[int, typer.Option(min=1, max=MOST, help="Batches of the predict call.")] = 1,
     check: Annotated[
         bool, typer.Option("--check", help="Measure it too, on made-up data, and show the error.")
     ] = False,
     custom: Custom = None,
     unsafe: Unsafe = False,
     keras: Keras = 3,
-    top: Annotated[int, typer.Option(min=0, help="Rows of the layer table; 0 for all.")] = 15,
+    top: Annotated[
+        int, typer.Option(min=0, max=MOST, help="Rows of the layer table; 0 for all.")
+    ] = 15,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:

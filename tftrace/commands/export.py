@@ -11,6 +11,7 @@ from tftrace.commands.options import (
     Format,
     RunFolder,
 )
+from tftrace.errors import TftraceError
 from tftrace.text import printable
 
 if TYPE_CHECKING:
@@ -21,13 +22,19 @@ def export(
     run: RunFolder,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder (JSON: file) to write.")],
     format: Annotated[Format, typer.Option(help="Format of the tables.")] = Format.csv,
+    raw_cells: Annotated[
+        bool,
+        typer.Option("--raw-cells", help="Keep CSV cells that spreadsheets take for formulas."),
+    ] = False,
 ) -> None:
     """Write all tables of a run as CSV, Parquet or JSON."""
+    if raw_cells and format is not Format.csv:
+        raise TftraceError("--raw-cells is about --format csv")
     from tftrace.api.profile import load
     from tftrace.report.exports.tables import export_tables
 
     found = load(run)
-    for path in export_tables(found, format.value, output):
+    for path in export_tables(found, format.value, output, raw_cells):
         typer.echo(printable(str(path)))
     for warning in found.warnings:
         typer.echo(printable(warning), err=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tftrace.commands.options import (
+    MOST_PASSES,
     BatchSize,
     Custom,
     Quiet,
@@ -23,7 +24,9 @@ def fold(
         Path | None, typer.Option(help="Check outputs on this data, and measure both models.")
     ] = None,
     batch_size: BatchSize = 32,
-    pairs: Annotated[int, typer.Option(min=6, help="Timed passes of each, in turn.")] = 11,
+    pairs: Annotated[
+        int, typer.Option(min=6, max=MOST_PASSES, help="Timed passes of each, in turn.")
+    ] = 11,
     custom: Custom = None,
     unsafe: Unsafe = False,
     quiet: Quiet = False,

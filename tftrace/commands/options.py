@@ -8,6 +8,10 @@ from typing import Annotated
 
 import typer
 
+MOST = 2**31 - 1
+"""Of samples, rows and the like: what every library below can take."""
+MOST_PASSES = 100_000
+
 
 class Jit(str, Enum):
     """Compile predict with XLA?"""
@@ -59,17 +63,25 @@ class Format(str, Enum):
 
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs; TensorBoard's --logdir.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", "-b", min=1, help="Samples per batch.")]
-Repeats = Annotated[int, typer.Option(min=0, help="Untraced passes that are timed.")]
-Warmup = Annotated[int, typer.Option(min=0, help="Passes before anything is timed.")]
-Samples = Annotated[int | None, typer.Option(min=1, help="Use only the first N samples.")]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", "-b", min=1, max=MOST, help="Samples per batch.")
+]
+Repeats = Annotated[
+    int, typer.Option(min=0, max=MOST_PASSES, help="Untraced passes that are timed.")
+]
+Warmup = Annotated[
+    int, typer.Option(min=0, max=MOST_PASSES, help="Passes before anything is timed.")
+]
+Samples = Annotated[int | None, typer.Option(min=1, max=MOST, help="Use only the first N samples.")]
 JitOption = Annotated[Jit, typer.Option(help="Compile predict with XLA.")]
 AllOps = Annotated[
     bool, typer.Option("--all-ops", help="Record every kernel, also the cheap ones; slower.")
 ]
 TraceBatches = Annotated[
     int | None,
-    typer.Option(min=1, help="Batches of the traced pass (default: as many as stay readable)."),
+    typer.Option(
+        min=1, max=MOST, help="Batches of the traced pass (default: as many as stay readable)."
+    ),
 ]
 TraceAll = Annotated[bool, typer.Option("--trace-all", help="Trace the whole pass, however long.")]
 Custom = Annotated[
@@ -84,9 +96,10 @@ InputShape = Annotated[
     list[str] | None,
     typer.Option(help="Shape of one input without the batch, as 224,224,3; repeatable."),
 ]
-Top = Annotated[int, typer.Option(min=0, help="Rows of the layer table; 0 for all.")]
+Top = Annotated[int, typer.Option(min=0, max=MOST, help="Rows of the layer table; 0 for all.")]
 Depth = Annotated[
-    int | None, typer.Option(min=0, help="Add deeper layers to their containers; 1 is the top.")
+    int | None,
+    typer.Option(min=0, max=MOST, help="Add deeper layers to their containers; 1 is the top."),
 ]
 SortOption = Annotated[Sort, typer.Option("--sort", help="Column that orders the layer table.")]
 OrderOption = Annotated[Order, typer.Option("--order", help="'run' keeps the model's order.")]

@@ -34,6 +34,7 @@ from tftrace.commands.options import (
     Warmup,
 )
 from tftrace.commands.shared import check_model_path, check_targets, console, show, start_tensorflow
+from tftrace.errors import about
 from tftrace.runs.folder import require_place
 
 if TYPE_CHECKING:
@@ -132,12 +133,14 @@ def _measure(
 ) -> Profile:
     start_tensorflow()
     from tftrace.api.measure import profile
-    from tftrace.tracer.inputs import load_data
+    from tftrace.tracer.inputs import fit_inputs, load_data
     from tftrace.tracer.models import load_model
 
     arrays = load_data(data)
     say("loading the model")
     loaded = load_model(model, unsafe, custom, keras)
+    with about(data):
+        fit_inputs(loaded, arrays)
     return profile(loaded, arrays, progress=say, source=model.name, **options)
 
 

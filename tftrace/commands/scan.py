@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tftrace.commands.options import (
+    MOST,
     Quiet,
 )
 from tftrace.commands.shared import console
@@ -27,9 +28,9 @@ def scan(
         str | None, typer.Option(help="Dask cluster to use, as tcp://host:port.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Local processes [default: one per core].")
+        int | None, typer.Option(min=1, max=MOST, help="Local processes [default: one per core].")
     ] = None,
-    top: Annotated[int, typer.Option(min=0, help="Rows of each table; 0 for all.")] = 15,
+    top: Annotated[int, typer.Option(min=0, max=MOST, help="Rows of each table; 0 for all.")] = 15,
     quiet: Quiet = False,
 ) -> None:
     """Read every run and host below the folders: totals, stragglers, spread per layer."""

@@ -78,5 +78,5 @@ def start_tensorflow() -> None:
 
 def check_model_path(path: Path) -> None:
     """Fail on a mistyped path before TensorFlow takes its seconds to start."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise TftraceError(f"no model file {path}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tftrace.comparison.compare import Comparison, Side, compare_models
 from tftrace.comparison.outputs import FLOAT_ROUNDING
-from tftrace.errors import TftraceError
+from tftrace.errors import TftraceError, about
 from tftrace.files import replacing, require_writable
 from tftrace.folding.fold import FoldResult, fold
 
@@ -63,7 +63,10 @@ def _fold_file(
 
     progress("loading the model")
     loaded = load_model(model, unsafe, custom)
-    arrays = None if data is None else fit_inputs(loaded, load_data(data))
+    arrays = None
+    if data is not None:
+        with about(data):
+            arrays = fit_inputs(loaded, load_data(data))
     progress("folding")
     result = fold(loaded, arrays)
     if not result.folded:

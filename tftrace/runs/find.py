@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tftrace.errors import TftraceError
@@ -25,7 +26,7 @@ def find_trace(path: Path) -> Path:
         if (word := _word(path)) is not None:
             raise TftraceError(f"{path} {word}")
         return path
-    if not path.exists():
+    if not os.path.exists(path):
         raise TftraceError(f"no trace at {path}")
     for pattern in (f"*{TRACE}", f"plugins/profile/*/*{TRACE}", f"**/*{TRACE}"):
         # Directories may bear the name too, and hidden ones hold captures under way.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,12 +59,19 @@ class Run:
             ) from error
         except TraceError as error:
             raise TftraceError(f"{self.trace_path}: {error}") from error
+        except OSError as error:
+            raise TftraceError(f"cannot read {self.trace_path}: {error.strerror}") from error
         if trace.truncated_at is not None and not _named_on_host(trace):
             raise TftraceError(
                 f"{self.trace_path}: truncated at byte {trace.truncated_at}, {len(trace.events)} "
                 "events read, none with its name, which comes behind the events: nothing to report"
             )
         return trace
+
+    @property
+    def recorded_on_host(self) -> bool:
+        """Whether any event of a host has a name."""
+        return _named_on_host(self.trace)
 
     @property
     def lost(self) -> str | None:
@@ -107,7 +115,7 @@ def find_manifest(path: Path) -> Path:
     Raises:
         TftraceError: nothing there was written by tftrace.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         raise TftraceError(f"no run at {path}")
     if path.is_file():
         if path.name.endswith(MANIFEST):

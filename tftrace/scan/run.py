@@ -108,10 +108,16 @@ def _client(
 
 @contextmanager
 def _local_client(workers: int | None, files: int) -> Iterator[Any]:
+    import dask
     from dask.system import CPU_COUNT
     from distributed import Client, LocalCluster, Security
 
+    # Pages about the cluster would answer everybody on this machine, without a login.
+    silent: dict[str, list[str]] = {
+        f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker", "nanny")
+    }
     with (
+        dask.config.set(silent),
         LocalCluster(
             n_workers=min(workers or CPU_COUNT, files),
             threads_per_worker=1,

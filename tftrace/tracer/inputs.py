@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
+import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def load_data(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     Raises:
         TftraceError: missing, empty, truncated, pickled, or not a NumPy file.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         raise TftraceError(f"no data file {path}")
     if path.is_dir():
         raise TftraceError(f"{path} is a folder; give a .npy or .npz file")
@@ -36,18 +37,31 @@ def load_data(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     if head != _NPY and not head.startswith(_ZIP):
         raise TftraceError(f"{path} is not a .npy or .npz file; write it with np.save")
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong is said below
+            return _load(path)
+    except Exception as error:
+        # NumPy, zipfile and the tokenizer raise a dozen types here, all meaning: not whole.
         if "allow_pickle" in str(error) or "Python objects" in str(error):
             raise TftraceError(
                 f"{path} holds Python objects; save plain numbers, "
                 "np.save(f, a.astype('float32')), or text, np.save(f, a.astype('U'))"
             ) from error
         raise TftraceError(f"{path} is not a whole .npy or .npz file: {error}") from error
+
+
+def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
+    loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        arrays = {name: loaded[name] for name in loaded.files}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{name} in it is no array")
+    if not arrays:
+        raise ValueError("there is no array in it")
+    return arrays
 
 
 def fit_inputs(model: Any, data: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 import zipfile
@@ -43,12 +44,15 @@ def load_model(path: Path, unsafe: bool = False, custom: Sequence[str] = (), ker
         _refuse_python(path, custom)
     objects = import_custom(custom)
     try:
-        return module.models.load_model(
+        loaded = module.models.load_model(
             path, custom_objects=objects, compile=False, safe_mode=not unsafe
         )
     except Exception as error:
         # Keras raises a dozen types here, all meaning: this file does not load.
         raise TftraceError(_explain(path, error, custom, keras)) from error
+    if not isinstance(loaded, module.Model):
+        raise TftraceError(f"{path} holds no Keras model but a {type(loaded).__name__}")
+    return loaded
 
 
 @contextmanager
@@ -86,7 +90,7 @@ def check_model_file(path: Path) -> None:
     Raises:
         TftraceError: missing, empty, a SavedModel folder, or of another format.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         raise TftraceError(f"no model file {path}")
     if path.is_dir():
         if (path / "saved_model.pb").exists():
@@ -119,9 +123,10 @@ def import_custom(custom: Sequence[str]) -> dict[str, Any]:
         module_name, _, name = item.partition(":")
         try:
             module = importlib.import_module(module_name)
-        except ImportError as error:
-            raise TftraceError(f"--custom {item}: {error}") from error
-        if name:
+        except (Exception, SystemExit) as error:  # the user's own code runs here
+            said = str(error) or "it ended the program"
+            raise TftraceError(f"--custom {item}: {type(error).__name__}: {said}") from error
+        if name or ":" in item:
             if not hasattr(module, name):
                 raise TftraceError(f"--custom {item}: {module_name} has no {name}")
             objects[name] = getattr(module, name)

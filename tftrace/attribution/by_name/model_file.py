@@ -32,8 +32,10 @@ def read_layers(path: Path) -> LayerNode:
     """
     if not path.is_file():
         raise TftraceError(f"no model file {path}")
-    config = _zipped(path) if zipfile.is_zipfile(path) else _hdf5(path)
-    node = _node(config)
+    try:
+        node = _node(_zipped(path) if zipfile.is_zipfile(path) else _hdf5(path))
+    except (ValueError, RecursionError) as error:
+        raise TftraceError(f"{path}: its configuration cannot be read: {error}") from error
     if node is None:
         raise TftraceError(f"{path} does not describe a Keras model")
     return node
@@ -75,7 +77,9 @@ def _node(config: Any) -> LayerNode | None:
         for item in _listed(inner.get(part))
         if (child := _node(item)) is not None and child.type != "InputLayer"
     )
-    return LayerNode(name, str(config.get("class_name")), children)
+    type = str(config.get("class_name"))
+    (name + type).encode()  # half a surrogate pair, which no table can hold, is an error here
+    return LayerNode(name, type, children)
 
 
 def _listed(value: Any) -> Iterator[Any]:

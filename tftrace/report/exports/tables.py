@@ -13,6 +13,7 @@ import pandas as pd
 
 from tftrace.errors import TftraceError
 from tftrace.files import replacing, written_into
+from tftrace.report.exports.cells import harmless
 
 if TYPE_CHECKING:
     from tftrace.api.profile import Profile
@@ -36,12 +37,21 @@ def exporter(suffix: str) -> Callable[[Writer], Writer]:
 
 @exporter("csv")
 def _csv(table: pd.DataFrame, path: Path) -> None:
-    # A list in a cell would be written as Python; JSON is what other tools can read back.
+    harmless(_lists_as_json(table)).to_csv(path, index=False)
+
+
+@exporter("csv with raw cells")
+def _raw_csv(table: pd.DataFrame, path: Path) -> None:
+    _lists_as_json(table).to_csv(path, index=False)
+
+
+def _lists_as_json(table: pd.DataFrame) -> pd.DataFrame:
+    """A list in a cell would be written as Python; JSON is what other tools can read back."""
     plain = table.copy()
     for name in plain.columns:
         if plain[name].map(lambda v: isinstance(v, list)).any():
             plain[name] = plain[name].map(lambda v: json.dumps(v) if isinstance(v, list) else v)
-    plain.to_csv(path, index=False)
+    return plain
 
 
 @exporter("parquet")
@@ -71,8 +81,13 @@ def write_in_parts(parts: Iterator[pd.DataFrame], path: Path) -> None:
             writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
 
 
-def export_tables(profile: Profile, format: str, output: Path) -> list[Path]:
+def export_tables(
+    profile: Profile, format: str, output: Path, raw_cells: bool = False
+) -> list[Path]:
     """Write every table, one file each (JSON: one file with all), and return the paths.
+
+    Args:
+        raw_cells: of CSV, keep texts that a spreadsheet would take for formulas as they are.
 
     Raises:
         TftraceError: ``output`` cannot be written, or a library is missing.
@@ -80,13 +95,15 @@ def export_tables(profile: Profile, format: str, output: Path) -> list[Path]:
     if format == "json":
         write_json(profile, output, events=True)
         return [output]
+    writer = f"{format} with raw cells" if raw_cells else format
+    _ = profile.layers  # what cannot be read is an error before anything is written
     with written_into(output) as scratch:
         for name in profile.table_names:
             path = scratch / f"{name}.{format}"
             if (name, format) == ("events", "parquet"):
                 write_in_parts(profile.event_chunks(), path)
             else:
-                _WRITERS[format](profile.table(name), path)
+                _WRITERS[writer](profile.table(name), path)
     return [output / f"{name}.{format}" for name in profile.table_names]
 
 

@@ -101,7 +101,8 @@ def _header(profile: Profile) -> Iterator[RenderableType]:
     )
     yield "; ".join(what_ran(machine))
     keras = versions.get("keras")
-    yield f"tftrace {versions['tftrace']}, TensorFlow {versions['tensorflow']}, Keras {keras}"
+    own, tensorflow = versions.get("tftrace"), versions.get("tensorflow")
+    yield f"tftrace {own}, TensorFlow {tensorflow}, Keras {keras}"
     yield from _latency(profile)
     if noise := noise_text(run):
         yield Text(f"  {noise}", style="yellow")
