@@ -130,7 +130,8 @@ def trace_of(run: Path) -> Path:
 
 
 def task_layers(run: str) -> dict[str, float]:
-    from tftrace.api.profile import Profile, load
+    from tftrace.api.load import load
+    from tftrace.api.profile import Profile
     from tftrace.parsers import read_trace as read_file
 
     def table() -> tuple[Profile, int]:

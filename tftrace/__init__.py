@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from tftrace.api.count import count
     from tftrace.api.estimate import estimate
+    from tftrace.api.load import load
     from tftrace.api.measure import profile
-    from tftrace.api.profile import Profile, load
+    from tftrace.api.profile import Profile
     from tftrace.api.trace import trace
     from tftrace.counts import OpRecord, Work, register_count
 
@@ -31,7 +32,7 @@ _HOMES = {
     "Work": "tftrace.counts",
     "count": "tftrace.api.count",
     "estimate": "tftrace.api.estimate",
-    "load": "tftrace.api.profile",
+    "load": "tftrace.api.load",
     "profile": "tftrace.api.measure",
     "register_count": "tftrace.counts",
     "trace": "tftrace.api.trace",

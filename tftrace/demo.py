@@ -47,13 +47,13 @@ def build(batch_norm: bool) -> Any:
 def run_demo(out: Path, samples: int, progress: Callable[[str], None]) -> Demo:
     """Measure both networks and the folded one on random images; the runs go to ``out``."""
     data = np.random.default_rng(0).random((samples, *SHAPE), dtype=np.float32)
-    plain, normalised = build(False), build(True)
-    _train_statistics(normalised)
-    with_bn = Side("with batch norm", normalised)
+    plain, normalized = build(False), build(True)
+    _train_statistics(normalized)
+    with_bn = Side("with batch norm", normalized)
     question = compare_models(
         Side("without batch norm", plain), with_bn, data, out=out, progress=progress
     )
-    folded = fold(normalised, data)
+    folded = fold(normalized, data)
     answer = compare_models(
         with_bn, Side("batch norm folded", folded.model), data, out=out, progress=progress
     )
@@ -61,7 +61,7 @@ def run_demo(out: Path, samples: int, progress: Callable[[str], None]) -> Demo:
 
 
 def _train_statistics(model: Any) -> None:
-    """Give batch norm statistics as after training; fresh ones would normalise nothing."""
+    """Give batch norm statistics as after training; fresh ones would normalize nothing."""
     random = np.random.default_rng(1)
     layer = model.get_layer("batch_normalization")
     layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])

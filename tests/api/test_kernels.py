@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tftrace.api.profile import load
+from tftrace.api.load import load
 
 layers = keras.layers
 

@@ -12,7 +12,7 @@ from traces import write_trace
 from typer.testing import CliRunner
 
 import tftrace
-from tftrace.api.profile import load, load_run
+from tftrace.api.load import load, load_run
 from tftrace.cli import app
 from tftrace.errors import TftraceError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tftrace.api.profile import load_foreign
+from tftrace.api.load import load_foreign
 from tftrace.attribution.by_name.model_file import LayerNode, read_layers
 from tftrace.attribution.by_name.scopes import BY_NAME, match_operations
 from tftrace.errors import TftraceError
@@ -182,7 +182,7 @@ def test_without_a_model_no_row_has_a_layer(elsewhere: Path):
 
 def test_reading_a_foreign_trace_does_not_import_tensorflow(elsewhere: Path):
     code = (
-        "import sys; from tftrace.api.profile import load_foreign; "
+        "import sys; from tftrace.api.load import load_foreign; "
         f"str(load_foreign({str(elsewhere / 'logs')!r}, {str(elsewhere / 'model.h5')!r})); "
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )

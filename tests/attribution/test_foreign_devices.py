@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from traces import write_trace
 
-from tftrace.api.profile import Profile, load
+from tftrace.api.load import load
+from tftrace.api.profile import Profile
 from tftrace.parsers.xplane_proto import XSpace
 
 REAL = Path(__file__).parents[3] / "shared" / "traces"

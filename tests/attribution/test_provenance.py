@@ -1,4 +1,4 @@
-"""Which operations a kernel does the work of: graphs written out before and after optimisation.
+"""Which operations a kernel does the work of: graphs written out before and after optimization.
 
 Each pair was read off TensorFlow 2.21; the answer is what a person says who sees both.
 """
@@ -27,7 +27,7 @@ def traced(text, dead=()):
     )
 
 
-def optimised(text):
+def optimized(text):
     rows = [line.split() for line in text.strip().splitlines()]
     return KernelNodes([r[0] for r in rows], [r[1] for r in rows], [r[2:] for r in rows])
 
@@ -35,7 +35,7 @@ def optimised(text):
 def members(before, after, dead=()):
     """Sets of members by kernel name, kernels without any left out."""
     ops = traced(before, dead)
-    found = members_of_kernels(ops, optimised(after))
+    found = members_of_kernels(ops, optimized(after))
     return {name: {ops.key[i] for i in m.ops} for name, m in found.items() if m.ops}
 
 
@@ -153,7 +153,7 @@ def test_work_counts_at_one_of_the_two():
     root AddV2 leaf s
     next Relu root
     """
-    found = members_of_kernels(traced(RESIDUAL), optimised(after))
+    found = members_of_kernels(traced(RESIDUAL), optimized(after))
     assert (found["root"].counts, found["leaf"].counts) == (True, False)
 
 
@@ -261,7 +261,7 @@ def test_a_transpose_for_the_layout_works_for_its_consumer():
     back-TransposeNCHWToNHWC-LayoutOptimizer Transpose conv perm
     relu Relu back-TransposeNCHWToNHWC-LayoutOptimizer
     """
-    found = members_of_kernels(traced(before), optimised(after))
+    found = members_of_kernels(traced(before), optimized(after))
     there = found["conv-0-TransposeNHWCToNCHW-LayoutOptimizer"]
     back = found["back-TransposeNCHWToNHWC-LayoutOptimizer"]
     keys = traced(before).key
@@ -318,7 +318,7 @@ def test_without_forms_nothing_passes_for_a_twin():
     """A run of an older tftrace does not tell attributes."""
     ops = traced(DILATED.replace("Conv2D:2", "Conv2D"))
     old = TracedOps(ops.key, ops.type, ops.inputs, ops.live)
-    found = members_of_kernels(old, optimised(DILATED_FUSED))["relu2"]
+    found = members_of_kernels(old, optimized(DILATED_FUSED))["relu2"]
     assert {ops.key[i] for i in found.ops} == {"dilated", "relu2"}
 
 
@@ -451,7 +451,7 @@ def test_constants_spread_to_what_rests_on_them_alone():
     noise RandomUniform shape
     none VarHandleOp
     """
-    assert constant_kernels(optimised(after)) == {"a", "b", "sum", "shape", "fill"}
+    assert constant_kernels(optimized(after)) == {"a", "b", "sum", "shape", "fill"}
 
 
 def test_a_very_deep_graph_does_not_exhaust_the_stack():

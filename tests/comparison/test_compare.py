@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tftrace.api.profile import load
+from tftrace.api.load import load
 from tftrace.comparison.compare import Side, compare_models, compare_runs, parse_settings
 from tftrace.errors import TftraceError
 from tftrace.report.terminal.compare import print_comparison

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from tftrace.api.profile import load
+from tftrace.api.load import load
 from tftrace.comparison.compare import compare_runs
 from tftrace.comparison.differences import setting_differences
 from tftrace.report.terminal.compare import print_comparison

@@ -13,7 +13,7 @@ from tftrace.api.measure import profile
 from tftrace.comparison.compare import Side, compare_models, parse_settings, sides
 from tftrace.comparison.outputs import differences
 from tftrace.errors import TftraceError
-from tftrace.tracer.frozen import freeze
+from tftrace.tracer.graphs.frozen import freeze
 
 layers = keras.layers
 
@@ -103,7 +103,7 @@ def test_what_cannot_be_frozen_says_why() -> None:
 
 
 def test_weights_that_no_graph_holds_are_refused(monkeypatch) -> None:
-    monkeypatch.setattr("tftrace.tracer.frozen._MOST_BYTES", 100)
+    monkeypatch.setattr("tftrace.tracer.graphs.frozen._MOST_BYTES", 100)
     with pytest.raises(TftraceError, match="more than the graph"):
         freeze(network())
 
@@ -132,7 +132,7 @@ def test_differences_of_outputs(expected, actual, absolute, relative) -> None:
 REORDERS = """
 import sys
 import keras, numpy as np
-from tftrace.tracer.frozen import freeze
+from tftrace.tracer.graphs.frozen import freeze
 model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(16, 3)])
 model = freeze(model) if sys.argv[1] == "frozen" else model
 x = np.zeros((4, 8, 8, 3), np.float32)

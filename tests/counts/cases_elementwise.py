@@ -33,7 +33,7 @@ case("global average 1d", lambda: layers.GlobalAveragePooling1D(), (8, 4), mults
 case("global average 3d", lambda: layers.GlobalAveragePooling3D(), (4, 4, 4, 2), mults=2)
 case("global max", lambda: layers.GlobalMaxPooling2D(), (8, 8, 4), flops=63 * 4)
 
-# --- normalisation ------------------------------------------------------------------------
+# --- normalization ------------------------------------------------------------------------
 # n = 8 * 8 * 4 elements, 4 channels: one mult and one addition per element; on every BATCH
 # `gamma * rsqrt(...)` and `mean * scale`, 2 * 4 mults.
 case(
@@ -100,7 +100,7 @@ case("maximum", lambda: layers.Maximum(), (5, 8), (5, 8), flops=40)
 case("concatenate", lambda: layers.Concatenate(), (5, 8), (5, 8), flops=0)
 case("dot", lambda: layers.Dot(-1), (5, 8), (6, 8), macs=5 * 6 * 8)
 case(
-    "dot normalised",
+    "dot normalized",
     lambda: layers.Dot(-1, normalize=True),
     (5, 8),
     (6, 8),

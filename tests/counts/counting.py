@@ -1,7 +1,7 @@
 """What the counting tests share: trace a Keras model and count it."""
 
 from tftrace.counts import Counts
-from tftrace.tracer.programs import trace_model
+from tftrace.tracer.graphs.programs import trace_model
 
 BATCH = 2
 """More than one, so that a forgotten division shows."""

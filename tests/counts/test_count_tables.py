@@ -150,7 +150,7 @@ def test_an_unknown_layer_nulls_the_total_but_not_its_neighbours():
 
 def test_a_batch_of_none_is_refused(model):
     from tftrace.counts import Counts
-    from tftrace.tracer.programs import trace_model
+    from tftrace.tracer.graphs.programs import trace_model
 
     with pytest.raises(ValueError, match="at least one sample"):
         Counts.from_program(*trace_model(model), 0)

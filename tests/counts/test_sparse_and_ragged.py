@@ -43,12 +43,12 @@ def test_a_constant_sparse_matrix_is_counted():
     places = [[0, 1], [1, 0], [2, 2], [3, 4], [3, 5]]
     matrix = tf.sparse.SparseTensor(places, [1.0, 2.0, 3.0, 4.0, 5.0], (4, 8))
 
-    class Neighbours(keras.layers.Layer):
+    class Neighbors(keras.layers.Layer):
         def call(self, x):
             return tf.sparse.sparse_dense_matmul(matrix, x[0])[None]
 
     x = keras.Input((8, 64))
-    counts = count_model(keras.Model(x, Neighbours(name="n")(x)))
+    counts = count_model(keras.Model(x, Neighbors(name="n")(x)))
     assert counts.layers.set_index("name").loc["n", "macs"] == 5 * 64
 
 

@@ -25,7 +25,7 @@ from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit
 from tftrace.machine.model import MachineModel
 from tftrace.report.terminal.estimate import print_estimate
-from tftrace.tracer.programs import trace_model
+from tftrace.tracer.graphs.programs import trace_model
 
 
 def steady(value: float) -> Measured:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from runs_by_hand import kernel, layer, primitive, run
 
-from tftrace.api.profile import load
+from tftrace.api.load import load
 from tftrace.findings import find
 
 KIND = "weights reordered on every batch"

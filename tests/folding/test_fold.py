@@ -62,7 +62,7 @@ def scale_only_norm() -> layers.BatchNormalization:
     return layer
 
 
-def randomise(model: keras.Model, low: float = 0.5, high: float = 1.5) -> None:
+def randomize(model: keras.Model, low: float = 0.5, high: float = 1.5) -> None:
     """Random statistics for every batch norm, and random biases everywhere."""
     for layer in model._flatten_layers():
         if isinstance(layer, layers.BatchNormalization):
@@ -548,7 +548,7 @@ NETWORKS: dict[str, tuple[Any, int, int]] = {
 def test_applications_within_rounding(build: Any, norms: int, foldable: int) -> None:
     keras.utils.set_random_seed(1)
     model = build(weights=None, input_shape=(64, 64, 3), classifier_activation=None, classes=50)
-    randomise(model)
+    randomize(model)
     data = RNG.uniform(0, 1, size=(2, 64, 64, 3)).astype(np.float32)
     assert len(batch_norm_names(model)) == norms
     result = fold(model, data)
@@ -568,7 +568,7 @@ def test_legacy_h5_of_spliceai(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     subprocess.run([sys.executable, "-m", "zipfile", "-e", str(wheel), str(tmp_path)], check=True)
     model = keras.models.load_model(tmp_path / "spliceai/models/spliceai1.h5", compile=False)
-    randomise(model, 0.2, 0.4)  # larger ones saturate the softmax and hide every difference
+    randomize(model, 0.2, 0.4)  # larger ones saturate the softmax and hide every difference
     bases = np.eye(4, dtype=np.float32)[RNG.integers(0, 4, (1, 10500))]
     result = fold(model, bases)
     assert (len(result.folded), len(result.kept)) == (16, 16)

@@ -1,4 +1,4 @@
-"""What the optimiser takes into a product, asked of TensorFlow in this process's setting."""
+"""What the optimizer takes into a product, asked of TensorFlow in this process's setting."""
 
 import keras
 import pytest
@@ -41,7 +41,7 @@ NAMES = {
 }
 
 
-def optimised(product, activation):
+def optimized(product, activation):
     """Plain types of the kernels of a product with a bias and an activation behind it."""
     shape, weights, multiply = PRODUCTS[product]
     kernel, bias = tf.Variable(tf.random.normal(weights)), tf.Variable(tf.ones(4))
@@ -61,7 +61,7 @@ def optimised(product, activation):
 @pytest.mark.kernels
 @pytest.mark.parametrize("product", PRODUCTS)
 def test_a_bias_is_taken_in_as_told(product):
-    types = optimised(product, lambda x: x)
+    types = optimized(product, lambda x: x)
     assert product in types
     assert ("BiasAdd" not in types) == takes_bias(product, onednn_is_on())
 
@@ -71,8 +71,8 @@ def test_a_bias_is_taken_in_as_told(product):
 @pytest.mark.parametrize("product", ["Conv2D", "Conv3D", "DepthwiseConv2dNative", "MatMul"])
 def test_an_activation_is_taken_in_as_told(product, name):
     activation = getattr(keras.activations, NAMES[name])
-    bare = optimised(product, lambda x: x)
-    taken = len(optimised(product, activation)) <= len(bare)
+    bare = optimized(product, lambda x: x)
+    taken = len(optimized(product, activation)) <= len(bare)
     assert taken == (name in activations_taken(product, onednn_is_on()))
 
 

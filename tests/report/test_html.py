@@ -125,10 +125,10 @@ def test_a_file_is_written_and_an_impossible_path_refused(profile, html, tmp_pat
 
 
 def test_a_trace_from_elsewhere_has_a_page_too(profile, tmp_path) -> None:
-    import tftrace.api.profile
+    import tftrace.api.load
 
     (trace,) = profile.folder.glob("*.xplane.pb")
-    foreign = tftrace.api.profile.load_foreign(trace)
+    foreign = tftrace.api.load.load_foreign(trace)
     assert Page(render_page(foreign)).open == []
 
 

@@ -46,7 +46,7 @@ def test_a_fault_of_tftrace_is_called_one(folder, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("in the middle")
 
-    monkeypatch.setattr("tftrace.api.profile.open_any", broken)
+    monkeypatch.setattr("tftrace.api.load.open_any", broken)
     outcome = answer(("report", "run"), folder)
     assert outcome.code == 70
     assert outcome.err.startswith("tftrace: a fault of tftrace: ZeroDivisionError: in the middle (")

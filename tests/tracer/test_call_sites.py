@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 import tftrace
-from tftrace.tracer.call_sites import final_paths
-from tftrace.tracer.recorder import ANOTHER_GRAPH, CallSite
+from tftrace.tracer.graphs.call_sites import final_paths
+from tftrace.tracer.graphs.recorder import ANOTHER_GRAPH, CallSite
 
 
 class Repeating(layers.Layer):

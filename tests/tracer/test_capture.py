@@ -17,7 +17,7 @@ import tftrace
 from tftrace.errors import TftraceError
 from tftrace.graph.kernel_types import plain_type
 from tftrace.tracer.capture import Options
-from tftrace.tracer.recorder import call_classes
+from tftrace.tracer.graphs.recorder import call_classes
 
 layers = keras.layers
 
@@ -192,7 +192,7 @@ def test_eager_models_are_refused():
 def test_several_inputs_by_name(tmp_path):
     model, data = BUILDERS["shared_dense"]()
     np.savez(tmp_path / "x.npz", **data)
-    from tftrace.tracer.inputs import load_data
+    from tftrace.tracer.data.inputs import load_data
 
     profile = quick(model, load_data(tmp_path / "x.npz"))
     assert set(profile.layers["path"]) >= {"sharing/shared", "sharing/shared#2"}

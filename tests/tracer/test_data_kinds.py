@@ -142,7 +142,7 @@ def pipeline():
     return tf.data.Dataset.from_tensor_slices(X).batch(BATCH)
 
 
-def labelled():
+def labeled():
     return tf.data.Dataset.from_tensor_slices((X, X[:, 0])).batch(BATCH)
 
 
@@ -154,7 +154,7 @@ def generator():
     return ((X[start : start + BATCH],) for start in range(0, SAMPLES, BATCH))
 
 
-OWN = {f.__name__: f for f in (pipeline, labelled, of_unknown_length, Parts, generator)}
+OWN = {f.__name__: f for f in (pipeline, labeled, of_unknown_length, Parts, generator)}
 
 
 @pytest.mark.parametrize("kind", OWN)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tftrace.errors import TftraceError
-from tftrace.tracer.inputs import fit_inputs, input_names, load_data, samples_of, take
+from tftrace.tracer.data.inputs import fit_inputs, input_names, load_data, samples_of, take
 
 layers = keras.layers
 

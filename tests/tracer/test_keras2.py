@@ -11,7 +11,7 @@ from raw_trace import executions, host_events, trace_of, window_ps
 
 import tftrace
 from tftrace.graph.kernel_types import KernelType, kernel_type, plain_type
-from tftrace.tracer.models import load_model
+from tftrace.tracer.loading.models import load_model
 
 tf_keras = pytest.importorskip("tf_keras")
 layers = tf_keras.layers

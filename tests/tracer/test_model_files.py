@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import tftrace
 from tftrace.cli import app
 from tftrace.errors import TftraceError
-from tftrace.tracer.models import load_model
+from tftrace.tracer.loading.models import load_model
 
 SWOOSH = "from keras import ops\ndef swoosh(x): return x * ops.tanh(ops.softplus(x))\n"
 

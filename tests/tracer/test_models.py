@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tftrace.errors import TftraceError
-from tftrace.tracer.models import load_model
+from tftrace.tracer.loading.models import load_model
 
 HERE = Path(__file__).parent
 

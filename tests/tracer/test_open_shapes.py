@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import tftrace
 from tftrace.graph import TensorSpec, flatten
-from tftrace.tracer.programs import trace_model
+from tftrace.tracer.graphs.programs import trace_model
 
 layers = keras.layers
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tftrace.graph import TensorSpec, flatten
-from tftrace.tracer.programs import input_specs, trace_model
+from tftrace.tracer.graphs.programs import input_specs, trace_model
 
 layers = keras.layers
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tftrace.errors import TftraceError
-from tftrace.tracer.models import load_model
-from tftrace.tracer.python_code import python_inside
+from tftrace.tracer.loading.models import load_model
+from tftrace.tracer.loading.python_code import python_inside
 
 tf_keras = pytest.importorskip("tf_keras")
 

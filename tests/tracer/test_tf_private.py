@@ -169,12 +169,12 @@ def test_a_context_without_graph_collection_is_noticed(monkeypatch, caplog):
     with collect_graphs() as collection:
         pass
     assert collection.functions == []
-    assert "hides its optimised graphs" in caplog.text
+    assert "hides its optimized graphs" in caplog.text
 
 
 @pytest.mark.kernels
 def test_without_the_functions_names_the_run_is_still_attributed(monkeypatch):
-    from tftrace.tracer import functions
+    from tftrace.tracer.graphs import functions
 
     monkeypatch.setattr(functions, "concrete_functions", lambda _: [])
     data = np.zeros((64, 12, 12, 3), "float32")

@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from tftrace.graph import flatten
-from tftrace.tracer.programs import program_of
-from tftrace.tracer.recorder import Recording
+from tftrace.tracer.graphs.programs import program_of
+from tftrace.tracer.graphs.recorder import Recording
 
 # Condition, body and start of loops whose turns are known without data; turns by hand.
 LOOPS = {

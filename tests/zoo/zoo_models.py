@@ -258,7 +258,7 @@ def nothing_at_inference(k):
 
 
 @entry("a")
-def normalisations(k):
+def normalizations(k):
     L = k.layers
     return sequential(
         k,

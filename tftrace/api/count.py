@@ -31,8 +31,8 @@ def count(
         TftraceError: a shape is missing or does not fit the model.
     """
     from tftrace.counts import Counts
+    from tftrace.tracer.graphs.programs import trace_model
     from tftrace.tracer.keras_model import fixed_batch
-    from tftrace.tracer.programs import trace_model
 
     try:
         program, sites = trace_model(model, input_shapes)

@@ -10,8 +10,8 @@ import numpy as np
 
 from tftrace.errors import TftraceError
 from tftrace.estimation.network import NetworkEstimate, estimate_program
+from tftrace.tracer.graphs.programs import trace_model
 from tftrace.tracer.keras_model import fixed_batch
-from tftrace.tracer.programs import trace_model
 
 
 def estimate(

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tftrace.api.profile import Profile, load
+from tftrace.api.load import load
+from tftrace.api.profile import Profile
 from tftrace.attribution.join import Join
 from tftrace.attribution.primitives import join_primitives
 from tftrace.graph.kernel_types import is_onednn

@@ -41,7 +41,7 @@ def profile(
         repeats: untraced passes whose latency is reported; 0 for none.
         warmup: passes before anything is timed.
         jit: ``auto`` (what the model would do), ``on`` or ``off``.
-        all_ops: record every kernel, also those TensorFlow deems too cheap; slower.
+        all_ops: record every kernel, also those TensorFlow considers too cheap to record; slower.
         samples: use only the first so many; of data in batches of its own, whole batches.
         trace_batches: batches of the traced pass; None bounds the trace's size, 0 means all.
         out: folder for the run; by default it is temporary, until ``save``.
@@ -56,7 +56,7 @@ def profile(
     """
     from tftrace.attribution.layers_track import append_layers_track
     from tftrace.tracer.capture import Options, capture
-    from tftrace.tracer.inputs import fit_inputs
+    from tftrace.tracer.data.inputs import fit_inputs
     from tftrace.tracer.keras_model import fixed_batch
 
     options = Options(

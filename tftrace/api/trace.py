@@ -21,8 +21,8 @@ from tftrace.attribution.layers_track import append_layers_track
 from tftrace.errors import TftraceError, TftraceWarning
 from tftrace.runs.run import open_run
 from tftrace.tracer.capture import Options, capture
-from tftrace.tracer.inputs import fit_inputs
-from tftrace.tracer.own_batches import has_own_batches, own_batches
+from tftrace.tracer.data.inputs import fit_inputs
+from tftrace.tracer.data.own_batches import has_own_batches, own_batches
 from tftrace.tracer.predict import Predict
 from tftrace.undo import MEASURING, Turn
 

@@ -1,4 +1,4 @@
-"""The optimised graph as it ran: oneDNN merges nodes after TensorFlow has shown the graph.
+"""The optimized graph as it ran: oneDNN merges nodes after TensorFlow has shown the graph.
 
 A ``Pad`` before a ``Conv2D`` is gone when the convolution ran as ``_MklNativePadWithConv2D``: what
 the type of a kernel tells beyond its node's is the work of the nodes that it reads.

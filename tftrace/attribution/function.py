@@ -77,8 +77,8 @@ class Function:
     def executes(self, flat: str) -> bool:
         """Whether a call of this function runs the kernel of that flat name.
 
-        What the optimiser or the runtime folded away does not run; what runs in a function that
-        is called, or without the optimised graph, is taken to run.
+        What the optimizer or the runtime folded away does not run; what runs in a function that
+        is called, or without the optimized graph, is taken to run.
         """
         if not self.kernels.name or flat.startswith(self.whole_calls):
             return True

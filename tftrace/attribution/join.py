@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tftrace.attribution.as_run import function_as_run, runs_as
 from tftrace.attribution.function import Function
 from tftrace.attribution.hlo.rows import calling_info, xla_rows
-from tftrace.attribution.kernel_info import WORK, KernelInfo, kernel_info
+from tftrace.attribution.kernel_owner import WORK, KernelInfo, kernel_info
 from tftrace.attribution.provenance import MACHINERY
 from tftrace.attribution.rows import (
     OUTSIDE_LAYERS,
@@ -239,7 +239,7 @@ class Join:
             info, component = calling_info(function, name)
             return Row(name, kind, component, info, found, expected)
         if info is not None and kernel_type(kind).fused and self.executions.caller[found[0]] >= 0:
-            # Functions that are called, not inlined, are optimised out of sight: the layer is
+            # Functions that are called, not inlined, are optimized out of sight: the layer is
             # certain, what was fused is not.
             info = replace(info, work=dict.fromkeys(WORK))
         return Row(name, kind, component_of(info), info, found, expected)

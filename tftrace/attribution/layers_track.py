@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tftrace.attribution.join import Join
-from tftrace.attribution.kernel_info import OUTSIDE
+from tftrace.attribution.kernel_owner import OUTSIDE
 from tftrace.parsers.xplane_proto import XSpace
 from tftrace.runs.run import open_run
 

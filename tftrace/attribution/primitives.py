@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tftrace.attribution.function import Function
 from tftrace.attribution.join import Join
-from tftrace.attribution.kernel_info import KernelInfo
+from tftrace.attribution.kernel_owner import KernelInfo
 from tftrace.graph.flatten import flat_name
 from tftrace.graph.kernel_types import is_onednn
 from tftrace.parsers.onednn import Executed, OnednnLog, Primitive

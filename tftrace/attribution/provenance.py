@@ -1,6 +1,6 @@
 """Which traced operations an executed kernel stands for, read from the graphs, not from names.
 
-The optimiser keeps the name of the operation whose value a node computes, and invents names for
+The optimizer keeps the name of the operation whose value a node computes, and invents names for
 nodes that compute something new. So a kept name is a fixed point: what lies before it in the traced
 graph, back to the next fixed points, and is no longer there, was fused into it.
 """
@@ -52,7 +52,7 @@ class TracedOps:
 
 @dataclass(frozen=True)
 class KernelNodes:
-    """The optimised graph in columns: name, type, and names of the inputs."""
+    """The optimized graph in columns: name, type, and names of the inputs."""
 
     name: Sequence[str]
     type: Sequence[str]
@@ -287,7 +287,7 @@ def _consumers(inputs: Mapping[K, Sequence[K]]) -> dict[K, list[K]]:
 def _downstream(
     name: str, consumers: Mapping[str, Sequence[str]], known: Mapping[str, Members]
 ) -> tuple[int, ...]:
-    """Members of the nearest consumers that have any: a helper works for whom it feeds."""
+    """Members of the nearest consumers that have any: a helper is attributed to its consumer."""
     pending = deque([name])
     seen = {name}
     while pending:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.attribution.kernel_info import OUTSIDE, KernelInfo
+from tftrace.attribution.kernel_owner import OUTSIDE, KernelInfo
 from tftrace.native.loops import executions as execution_loops
 from tftrace.timeline.share_out import Timeline
 

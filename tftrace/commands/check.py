@@ -23,8 +23,8 @@ def check(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Hold a run to a budget: exit code 1 and the rows that break it."""
-    from tftrace.api.profile import load_run
+    """Check a run against a budget; exit code 1 and the rows that break it."""
+    from tftrace.api.load import load_run
     from tftrace.budget import check as check_run
     from tftrace.budget import read_budget
 

@@ -38,7 +38,7 @@ def compare(
         ),
     ] = None,
     pairs: Annotated[
-        int, typer.Option(min=6, max=MOST_PASSES, help="Timed passes of each, in turn.")
+        int, typer.Option(min=6, max=MOST_PASSES, help="Timed passes of each, interleaved.")
     ] = 11,
     batch_size: BatchSize = 32,
     jit: JitOption = Jit.auto,
@@ -59,7 +59,7 @@ def compare(
 
     check_targets(json)
     if data is None and not settings:
-        from tftrace.api.profile import load_run
+        from tftrace.api.load import load_run
         from tftrace.comparison.compare import compare_runs
 
         found = compare_runs(load_run(a), load_run(b))
@@ -69,8 +69,8 @@ def compare(
             say("starting TensorFlow")
             start_tensorflow()
             from tftrace.comparison.compare import compare_models, parse_settings, sides
-            from tftrace.tracer.inputs import fit_inputs, load_data, take
-            from tftrace.tracer.models import load_model
+            from tftrace.tracer.data.inputs import fit_inputs, load_data, take
+            from tftrace.tracer.loading.models import load_model
 
             def loaded(path: Path) -> Any:
                 return load_model(path, unsafe, custom or [], keras)

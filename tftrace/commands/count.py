@@ -50,7 +50,7 @@ def count(
         start_tensorflow()
         from tftrace.api.count import count as count_model
         from tftrace.api.count import full_shapes
-        from tftrace.tracer.models import load_model
+        from tftrace.tracer.loading.models import load_model
 
         say("loading the model")
         loaded = load_model(model, unsafe, custom or [], keras)

@@ -37,7 +37,7 @@ def estimate(
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Predict how long a network takes here that never ran here, layer by layer."""
+    """Predict a model's latency on this machine without running it, layer by layer."""
     from tftrace.report.exports.tables import write_plain_json
     from tftrace.report.terminal.progress import stages
 
@@ -49,7 +49,7 @@ def estimate(
         from tftrace.api.count import full_shapes
         from tftrace.api.estimate import estimate as estimate_model
         from tftrace.api.estimate import measure
-        from tftrace.tracer.models import load_model
+        from tftrace.tracer.loading.models import load_model
 
         say("loading the model")
         loaded = load_model(model, unsafe, custom or [], keras)

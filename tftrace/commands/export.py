@@ -30,7 +30,7 @@ def export(
     """Write all tables of a run as CSV, Parquet or JSON."""
     if raw_cells and format is not Format.csv:
         raise TftraceError("--raw-cells is about --format csv")
-    from tftrace.api.profile import load
+    from tftrace.api.load import load
     from tftrace.report.exports.tables import export_tables
 
     found = load(run)

@@ -25,13 +25,13 @@ def fold(
     ] = None,
     batch_size: BatchSize = 32,
     pairs: Annotated[
-        int, typer.Option(min=6, max=MOST_PASSES, help="Timed passes of each, in turn.")
+        int, typer.Option(min=6, max=MOST_PASSES, help="Timed passes of each, interleaved.")
     ] = 11,
     custom: Custom = None,
     unsafe: Unsafe = False,
     quiet: Quiet = False,
 ) -> None:
-    """Work batch normalisation into its neighbours' weights, exactly, and save the model."""
+    """Fold batch norms exactly into neighboring layers, and save the model."""
     from tftrace.report.terminal.progress import stages
 
     check_model_path(model)

@@ -47,7 +47,7 @@ def report(
 
     Also reads traces that other programs took, such as the TensorBoard callback.
     """
-    from tftrace.api.profile import open_any
+    from tftrace.api.load import open_any
 
     check_targets(json, csv, html)
     show(open_any(run, model, salvage=salvage), top, depth, sort, order, json, csv, html, quiet)

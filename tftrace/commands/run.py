@@ -68,7 +68,7 @@ def run(
     csv: CsvFolder = None,
     html: HtmlFile = None,
     try_: Annotated[
-        Try | None, typer.Option("--try", help="Measure the model with XLA too, in turn.")
+        Try | None, typer.Option("--try", help="Measure with XLA too, interleaved.")
     ] = None,
     kernels: Annotated[
         bool,
@@ -133,8 +133,8 @@ def _measure(
 ) -> Profile:
     start_tensorflow()
     from tftrace.api.measure import profile
-    from tftrace.tracer.inputs import fit_inputs, load_data
-    from tftrace.tracer.models import load_model
+    from tftrace.tracer.data.inputs import fit_inputs, load_data
+    from tftrace.tracer.loading.models import load_model
 
     arrays = load_data(data)
     say("loading the model")
@@ -163,8 +163,8 @@ def _try_jit(
 ) -> Comparison:
     """Measure with and without XLA, and add what it shows to the findings of the run."""
     from tftrace.comparison.try_jit import try_jit
-    from tftrace.tracer.inputs import load_data, take
-    from tftrace.tracer.models import load_model
+    from tftrace.tracer.data.inputs import load_data, take
+    from tftrace.tracer.loading.models import load_model
 
     arrays = load_data(data)
     comparison, finding = try_jit(

@@ -42,7 +42,7 @@ class Comparison:
     """What two runs show against each other.
 
     ``ratio`` is B's median latency over A's; None when the runs have too few passes.
-    ``interleaved`` says whether both were measured in turn in one process: two runs of their
+    ``interleaved`` says whether both were interleaved in one process: two runs of their
     own may differ because the machine did. ``without_autotuner`` says whether the times are those
     of passes that do not wait for tf.data's autotuner where they end. ``layers`` has a row per
     layer of either: ``path, type, a_ms, b_ms, difference_ms, a_mults, b_mults, side, a_path,
@@ -111,7 +111,7 @@ def compare_models(
     out: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Comparison:
-    """Profile both sides on ``x``, then time them in turn.
+    """Profile both sides on ``x``, then time them interleaved.
 
     The timed passes do not wait for tf.data's autotuner where they end, as predict on arrays does:
     that wait is often longer than what two models differ by. Only a model with a ``predict`` of
@@ -125,9 +125,9 @@ def compare_models(
         TftraceError: both sides are the same model object, one does not fit the data, or the
             outputs of a frozen model are not the other's.
     """
-    from tftrace.tracer.inputs import fit_inputs
+    from tftrace.tracer.data.inputs import fit_inputs
+    from tftrace.tracer.data.own_batches import has_own_batches
     from tftrace.tracer.keras_model import borrowed, overrides_predict
-    from tftrace.tracer.own_batches import has_own_batches
     from tftrace.tracer.state import state_kept
 
     if has_own_batches(x):
@@ -149,7 +149,7 @@ def compare_models(
             )
         )
     steady = not any(overrides_predict(side.model) for side in (a, b))
-    progress(f"measuring both in turn, {pairs} times each")
+    progress(f"measuring both interleaved, {pairs} times each")
     with ExitStack() as stack:
         stack.enter_context(state_kept(a.model, b.model))
         runs = []
@@ -217,7 +217,7 @@ def sides(
     changed: dict[str, str],
 ) -> tuple[Side, Side]:
     """The two sides that the command line means: two files, or one under two settings."""
-    from tftrace.tracer.frozen import freeze
+    from tftrace.tracer.graphs.frozen import freeze
     from tftrace.tracer.keras_model import fixed_batch
 
     frozen = "freeze" in changed

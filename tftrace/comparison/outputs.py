@@ -28,7 +28,7 @@ def checked_difference(a: tuple[Any, int], b: tuple[Any, int], x: Any) -> float:
         TftraceError: by more than float rounding explains.
     """
     from tftrace.machine.bench.batches import steady_batches
-    from tftrace.tracer.inputs import fit_inputs, samples_of, take
+    from tftrace.tracer.data.inputs import fit_inputs, samples_of, take
 
     found = []
     for model, batch_size in (a, b):

@@ -1,4 +1,4 @@
-"""Two ways to predict, measured in turn in one process, and what their times really show."""
+"""Two ways to predict, interleaved in one process, and what their times really show."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Ratio:
 def interleave(
     first: Callable[[], Any], second: Callable[[], Any], pairs: int, warmup: int = 1
 ) -> tuple[list[float], list[float]]:
-    """Time both in turn, ``pairs`` times each; ms.
+    """Time both interleaved, ``pairs`` times each; ms.
 
     The order alternates (A B, B A, …), so that neither always runs on what the other left behind.
     """
@@ -81,7 +81,7 @@ def ratio_of(
 ) -> Ratio:
     """Ratio of the median of ``b`` to that of ``a``, with a percentile bootstrap interval.
 
-    Pairs are resampled together, since what disturbs the machine disturbs neighbours alike
+    Pairs are resampled together, since what disturbs the machine disturbs neighbors alike
     (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13); passes that were
     measured apart (``paired=False``) each on their own. Two equal sides are told apart in about 7 %
     of trials with 6 to 8 pairs, in less than 4 % with more.

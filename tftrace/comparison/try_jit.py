@@ -1,4 +1,4 @@
-"""Would XLA help? Measured in turn on the model itself, never guessed."""
+"""Would XLA help? Measured interleaved on the model itself, never guessed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def try_jit(
     out: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Comparison, dict[str, Any]]:
-    """Predict ``x`` without XLA (A) and with it (B), in turn.
+    """Predict ``x`` without XLA (A) and with it (B), interleaved.
 
     Args:
         load: makes the model; called twice, once for each side.

@@ -91,7 +91,7 @@ def _is_float(op: FlatOp) -> bool:
 
 
 def _is_neutral(op: FlatOp) -> bool:
-    """``x * 1`` (the swish of beta 1) and ``x / 1``; TensorFlow's optimiser takes them out."""
+    """``x * 1`` (the swish of beta 1) and ``x / 1``; TensorFlow's optimizer takes them out."""
     if op.node.type not in ("Mul", "RealDiv"):
         return False
     shape = op.node.outputs[0].shape

@@ -143,7 +143,7 @@ def fuse_kernels(
     smaller than the largest block freed so far, of those up to 32 MiB.
 
     Args:
-        kernels: one per graph operation before optimisation, each after those it reads.
+        kernels: one per graph operation before optimization, each after those it reads.
         reads: for each operation's name, the names of those whose results it reads.
         onednn: whether oneDNN runs them, whose products take in more.
 

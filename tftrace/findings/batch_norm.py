@@ -1,4 +1,4 @@
-"""Batch normalisation that runs as passes of its own over the activation."""
+"""Batch normalization that runs as passes of its own over the activation."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _unfused(
             + (_TOO_SMALL if small else "")
         ),
         cause=(
-            "Keras 3 on TensorFlow does not fuse batch normalisation: each kernel reads and "
+            "Keras 3 on TensorFlow does not fuse batch normalization: each kernel reads and "
             "writes the whole activation, so memory traffic decides, not multiplications."
             + (_MORE_BEHIND.format(into=_behind(fold)) if forward else "")
         ),

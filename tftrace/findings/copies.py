@@ -31,7 +31,7 @@ _COPIES = (
         "cast pass",
         frozenset(("Cast",)),
         "A change of element type reads and writes the whole tensor.",
-        "give data and neighbouring layers one dtype; a mixed policy gains nothing on a CPU "
+        "give data and neighboring layers one dtype; a mixed policy gains nothing on a CPU "
         "without such arithmetic",
     ),
     _Copy(

@@ -65,7 +65,7 @@ def reference_implementation(profile: Evidence) -> Iterator[Finding]:
                 f"the traced pass, {share:.1%} of the layers' time."
             ),
             cause=(
-                "None of its optimised implementations takes this element type, shape and layout "
+                "None of its optimized implementations takes this element type, shape and layout "
                 "on this processor; the reference is plain code without vector instructions."
             ),
             remedy=(

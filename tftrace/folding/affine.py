@@ -1,6 +1,6 @@
 """A per-channel affine map `scale * x + shift`, and where on a tensor it applies.
 
-Inference-time batch normalisation is such a map (Ioffe & Szegedy 2015, section 3.1,
+Inference-time batch normalization is such a map (Ioffe & Szegedy 2015, section 3.1,
 https://arxiv.org/abs/1502.03167): `gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
 """
 
@@ -101,7 +101,7 @@ def affine_of_batch_norm(layer: keras.layers.BatchNormalization, rank: int) -> A
     """
     axis = layer.axis % rank
     if axis == 0:
-        return Refusal("it normalises along the batch axis")
+        return Refusal("it normalizes along the batch axis")
     variance = _float64(layer.moving_variance)
     gamma = _float64(layer.gamma) if layer.scale else np.ones_like(variance)
     beta = _float64(layer.beta) if layer.center else np.zeros_like(variance)

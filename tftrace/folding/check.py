@@ -15,7 +15,7 @@ from tftrace.folding.fold import FoldResult, fold
 
 @dataclass(frozen=True)
 class FoldOutcome:
-    """A fold, where it was saved, and (with data) both models measured in turn."""
+    """A fold, where it was saved, and (with data) both models measured interleaved."""
 
     result: FoldResult
     saved: Path
@@ -39,7 +39,7 @@ def fold_file(
         TftraceError: a file does not load, ``output`` is no ``.keras`` path or cannot be written,
             nothing can be folded, or the outputs differ by more than float rounding explains.
     """
-    from tftrace.tracer.models import custom_scope
+    from tftrace.tracer.loading.models import custom_scope
 
     if output.suffix != ".keras":
         raise TftraceError(f"{output}: the folded model is saved as .keras")
@@ -58,8 +58,8 @@ def _fold_file(
     pairs: int,
     progress: Callable[[str], None],
 ) -> FoldOutcome:
-    from tftrace.tracer.inputs import fit_inputs, load_data
-    from tftrace.tracer.models import load_model
+    from tftrace.tracer.data.inputs import fit_inputs, load_data
+    from tftrace.tracer.loading.models import load_model
 
     progress("loading the model")
     loaded = load_model(model, unsafe, custom)

@@ -1,6 +1,6 @@
-"""Remove BatchNormalization exactly, by working it into the weights of its neighbours.
+"""Remove BatchNormalization exactly, by working it into the weights of its neighbors.
 
-At inference batch normalisation is `s x + t` per channel. If a convolution or a dense layer makes
+At inference batch normalization is `s x + t` per channel. If a convolution or a dense layer makes
 its input with no nonlinearity in between, `s` and `t` go into that layer's kernel and bias
 (backward); else, if every reader of its output is such a layer, they go there (forward), past
 layers that only move values or average them. What would change the result stays.

@@ -1,6 +1,6 @@
-"""What TensorFlow's optimiser makes part of a product on a CPU, without and with oneDNN.
+"""What TensorFlow's optimizer makes part of a product on a CPU, without and with oneDNN.
 
-Read off optimised graphs of TensorFlow 2.21; `tests/graph/test_fusions.py` asks TensorFlow again.
+Read off optimized graphs of TensorFlow 2.21; `tests/graph/test_fusions.py` asks TensorFlow again.
 """
 
 from __future__ import annotations

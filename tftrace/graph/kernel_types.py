@@ -1,6 +1,6 @@
-"""What a kernel computes, whatever a library or the optimiser calls it.
+"""What a kernel computes, whatever a library or the optimizer calls it.
 
-TensorFlow's optimiser and oneDNN rename what they run: a ``Conv2D`` with its bias and activation
+TensorFlow's optimizer and oneDNN rename what they run: a ``Conv2D`` with its bias and activation
 runs as ``_FusedConv2D`` or ``_MklNativeFusedConv2D``, a transpose as ``_MklTranspose``. Every rule
 that compares types asks here.
 """

@@ -208,7 +208,7 @@ def _balanced_prices(matrix: Array, seconds: Array) -> Array:
     """Prices p >= 0 under which predicted over measured is 1 on average.
 
     Relative least squares alone would not do: a prediction of a tenth costs it less than one of
-    twice the time, so it favours low prices. Weighting each squared error with
+    twice the time, so it favors low prices. Weighting each squared error with
     `1 / (measured * predicted)`, predicted by the round before, makes both directions alike.
     """
     predicted = seconds
@@ -220,7 +220,7 @@ def _balanced_prices(matrix: Array, seconds: Array) -> Array:
 
 
 def _non_negative_least_squares(matrix: Array, target: Array) -> Array:
-    """Prices p >= 0 that minimise the sum of (matrix p - target)^2.
+    """Prices p >= 0 that minimize the sum of (matrix p - target)^2.
 
     The active-set method of Lawson and Hanson 1974, "Solving Least Squares Problems", chapter 23.
     """

@@ -24,7 +24,7 @@ _TYPES = {
     "Int64s": types.CPointer(types.int64),
     "Float64s": types.CPointer(types.float64),
 }
-# Functions of libc that the optimiser puts in the place of loops.
+# Functions of libc that the optimizer puts in the place of loops.
 _LIBC = {"memcpy", "memmove", "memset"}
 
 

@@ -137,7 +137,7 @@ class Counting(msgspec.Struct, frozen=True):
 
 
 class Site(msgspec.Struct, frozen=True):
-    """A call site of the model; see `tftrace.tracer.recorder.CallSite`."""
+    """A call site of the model; see `tftrace.tracer.graphs.recorder.CallSite`."""
 
     path: str
     name: str

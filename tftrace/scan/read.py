@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.api.profile import load
+from tftrace.api.load import load
 from tftrace.errors import TftraceError
 from tftrace.parsers import EmptyTrace
 from tftrace.parsers.op_table import op_totals

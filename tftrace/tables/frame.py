@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tftrace.attribution.join import Join
-from tftrace.attribution.kernel_info import OUTSIDE, WORK, KernelInfo
+from tftrace.attribution.kernel_owner import OUTSIDE, WORK, KernelInfo
 from tftrace.runs.manifest import Site
 
 PS_PER_MS = 1e9

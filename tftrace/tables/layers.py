@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tftrace.attribution.join import Join
-from tftrace.attribution.kernel_info import OUTSIDE
+from tftrace.attribution.kernel_owner import OUTSIDE
 from tftrace.attribution.rows import Row
 from tftrace.runs.manifest import LayerWork, Site
 from tftrace.tables.frame import NEEDED, PS_PER_MS, per_sample, rate, share_per_sample, table_of

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tftrace.attribution.by_name.foreign import ForeignJoin
 from tftrace.attribution.join import Join
-from tftrace.attribution.kernel_info import OUTSIDE
+from tftrace.attribution.kernel_owner import OUTSIDE
 from tftrace.attribution.rows import LAYERS, OUTSIDE_LAYERS
 from tftrace.tables.frame import PS_PER_MS, table_of
 from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE, UNKNOWN

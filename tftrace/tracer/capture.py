@@ -20,15 +20,18 @@ from tftrace.files import reason, scratch_folder
 from tftrace.runs.folder import new_run_folder, require_place
 from tftrace.runs.manifest import Latency, Manifest, Settings, TracedPass, write_manifest
 from tftrace.runs.names import MANIFEST, TRACE, WINDOW
-from tftrace.tracer.arrays import is_dense
-from tftrace.tracer.functions import (
+from tftrace.tracer.data.arrays import is_dense
+from tftrace.tracer.data.inputs import samples_of, steps_of, take
+from tftrace.tracer.data.own_batches import OwnBatches, has_own_batches, own_batches
+from tftrace.tracer.graphs.functions import (
     Captured,
     Reference,
     batch_specs,
     captured_functions,
     events_per_step,
 )
-from tftrace.tracer.inputs import samples_of, steps_of, take
+from tftrace.tracer.graphs.programs import trace_batch
+from tftrace.tracer.graphs.recorder import Recording, record_calls
 from tftrace.tracer.keras_model import (
     all_built,
     borrowed,
@@ -40,10 +43,7 @@ from tftrace.tracer.keras_model import (
 from tftrace.tracer.latency import measure, passes
 from tftrace.tracer.manifest import build_manifest
 from tftrace.tracer.noise import load, noise
-from tftrace.tracer.own_batches import OwnBatches, has_own_batches, own_batches
 from tftrace.tracer.predict import Predict
-from tftrace.tracer.programs import trace_batch
-from tftrace.tracer.recorder import Recording, record_calls
 from tftrace.tracer.session import Session, profiler_session
 from tftrace.tracer.state import State, chance_kept, keeps_chance, learning, state_of
 from tftrace.tracer.tf_private import collect_graphs

@@ -34,10 +34,10 @@ from tftrace.runs.manifest import (
     TracedFunction,
     Work,
 )
-from tftrace.tracer.functions import Captured, Reference
-from tftrace.tracer.inputs import input_names
+from tftrace.tracer.data.inputs import input_names
+from tftrace.tracer.graphs.functions import Captured, Reference
+from tftrace.tracer.graphs.recorder import Recording
 from tftrace.tracer.keras_model import dtype_name
-from tftrace.tracer.recorder import Recording
 from tftrace.tracer.setting import setting
 from tftrace.version import __version__
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tftrace.machine.bench.batches import steady_batches
-from tftrace.tracer.inputs import given
+from tftrace.tracer.data.inputs import given
 from tftrace.tracer.state import State
 
 

@@ -1,4 +1,4 @@
-"""Every private door of TensorFlow that tftrace uses, each with what to do when it is shut.
+"""Every private API of TensorFlow that tftrace uses, each with what to do when it is gone.
 
 ``tests/tracer/test_tf_private.py`` is the canary: it fails when a TensorFlow release closes one.
 """
@@ -24,18 +24,18 @@ _ALL_OPS = 3
 
 
 class GraphCollection:
-    """The optimised graphs of every function first run inside ``collect_graphs``."""
+    """The optimized graphs of every function first run inside ``collect_graphs``."""
 
     def __init__(self) -> None:
         self.functions: list[tuple[Any, Any]] = []
-        """(graph before, graph after optimisation) as GraphDefs, in order of first run."""
+        """(graph before, graph after optimization) as GraphDefs, in order of first run."""
 
 
 @contextmanager
 def collect_graphs() -> Iterator[GraphCollection]:
-    """Collect what the graph optimiser makes of each function first run inside.
+    """Collect what the graph optimizer makes of each function first run inside.
 
-    Yields an object that is filled on exit. Where the door is shut it stays empty, and kernels
+    Yields an object that is filled on exit. Where the API is gone it stays empty, and kernels
     are then matched to traced operations by name alone.
     """
     collection = GraphCollection()
@@ -56,13 +56,13 @@ def _eager_context() -> Any:
     try:
         from tensorflow.python.eager import context as eager
     except ImportError:
-        log.warning("this TensorFlow hides its optimised graphs; fused kernels keep their names")
+        log.warning("this TensorFlow hides its optimized graphs; fused kernels keep their names")
         return None
     context = eager.context()
     context.ensure_initialized()
     wanted = ("enable_graph_collection", "export_run_metadata", "disable_graph_collection")
     if not all(hasattr(context, name) for name in wanted):
-        log.warning("this TensorFlow hides its optimised graphs; fused kernels keep their names")
+        log.warning("this TensorFlow hides its optimized graphs; fused kernels keep their names")
         return None
     return context
 
@@ -95,7 +95,7 @@ def concrete_functions(function: Any) -> list[tuple[str, Any]]:
 def copy_handle_data(source: Any, target: Any) -> None:
     """Tell ``target`` what ``source`` knows of the resource that both refer to.
 
-    Where the door is shut a variable behind a handle keeps the shape of its first trace.
+    Where the API is gone a variable behind a handle keeps the shape of its first trace.
     """
     if source.dtype not in (tf.resource, tf.variant):
         return

@@ -10,7 +10,7 @@ import numpy as np
 from tftrace.attribution.by_name.model_file import LayerNode, read_layers
 from tftrace.attribution.by_name.scopes import Match, match_operations
 from tftrace.attribution.join import Join
-from tftrace.attribution.kernel_info import WORK, KernelInfo
+from tftrace.attribution.kernel_owner import WORK, KernelInfo
 from tftrace.attribution.rows import LAYERS, Row
 from tftrace.parsers.hlo import HloInstruction, parse_hlo
 from tftrace.parsers.trials import AUTOTUNING

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from tftrace.attribution.function import Function
 from tftrace.attribution.graph_names import GraphNames
-from tftrace.attribution.kernel_info import (
+from tftrace.attribution.kernel_owner import (
     FLOPS_PER_BYTE,
     OUTSIDE,
     TRANSCENDENTAL_FLOPS,
@@ -134,7 +134,7 @@ class _Attribution:
         return self.names.find(instruction.op_name, prefix, self.within)
 
     def _add_kernels(self, computation: HloComputation, prefix: str) -> None:
-        """The computation's kernels; one that nothing names works for whom it feeds."""
+        """The computation's kernels; one that nothing names is attributed to its consumer."""
         kernels = {i.id: self._kernel(i, prefix) for i in computation.instructions}
         main = {key: max(k.cost, key=lambda op: k.cost[op]) for key, k in kernels.items() if k.cost}
         _spread(computation, main)

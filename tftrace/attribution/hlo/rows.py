@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tftrace.attribution.function import Function
 from tftrace.attribution.graph_names import GraphNames
 from tftrace.attribution.hlo.kernels import hlo_kernels
-from tftrace.attribution.kernel_info import OUTSIDE, WORK, KernelInfo
+from tftrace.attribution.kernel_owner import OUTSIDE, WORK, KernelInfo
 from tftrace.attribution.rows import Row, component_of
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.parsers.hlo import HloModule, parse_hlo

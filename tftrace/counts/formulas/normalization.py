@@ -1,4 +1,4 @@
-"""Normalisation kernels that TensorFlow has as one operation."""
+"""Normalization kernels that TensorFlow has as one operation."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def bicubic(record: OpRecord) -> Work:
 
 @register_count("CropAndResize")
 def crop_and_resize(record: OpRecord) -> Work:
-    """Three interpolations per output element, none for the nearest neighbour."""
+    """Three interpolations per output element, none for the nearest neighbor."""
     if record.attrs.get("method", "bilinear") == "nearest":
         return Work()
     return Work.elementwise(record.out_size(), mults=3, ops=9)

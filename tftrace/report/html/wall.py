@@ -1,4 +1,4 @@
-"""Components of a window as a bar; the legend carries the figures, so colour is not needed."""
+"""Components of a window as a bar; the legend carries the figures, so color is not needed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def wall_bar(wall: pd.DataFrame) -> str:
     for place, (_, row) in enumerate(wall.iterrows()):
         share = 0.0 if pd.isna(row["wall_share"]) else float(row["wall_share"])
         told = f"{row['component']}: {ms_text(row['wall_ms'])} ms, {share_text(share)}"
-        colour = f"background:var(--c{place})"
+        color = f"background:var(--c{place})"
         if share > 0:
             pieces.append(
-                f'<div style="width:{100 * share:.3f}%;{colour}" title="{escape(told)}"></div>'
+                f'<div style="width:{100 * share:.3f}%;{color}" title="{escape(told)}"></div>'
             )
-        legend.append(f'<li><i style="{colour}"></i>{escape(told)}</li>')
+        legend.append(f'<li><i style="{color}"></i>{escape(told)}</li>')
     return (
         f'<div class="bar" aria-hidden="true">{"".join(pieces)}</div>'
         f'<ul class="legend">{"".join(legend)}</ul>'

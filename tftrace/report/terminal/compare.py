@@ -20,7 +20,7 @@ def print_comparison(comparison: Comparison, console: Console, top: int | None =
     first, second = comparison.names
     console.print(Text(f"A = {first}, B = {second}", style="bold"))
     a, b = comparison.medians
-    how = "measured in turn" if comparison.interleaved else "measured apart"
+    how = "interleaved" if comparison.interleaved else "measured apart"
     if comparison.without_autotuner:
         how += ", without the wait for tf.data's autotuner where predict on arrays ends"
     console.print(f"median latency: A {ms_text(a)} ms, B {ms_text(b)} ms ({how})")
@@ -30,7 +30,7 @@ def print_comparison(comparison: Comparison, console: Console, top: int | None =
         console.print(f"same outputs: they differ by at most {most} of their scale")
     if not comparison.interleaved:
         console.print(
-            "the runs were not measured in turn: the machine may have changed between them",
+            "the runs were not interleaved: the machine may have changed between them",
             style="yellow",
         )
     for difference in comparison.differences:

@@ -37,16 +37,16 @@ def print_demo(demo: Demo, console: Console) -> None:
     print_comparison(demo.answer, console)
 
 
-def answer(plain: Profile, normalised: Profile) -> list[str]:
+def answer(plain: Profile, normalized: Profile) -> list[str]:
     """Why batch norm takes time, in sentences made of what both runs measured.
 
     Args:
-        plain: the run without batch norm; normalised: that with it.
+        plain: the run without batch norm; normalized: that with it.
     """
-    layers = normalised.layers.set_index("name")
+    layers = normalized.layers.set_index("name")
     norm, conv = layers.loc["batch_normalization"], layers.loc["conv2d"]
-    before, after = plain.layers["mults"].sum(), normalised.layers["mults"].sum()
-    of_time = norm["wall_ms"] / normalised.layers["wall_ms"].sum()
+    before, after = plain.layers["mults"].sum(), normalized.layers["mults"].sum()
+    of_time = norm["wall_ms"] / normalized.layers["wall_ms"].sum()
     of_mults = norm["mults"] / after
     return [
         "Batch norm hardly multiplies, so why does it take time?",
@@ -57,12 +57,12 @@ def answer(plain: Profile, normalised: Profile) -> list[str]:
         f"{of_time / of_mults:.1f} times that share. The convolution has "
         f"{conv['mults'] / norm['mults']:.0f} times its multiplications and takes "
         f"{conv['wall_ms'] / norm['wall_ms']:.1f} times as long.",
-        f"It ran as {_kernels(normalised, norm['path'])} and moved "
+        f"It ran as {_kernels(normalized, norm['path'])} and moved "
         f"{bytes_text(norm['bytes_executed'])} per sample, "
         f"{norm['bytes_executed'] / norm['mults']:.0f} bytes for each multiplication; the "
         f"convolution moved {conv['bytes_executed'] / conv['mults']:.2g}. Batch norm waits for "
         "memory, not for arithmetic.",
-        _setting(normalised),
+        _setting(normalized),
     ]
 
 

@@ -233,7 +233,7 @@ def _coverage(profile: Profile) -> Iterator[RenderableType]:
         line = f"recorded: {recorded:,} of {about}{expected:,} expected executions "
         line += "of the model's kernels"
     if expected is not None and recorded < expected:
-        line += "; TensorFlow leaves out kernels that it deems cheap (--all-ops records them)"
+        line += "; TensorFlow leaves out kernels it considers cheap (--all-ops records them)"
     yield line
     if recording["worker_ms_unresolved"] > 0:
         yield (

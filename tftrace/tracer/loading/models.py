@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tftrace.errors import TftraceError
-from tftrace.tracer.python_code import python_inside
+from tftrace.tracer.loading.python_code import python_inside
 
 _UNKNOWN_OBJECT = re.compile(
     r"(Could not (?:locate|interpret)|Unknown (?:layer|object|activation|function))"

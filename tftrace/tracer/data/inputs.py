@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tftrace.errors import TftraceError
-from tftrace.tracer.arrays import as_fed, check_array, count_of, first_of
+from tftrace.tracer.data.arrays import as_fed, check_array, count_of, first_of
+from tftrace.tracer.data.own_batches import OwnBatches, has_own_batches
 from tftrace.tracer.keras_private import inputs_structure
-from tftrace.tracer.own_batches import OwnBatches, has_own_batches
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK"
 

@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from tftrace.graph import Edge, Graph, Node, Program, TensorSpec, flatten
-from tftrace.tracer.call_sites import final_paths
+from tftrace.tracer.graphs.call_sites import final_paths
+from tftrace.tracer.graphs.open_shapes import close_shapes
+from tftrace.tracer.graphs.recorder import ANOTHER_GRAPH, CallSite, Recording, record_calls
 from tftrace.tracer.keras_model import fixed_batch, is_legacy, layout_of
 from tftrace.tracer.keras_private import inputs_structure
-from tftrace.tracer.open_shapes import close_shapes
-from tftrace.tracer.recorder import ANOTHER_GRAPH, CallSite, Recording, record_calls
 from tftrace.tracer.tf_private import function_graph
 
 _SMALL = 64
@@ -49,7 +49,7 @@ def trace_batch(model: Any, specs: Any) -> Program:
     Args:
         specs: TensorSpecs with the batch, in the structure of the data.
     """
-    # What is not labelled comes bare, unless it might be taken for inputs and labels.
+    # What is not labeled comes bare, unless it might be taken for inputs and labels.
     data = (specs,) if isinstance(specs, list | tuple) else specs
     with record_calls(model, True) as recording:
         concrete = tf.function(_on_batch(model), autograph=False).get_concrete_function(data)

@@ -15,7 +15,7 @@ def freeze(model: Any) -> Any:
     """Let ``model.predict`` read constants where it reads weights; the same model is returned.
 
     The predict function is traced with every weight's value as it is now: what TensorFlow does
-    with a constant (oneDNN reorders it once, the optimiser computes ahead) it then does with the
+    with a constant (oneDNN reorders it once, the optimizer computes ahead) it then does with the
     weights. Later changes of the weights do not count. What `convert_variables_to_constants_v2`
     does to a finished graph is done while it is traced, so that its operations keep their layers.
 

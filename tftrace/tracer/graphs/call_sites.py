@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from tftrace.tracer.recorder import ANOTHER_GRAPH, CallSite
+from tftrace.tracer.graphs.recorder import ANOTHER_GRAPH, CallSite
 
 
 def final_paths(sites: Mapping[str, CallSite], needed: Iterable[str]) -> dict[str, str]:

@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from tftrace.counts.count import OpCount, count_flow
 from tftrace.counts.flow import Flow, flow_of
-from tftrace.tracer.arrays import spec_of
-from tftrace.tracer.inputs import samples_of, take
+from tftrace.tracer.data.arrays import spec_of
+from tftrace.tracer.data.inputs import samples_of, take
+from tftrace.tracer.data.own_batches import OwnBatches
+from tftrace.tracer.graphs.programs import program_of, settle, trace_batch
+from tftrace.tracer.graphs.recorder import Recording
 from tftrace.tracer.keras_model import is_legacy, steps_per_execution
-from tftrace.tracer.own_batches import OwnBatches
-from tftrace.tracer.programs import program_of, settle, trace_batch
-from tftrace.tracer.recorder import Recording
 from tftrace.tracer.tf_private import GraphCollection, concrete_functions, data_specs
 
 _HIDDEN = ("_Arg", "_DeviceArg", "_Retval", "_DeviceRetval")
@@ -25,7 +25,7 @@ _SAME_GRAPH = 0.8
 
 @dataclass(frozen=True)
 class Kernel:
-    """A node of the optimised graph: what TensorFlow runs."""
+    """A node of the optimized graph: what TensorFlow runs."""
 
     name: str
     type: str
@@ -193,7 +193,7 @@ def _counts(flow: Flow, sizes: tuple[int, ...], reference: list[OpCount]) -> lis
 
 
 def _kernels(graph: Any, collection: GraphCollection) -> list[Kernel]:
-    """The optimised graph that belongs to ``graph``, found by the operations they share."""
+    """The optimized graph that belongs to ``graph``, found by the operations they share."""
     names = {op.name for op in graph.get_operations() if op.type != "Placeholder"}
     best, best_share = None, _SAME_GRAPH
     for before, after in collection.functions:

@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from tftrace.errors import TftraceError
-from tftrace.tracer.arrays import as_fed, count_of, spec_of
+from tftrace.tracer.data.arrays import as_fed, count_of, spec_of
 from tftrace.tracer.keras_model import keras_of
 from tftrace.tracer.state import chance_kept
 

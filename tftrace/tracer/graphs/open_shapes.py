@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from tftrace.graph import Graph, Node, Program, TensorSpec
 from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS, hands_through
-from tftrace.tracer.shape_rules import known_better, narrow
-from tftrace.tracer.tensor_lists import ListShape, made_list, read_shape
+from tftrace.tracer.graphs.shape_rules import known_better, narrow
+from tftrace.tracer.graphs.tensor_lists import ListShape, made_list, read_shape
 from tftrace.tracer.tf_private import copy_handle_data
 
 _LARGE = 4096

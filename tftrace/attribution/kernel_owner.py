@@ -77,7 +77,7 @@ def modelled_cost(work: dict[str, Any]) -> float:
 
     A member that is fused in reads and writes no memory of its own, so arithmetic decides and
     traffic only breaks ties (a Pad or a Transpose has no arithmetic). An evaluation of exp or
-    tanh counts as 10 operations, about what a vectorised polynomial takes.
+    tanh counts as 10 operations, about what a vectorized polynomial takes.
     """
     arithmetic = (work.get("flops") or 0) + TRANSCENDENTAL_FLOPS * (
         work.get("transcendentals") or 0

@@ -1,0 +1,1 @@
+"""Which layer makes which op, and the traced graphs as plain data."""

@@ -1,0 +1,1 @@
+"""Model files: loaded, or refused with the reason."""
