@@ -109,3 +109,10 @@ def test_the_batch_of_the_file_is_taken(stateful):
 def test_data_that_it_does_not_divide_is_refused(stateful):
     with pytest.raises(TftraceError, match="batches of exactly 4 samples; the data has 42"):
         tftrace.profile(stateful, np.ones((42, 10, 8), "float32"), repeats=0, calibrate=False)
+
+
+def test_an_index_out_of_range_is_one_line():
+    model = keras.Sequential([keras.Input((3,), dtype="int32"), layers.Embedding(5, 4)])
+    wrong = np.array([[0, 1, 2], [3, 4, 99]] * 4, "int32")
+    with pytest.raises(TftraceError, match=r"fails on this data: .*99"):
+        tftrace.profile(model, wrong, repeats=0, calibrate=False, batch_size=2)

@@ -58,6 +58,7 @@ def profile(
     from tftrace.tracer.capture import Options, capture
     from tftrace.tracer.data.inputs import fit_inputs
     from tftrace.tracer.keras_model import fixed_batch
+    from tftrace.tracer.predict import failures_explained
 
     options = Options(
         fixed_batch(model) or batch_size, repeats, warmup, jit, all_ops, samples, trace_batches
@@ -66,7 +67,7 @@ def profile(
     if out is not None:
         require_place(Path(out))
     roofs = machine_roofs(calibrate, progress)
-    with ExitStack() as unfinished:
+    with ExitStack() as unfinished, failures_explained():
         keep = None
         if out is None:
             keep = tempfile.TemporaryDirectory(prefix="tftrace-")
