@@ -69,7 +69,7 @@ def measure(keras: int, samples: int, pairs: int) -> dict[str, Any]:
 
 def _us(profile: Any, layer_type: str, samples: int) -> float:
     """Settled time of the kernels of that layer type, us per image."""
-    from tftrace.findings.figures import by_layer, kernels, settled_ms
+    from tftrace.findings.basis.figures import by_layer, kernels, settled_ms
 
     types = dict(zip(profile.layers["path"], profile.layers["type"], strict=True))
     mine = [k for p, ks in by_layer(kernels(profile)).items() if types[p] == layer_type for k in ks]

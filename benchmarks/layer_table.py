@@ -177,7 +177,7 @@ def task_capture(target: str, which: str) -> dict[str, float]:
 
 
 def task_enlarge(source: str, target: str, megabytes: str) -> dict[str, float]:
-    from tftrace.parsers.xplane_proto import XPlane, XSpace
+    from tftrace.parsers.proto.xplane_proto import XPlane, XSpace
 
     trace = trace_of(Path(source))
     space = XSpace.FromString(trace.read_bytes())

@@ -138,7 +138,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def task_protobuf(file: str) -> dict[str, float]:
-    from tftrace.parsers.xplane_proto import XSpace
+    from tftrace.parsers.proto.xplane_proto import XSpace
 
     data = Path(file).read_bytes()
     seconds, space = timed(lambda: XSpace.FromString(data))
@@ -147,7 +147,7 @@ def task_protobuf(file: str) -> dict[str, float]:
 
 
 def task_loop(file: str) -> dict[str, float]:
-    from tftrace.parsers.xplane_proto import XSpace
+    from tftrace.parsers.proto.xplane_proto import XSpace
 
     def loop() -> Counter[str]:
         total: Counter[str] = Counter()
@@ -228,7 +228,7 @@ def task_capture(target: str) -> dict[str, float]:
 
 
 def task_enlarge(source: str, target: str, megabytes: str) -> dict[str, float]:
-    from tftrace.parsers.xplane_proto import XPlane, XSpace
+    from tftrace.parsers.proto.xplane_proto import XPlane, XSpace
 
     space = XSpace.FromString(Path(source).read_bytes())
     copies = max(1, round(int(megabytes) * 1e6 / space.ByteSize()))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tftrace.attribution.function import Function
 from tftrace.attribution.provenance import KernelNodes, TracedOps
-from tftrace.parsers.xplane_proto import XSpace
+from tftrace.parsers.proto.xplane_proto import XSpace
 from tftrace.runs.manifest import (
     Counting,
     Coverage,

@@ -9,7 +9,7 @@ from traces import write_trace
 
 from tftrace.api.load import load
 from tftrace.api.profile import Profile
-from tftrace.parsers.xplane_proto import XSpace
+from tftrace.parsers.proto.xplane_proto import XSpace
 
 REAL = Path(__file__).parents[3] / "shared" / "traces"
 TRACES = ("gpu_alexnet_fit", "gpu_bert_8_replicas", "gpu_mi300_jax_conv")

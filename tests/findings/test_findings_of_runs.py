@@ -9,7 +9,7 @@ import pytest
 
 import tftrace
 from tftrace.errors import TftraceError
-from tftrace.findings.folds import fold_of, folds_of
+from tftrace.findings.basis.folds import fold_of, folds_of
 from tftrace.findings.registry import candidates
 from tftrace.graph.kernel_types import is_onednn
 from tftrace.tracer.tf_private import onednn_is_on

@@ -7,7 +7,7 @@ import pytest
 from traces import write_trace
 
 from tftrace.parsers.op_table import op_totals
-from tftrace.parsers.xplane_proto import XSpace
+from tftrace.parsers.proto.xplane_proto import XSpace
 
 REAL = Path(__file__).parents[3] / "shared" / "traces"
 

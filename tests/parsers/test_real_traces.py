@@ -8,7 +8,7 @@ import pytest
 from xplane_reference import expected, plain
 
 from tftrace.parsers import DEFAULT_STATS, TruncatedTrace, read_hlo_protos, read_trace
-from tftrace.parsers.xplane_proto import XSpace
+from tftrace.parsers.proto.xplane_proto import XSpace
 
 
 @pytest.mark.parametrize("threads", [1, 3])

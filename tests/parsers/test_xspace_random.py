@@ -10,8 +10,8 @@ from xplane_reference import expected, plain
 from xplane_wire import xspaces
 
 from tftrace.parsers import StatNames, TraceError, TruncatedTrace, read_trace
+from tftrace.parsers.proto.xplane_proto import XSpace
 from tftrace.parsers.trace import NO_STATS
-from tftrace.parsers.xplane_proto import XSpace
 
 EXAMPLES = int(os.environ.get("TFTRACE_EXAMPLES", "300"))
 STATS = StatNames(ints=("_p", "_c"), strings=("hlo_op", "name"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tftrace.parsers import Plane, StatNames, Trace
-from tftrace.parsers.xplane_proto import XSpace
+from tftrace.parsers.proto.xplane_proto import XSpace
 
 Row = dict[str, Any]
 

@@ -6,7 +6,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from tftrace.report.terminal.screen import screen
+from tftrace.report.terminal.parts.screen import screen
 from tftrace.text import printable
 
 HOSTILE = {

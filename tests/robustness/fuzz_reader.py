@@ -117,7 +117,7 @@ def fuzz(current: Path, traces: list[Path], minutes: float, most: int, seed: int
 
 def cut_down(data: bytes) -> list[bytes]:
     """Small traces of what a real one has: some lines and events of a plane, with their names."""
-    from tftrace.parsers.xplane_proto import XSpace
+    from tftrace.parsers.proto.xplane_proto import XSpace
 
     found = []
     for plane in XSpace.FromString(data).planes:

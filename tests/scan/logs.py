@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tftrace.parsers.xplane_proto import XSpace
+from tftrace.parsers.proto.xplane_proto import XSpace
 
 SLOW = 3  # how many times slower than the others the straggler is
 

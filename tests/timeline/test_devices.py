@@ -172,7 +172,7 @@ def test_compiled_kernels_of_a_device_are_found_through_their_module(tmp_path: P
 @pytest.mark.skipif(not REAL.exists(), reason="the real trace is not here")
 def test_a_real_gpu_trace_adds_up_to_its_kernels_and_copies():
     from tftrace.attribution.by_name.foreign import foreign_join
-    from tftrace.parsers.xplane_proto import XSpace
+    from tftrace.parsers.proto.xplane_proto import XSpace
 
     space = XSpace.FromString(REAL.read_bytes())
     (plane,) = [p for p in space.planes if p.name == "/device:GPU:0"]

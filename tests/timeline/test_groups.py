@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tftrace.timeline.groups import grouped
+from tftrace.timeline.arithmetic.groups import grouped
 
 values = st.sampled_from([-1, 0, 1, 2, 7, 2**31 - 1])
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tftrace.timeline.intervals import (
+from tftrace.timeline.arithmetic.intervals import (
     concurrent_shares,
     enclosing,
     nesting_parent,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from networks import normal
 
 import tftrace
+from tftrace.timeline.arithmetic.spans import spans
 from tftrace.timeline.processors import Threads, clocks
-from tftrace.timeline.spans import spans
 
 layers = keras.layers
 NO_SPANS = np.empty((0, 2), np.int64)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tftrace.timeline.spans import intersect, length, overlap, spans, subtract, union
+from tftrace.timeline.arithmetic.spans import intersect, length, overlap, spans, subtract, union
 
 pairs = st.lists(st.tuples(st.integers(-10, 30), st.integers(-2, 8)), max_size=10).map(
     lambda found: [(start, start + size) for start, size in found]

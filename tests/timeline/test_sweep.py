@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tftrace.timeline.intervals import concurrent_shares, self_segments, self_time
-from tftrace.timeline.spans import spans
-from tftrace.timeline.sweep import is_ordered, sweep
+from tftrace.timeline.arithmetic.intervals import concurrent_shares, self_segments, self_time
+from tftrace.timeline.arithmetic.spans import spans
+from tftrace.timeline.arithmetic.sweep import is_ordered, sweep
 
 # (line, start, length): short times, so that bounds coincide; nothing need nest.
 intervals = st.lists(

@@ -29,9 +29,9 @@ from tftrace.graph.kernel_types import kernel_type
 from tftrace.machine.model import MachineModel
 from tftrace.parsers.trials import AUTOTUNING
 from tftrace.runs.run import Run
+from tftrace.timeline.arithmetic.groups import grouped
 from tftrace.timeline.devices import is_copy, is_device
 from tftrace.timeline.executions import Executions, find_executions
-from tftrace.timeline.groups import grouped
 from tftrace.timeline.marks import Marks
 from tftrace.timeline.share_out import PIPELINE, UNKNOWN, Timeline, build_timeline
 from tftrace.timeline.window import (

@@ -8,7 +8,7 @@ import numpy as np
 
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import OUTSIDE
-from tftrace.parsers.xplane_proto import XSpace
+from tftrace.parsers.proto.xplane_proto import XSpace
 from tftrace.runs.run import open_run
 
 PLANE = "/device:CUSTOM:Keras layers"

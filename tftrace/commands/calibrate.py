@@ -16,7 +16,7 @@ def calibrate(
     ] = False,
 ) -> None:
     """Measure this machine's peaks: arithmetic, memory bandwidth, dispatch. Kept for later runs."""
-    from tftrace.report.terminal.progress import stages
+    from tftrace.report.terminal.parts.progress import stages
 
     with stages(False) as say:
         say("starting TensorFlow")

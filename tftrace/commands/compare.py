@@ -55,7 +55,7 @@ def compare(
 ) -> None:
     """Compare two models, two settings or two runs: ratio with interval, layer by layer."""
     from tftrace.report.exports.tables import write_plain_json
-    from tftrace.report.terminal.progress import stages
+    from tftrace.report.terminal.parts.progress import stages
 
     check_targets(json)
     if data is None and not settings:

@@ -41,7 +41,7 @@ def count(
     quiet: Quiet = False,
 ) -> None:
     """Count multiplications, MACs, FLOPs, parameters and bytes without running the model."""
-    from tftrace.report.terminal.progress import stages
+    from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
     check_targets(json, csv)

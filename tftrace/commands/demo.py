@@ -22,7 +22,7 @@ def demo(
     samples: Annotated[int, typer.Option(min=32, max=MOST, help="Samples of made-up data.")] = 2000,
 ) -> None:
     """Measure two small networks, with and without batch norm, and explain the difference."""
-    from tftrace.report.terminal.progress import stages
+    from tftrace.report.terminal.parts.progress import stages
 
     with stages(False) as say:
         say("starting TensorFlow")

@@ -39,7 +39,7 @@ def estimate(
 ) -> None:
     """Predict a model's latency on this machine without running it, layer by layer."""
     from tftrace.report.exports.tables import write_plain_json
-    from tftrace.report.terminal.progress import stages
+    from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
     check_targets(json)

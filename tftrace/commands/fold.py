@@ -32,7 +32,7 @@ def fold(
     quiet: Quiet = False,
 ) -> None:
     """Fold batch norms exactly into neighboring layers, and save the model."""
-    from tftrace.report.terminal.progress import stages
+    from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
     with stages(quiet) as say:

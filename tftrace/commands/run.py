@@ -79,7 +79,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Measure model.predict on the data and say where the time goes."""
-    from tftrace.report.terminal.progress import stages
+    from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
     check_targets(json, csv, html)

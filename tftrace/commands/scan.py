@@ -34,7 +34,7 @@ def scan(
     quiet: Quiet = False,
 ) -> None:
     """Read every run and host below the folders: totals, stragglers, spread per layer."""
-    from tftrace.report.terminal.progress import stages
+    from tftrace.report.terminal.parts.progress import stages
     from tftrace.scan import scan as scan_all
 
     with stages(quiet) as say:

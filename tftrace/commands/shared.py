@@ -63,7 +63,7 @@ def check_targets(
 
 def console() -> Console:
     """Standard output."""
-    from tftrace.report.terminal.screen import screen
+    from tftrace.report.terminal.parts.screen import screen
 
     return screen()
 

@@ -10,7 +10,7 @@ from tftrace.findings import onednn as _onednn  # noqa: F401
 from tftrace.findings import precision as _precision  # noqa: F401
 from tftrace.findings import predict_call as _predict_call  # noqa: F401
 from tftrace.findings import threads as _threads  # noqa: F401
-from tftrace.findings.evidence import Evidence
+from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.registry import Finding, find, finding
 
 __all__ = ["Evidence", "Finding", "find", "finding"]

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tftrace.findings.chains import CURVES, ELEMENTWISE, Product, product_before
-from tftrace.findings.evidence import Evidence
-from tftrace.findings.figures import Kernel, by_layer, kernels, layers_ms, onednn_ran, settled_ms
+from tftrace.findings.basis.chains import CURVES, ELEMENTWISE, Product, product_before
+from tftrace.findings.basis.evidence import Evidence
+from tftrace.findings.basis.figures import (
+    Kernel,
+    by_layer,
+    kernels,
+    layers_ms,
+    onednn_ran,
+    settled_ms,
+)
 from tftrace.findings.registry import Finding, finding
 from tftrace.graph.fusions import activations_taken, takes_activation, takes_bias
 from tftrace.graph.kernel_types import plain_type

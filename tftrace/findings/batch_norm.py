@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.findings.chains import Product, product_before
-from tftrace.findings.evidence import Evidence
-from tftrace.findings.figures import (
+from tftrace.findings.basis.chains import Product, product_before
+from tftrace.findings.basis.evidence import Evidence
+from tftrace.findings.basis.figures import (
     Kernel,
     by_layer,
     kernels,
@@ -18,7 +18,7 @@ from tftrace.findings.figures import (
     settled_ms,
     total,
 )
-from tftrace.findings.folds import READS, Fold, Saving, folds_of, freed, savings
+from tftrace.findings.basis.folds import READS, Fold, Saving, folds_of, freed, savings
 from tftrace.findings.registry import Finding, Sure, finding
 from tftrace.graph.kernel_types import plain_type
 from tftrace.runs.layer_graph import LayerGraph

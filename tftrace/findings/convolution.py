@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.findings.evidence import Evidence
-from tftrace.findings.figures import by_layer, kernels, settled_ms, settled_part
+from tftrace.findings.basis.evidence import Evidence
+from tftrace.findings.basis.figures import by_layer, kernels, settled_ms, settled_part
 from tftrace.findings.registry import Finding, finding
 from tftrace.graph.flatten import CALLS
 from tftrace.graph.kernel_types import plain_type

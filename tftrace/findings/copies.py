@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tftrace.findings.evidence import Evidence
-from tftrace.findings.figures import by_layer, kernels, layers_ms, settled_ms
+from tftrace.findings.basis.evidence import Evidence
+from tftrace.findings.basis.figures import by_layer, kernels, layers_ms, settled_ms
 from tftrace.findings.registry import Finding, finding
 from tftrace.text import ms_text
 

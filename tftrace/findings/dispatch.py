@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tftrace.attribution.rows import LAYERS
-from tftrace.findings.evidence import Evidence
-from tftrace.findings.figures import call_times, component_ms, layers_ms
+from tftrace.findings.basis.evidence import Evidence
+from tftrace.findings.basis.figures import call_times, component_ms, layers_ms
 from tftrace.findings.registry import Finding, finding
 from tftrace.tables.frame import total
 from tftrace.text import ms_text

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tftrace.attribution.primitives import COMPUTE, WEIGHTS
-from tftrace.findings.evidence import Evidence
-from tftrace.findings.figures import by_op, kernels, layers_ms, settled_ms, total
+from tftrace.findings.basis.evidence import Evidence
+from tftrace.findings.basis.figures import by_op, kernels, layers_ms, settled_ms, total
 from tftrace.findings.registry import Finding, finding
 from tftrace.text import ms_text
 

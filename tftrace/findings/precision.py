@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tftrace.findings.evidence import Evidence
-from tftrace.findings.figures import by_layer, kernels, layers_ms, settled_ms
+from tftrace.findings.basis.evidence import Evidence
+from tftrace.findings.basis.figures import by_layer, kernels, layers_ms, settled_ms
 from tftrace.findings.registry import Finding, finding
 from tftrace.runs.layer_graph import LayerGraph
 from tftrace.text import ms_text

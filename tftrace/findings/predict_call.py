@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tftrace.findings.evidence import Evidence
-from tftrace.findings.figures import (
+from tftrace.findings.basis.evidence import Evidence
+from tftrace.findings.basis.figures import (
     CallTimes,
     call_times,
     component_ms,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
-from tftrace.findings.evidence import Evidence
-from tftrace.findings.figures import kernels, settled_ms
+from tftrace.findings.basis.evidence import Evidence
+from tftrace.findings.basis.figures import kernels, settled_ms
 
 Sure: TypeAlias = Literal["measured", "modelled", "heuristic"]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tftrace.parsers.errors import TraceError
 
 if TYPE_CHECKING:
-    from tftrace.parsers.own_proto import Field
+    from tftrace.parsers.proto.own_proto import Field
 
 _SCHEMA: dict[str, list[Field]] = {
     "HloProto": [(1, "hlo_module", "HloModuleProto", "")],
@@ -147,7 +147,7 @@ def parse_hlo(data: bytes) -> HloModule:
 @functools.cache
 def _classes() -> dict[str, Any]:
     # Few traces have modules: the others do without importing protobuf.
-    from tftrace.parsers.own_proto import message_classes
+    from tftrace.parsers.proto.own_proto import message_classes
 
     return message_classes("tftrace.xla", _SCHEMA)
 

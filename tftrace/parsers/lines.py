@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.native.loops import events as event_loops
-from tftrace.parsers import wire
 from tftrace.parsers.errors import MalformedTrace, TruncatedTrace
+from tftrace.parsers.proto import wire
 from tftrace.parsers.trace_file import EVENT_COST, LineRange, TraceFile
 
 CHUNK = 1 << 20

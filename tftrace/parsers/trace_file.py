@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.parsers import wire
 from tftrace.parsers.errors import ChangedTrace, EmptyTrace, OversizedTrace
+from tftrace.parsers.proto import wire
 from tftrace.parsers.trace import Plane
 
 Source = str | os.PathLike[str] | bytes

@@ -6,7 +6,7 @@ import pandas as pd
 
 from tftrace.attribution.join import Join
 from tftrace.tables.frame import PS_PER_MS, table_of
-from tftrace.timeline.spans import intersect, length, spans
+from tftrace.timeline.arithmetic.spans import intersect, length, spans
 from tftrace.timeline.window import is_recorded
 
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from tftrace.graph.flatten import CALLS
 from tftrace.native.loops import executions as execution_loops
 from tftrace.parsers import MISSING, Events, Plane, Trace
+from tftrace.timeline.arithmetic.intervals import enclosing
+from tftrace.timeline.arithmetic.spans import Spans, spans
 from tftrace.timeline.devices import is_device, launches
-from tftrace.timeline.intervals import enclosing
 from tftrace.timeline.marks import FUNCTION, OPERATION, Mark, Marks
-from tftrace.timeline.spans import Spans, spans
 from tftrace.timeline.window import Runs, Window, around, look_up
 
 Int = npt.NDArray[np.int64]

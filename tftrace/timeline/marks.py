@@ -17,8 +17,8 @@ import numpy.typing as npt
 from tftrace.native.loops.thread_pool import OP, RECORD, START, STOP
 from tftrace.parsers import Plane, Trace
 from tftrace.runs.names import HOST, STEP, WINDOW
+from tftrace.timeline.arithmetic.spans import Spans, spans
 from tftrace.timeline.devices import DeviceWork, device_work, launches_work
-from tftrace.timeline.spans import Spans, spans
 
 Int = npt.NDArray[np.int64]
 

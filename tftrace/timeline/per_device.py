@@ -15,11 +15,7 @@ import numpy.typing as npt
 
 from tftrace.parsers.trials import AUTOTUNING
 from tftrace.runs.names import HOST
-from tftrace.timeline.devices import is_copy, is_device, is_stream, launches
-from tftrace.timeline.executions import Executions
-from tftrace.timeline.marks import Mark, Marks, event_spans
-from tftrace.timeline.share_out import Shares, Timeline, share, timeline_of
-from tftrace.timeline.spans import (
+from tftrace.timeline.arithmetic.spans import (
     Spans,
     intersect,
     length,
@@ -28,6 +24,10 @@ from tftrace.timeline.spans import (
     subtract,
     union,
 )
+from tftrace.timeline.devices import is_copy, is_device, is_stream, launches
+from tftrace.timeline.executions import Executions
+from tftrace.timeline.marks import Mark, Marks, event_spans
+from tftrace.timeline.share_out import Shares, Timeline, share, timeline_of
 from tftrace.timeline.window import Window
 from tftrace.timeline.workers import Workers
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.timeline.arithmetic.intervals import self_time
+from tftrace.timeline.arithmetic.spans import Spans, grouped_spans
+from tftrace.timeline.arithmetic.sweep import is_ordered, sweep
 from tftrace.timeline.devices import is_device
 from tftrace.timeline.executions import Executions, is_call
-from tftrace.timeline.intervals import self_time
 from tftrace.timeline.marks import Mark, Marks
-from tftrace.timeline.spans import Spans, grouped_spans
-from tftrace.timeline.sweep import is_ordered, sweep
 from tftrace.timeline.window import Window
 from tftrace.timeline.workers import Workers, in_calls
 

@@ -9,16 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.parsers import Trace
-from tftrace.timeline.devices import launches
-from tftrace.timeline.executions import Executions, executor_spans, is_call
-from tftrace.timeline.intervals import (
+from tftrace.timeline.arithmetic.intervals import (
     concurrent_shares,
     self_segments,
     self_time,
 )
-from tftrace.timeline.marks import Mark, Marks, event_spans
-from tftrace.timeline.processors import thread_time
-from tftrace.timeline.spans import (
+from tftrace.timeline.arithmetic.spans import (
     Spans,
     grouped_spans,
     intersect,
@@ -28,7 +24,11 @@ from tftrace.timeline.spans import (
     subtract,
     union,
 )
-from tftrace.timeline.sweep import is_ordered, sweep
+from tftrace.timeline.arithmetic.sweep import is_ordered, sweep
+from tftrace.timeline.devices import launches
+from tftrace.timeline.executions import Executions, executor_spans, is_call
+from tftrace.timeline.marks import Mark, Marks, event_spans
+from tftrace.timeline.processors import thread_time
 from tftrace.timeline.window import Runs, Window, waiting_for_data
 from tftrace.timeline.workers import Workers, in_calls
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tftrace.native.loops import thread_pool as thread_pool_loops
 from tftrace.native.loops.thread_pool import NO_ID, OP, RECORD, START, STOP
-from tftrace.timeline.intervals import (
+from tftrace.timeline.arithmetic.intervals import (
     Int32Array,
     Int64Array,
     follow_chains,

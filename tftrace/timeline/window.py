@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from tftrace.parsers import Trace
 from tftrace.runs.names import HOST
+from tftrace.timeline.arithmetic.intervals import enclosing
 from tftrace.timeline.devices import is_device, is_stream
-from tftrace.timeline.intervals import enclosing
 from tftrace.timeline.marks import FUNCTION, Mark, Marks
 
 Int = npt.NDArray[np.int64]

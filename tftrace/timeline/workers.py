@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.timeline.arithmetic.intervals import enclosing, follow_chains
 from tftrace.timeline.executions import Executions, is_call, none
-from tftrace.timeline.intervals import enclosing, follow_chains
 from tftrace.timeline.marks import Mark, Marks
 from tftrace.timeline.thread_pool import follow_pool
 

@@ -27,9 +27,9 @@ from tftrace.runs.manifest import (
 )
 from tftrace.runs.names import TRACE
 from tftrace.runs.run import Run
+from tftrace.timeline.arithmetic.groups import grouped
 from tftrace.timeline.devices import is_copy, is_device
 from tftrace.timeline.executions import Executions, find_executions
-from tftrace.timeline.groups import grouped
 from tftrace.timeline.per_device import (
     ON_DEVICE,
     ON_HOST,

@@ -17,8 +17,8 @@ from tftrace.attribution.rows import Row, component_of
 from tftrace.graph.flatten import CALLS, flat_name
 from tftrace.parsers.hlo import HloModule, parse_hlo
 from tftrace.runs.run import Run
+from tftrace.timeline.arithmetic.groups import grouped
 from tftrace.timeline.executions import XLA, Executions
-from tftrace.timeline.groups import grouped
 from tftrace.timeline.share_out import EXECUTOR
 
 Int = npt.NDArray[np.int64]

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tftrace.report.terminal.tables import new_table
+from tftrace.report.terminal.parts.tables import new_table
 from tftrace.text import ms_text, share_text
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from rich.text import Text
 from tftrace.report.facts import noise_text, what_is_counted, what_ran
 from tftrace.report.findings import grouped
 from tftrace.report.terminal.foreign import foreign_parts
-from tftrace.report.terminal.primitives import primitives
-from tftrace.report.terminal.screen import screen
-from tftrace.report.terminal.tables import new_table
+from tftrace.report.terminal.parts.primitives import primitives
+from tftrace.report.terminal.parts.screen import screen
+from tftrace.report.terminal.parts.tables import new_table
 from tftrace.tables.frame import total
 from tftrace.text import count_text, ms_text, share_text
 

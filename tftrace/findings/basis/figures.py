@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tftrace.attribution.rows import LAYERS
-from tftrace.findings.evidence import Evidence
+from tftrace.findings.basis.evidence import Evidence
 from tftrace.graph.kernel_types import is_onednn, plain_type
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from tftrace.findings.chains import Product, product_before, products_after
-from tftrace.findings.figures import Kernel
+from tftrace.findings.basis.chains import Product, product_before, products_after
+from tftrace.findings.basis.figures import Kernel
 from tftrace.graph.fusions import takes_activation, takes_bias
 from tftrace.graph.kernel_types import plain_type
 from tftrace.runs.layer_graph import LayerGraph

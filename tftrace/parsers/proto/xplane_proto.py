@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tftrace.parsers.own_proto import Field, message_classes
+from tftrace.parsers.proto.own_proto import Field, message_classes
 
 _SCHEMA: dict[str, list[Field]] = {
     "XSpace": [

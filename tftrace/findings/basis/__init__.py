@@ -1,0 +1,1 @@
+"""What the rules look at: a run's evidence, its figures, chains of layers, what a fold changes."""

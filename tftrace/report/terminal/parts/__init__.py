@@ -1,0 +1,1 @@
+"""What several answers are printed with."""

@@ -1,0 +1,1 @@
+"""Arithmetic of intervals and groups; knows no trace."""
