@@ -9,7 +9,8 @@ from runs_by_hand import graph, kernel, layer, machine, run
 
 from tftrace.comparison.ratio import Ratio
 from tftrace.comparison.try_jit import jit_finding
-from tftrace.findings import figures, find
+from tftrace.findings import find
+from tftrace.findings.basis import figures
 from tftrace.report.findings import grouped
 from tftrace.timeline.share_out import COMPILATION, EXECUTOR, PIPELINE
 
