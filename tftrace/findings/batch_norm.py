@@ -160,7 +160,7 @@ def _remedy(fold: Fold) -> str:
     if fold.direction is None:
         return f"folding does not remove it ({fold.obstacle}); XLA runs it in one pass: --try jit"
     where = "before" if fold.direction == "backward" else "behind"
-    return f"tftrace fold works it exactly into the weights of the layer {where} it"
+    return f"tftrace fold: it folds exactly into the layer {where} it"
 
 
 def _behind(fold: Fold) -> str:
