@@ -98,7 +98,8 @@ def test_a_hidden_jit_setting_keeps_a_run_from_nothing(monkeypatch):
 
 
 def test_without_the_structure_inputs_go_by_their_order(monkeypatch):
-    from tftrace.tracer import inputs, programs
+    from tftrace.tracer.data import inputs
+    from tftrace.tracer.graphs import programs
 
     for module in (inputs, programs):
         monkeypatch.setattr(module, "inputs_structure", lambda _: None)
