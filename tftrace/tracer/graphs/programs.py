@@ -66,13 +66,8 @@ def _on_batch(model: Any) -> Callable[[Any], Any]:
     return lambda data: function([data])
 
 
-def input_specs(
-    model: Any, input_shapes: Sequence[Sequence[int | None]] | None, dense: bool = False
-) -> Any:
+def input_specs(model: Any, input_shapes: Sequence[Sequence[int | None]] | None) -> Any:
     """Specs in the structure that the model's call expects: sparse and ragged inputs as such.
-
-    Args:
-        dense: the data are arrays, whatever the model declares.
 
     Raises:
         ValueError: as in :func:`trace_model`.
@@ -88,10 +83,7 @@ def input_specs(
         input_shapes = [(fixed_batch(model) or 1, *tensor.shape[1:]) for tensor in declared]
     if len(input_shapes) != len(declared):
         raise ValueError(f"the model has {len(declared)} inputs, {len(input_shapes)} shapes given")
-    specs = [
-        _spec(t, shape, "dense" if dense else layout_of(t))
-        for t, shape in zip(declared, input_shapes, strict=True)
-    ]
+    specs = [_spec(t, shape, layout_of(t)) for t, shape in zip(declared, input_shapes, strict=True)]
     structure = inputs_structure(model)
     if structure is None:
         return specs[0] if len(specs) == 1 else specs
