@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,13 +14,8 @@ from rich.console import Console
 
 from tftrace.counts.count import count_flow
 from tftrace.counts.flow import flow_of
-from tftrace.estimation.kernels import (
-    Estimate,
-    KernelWork,
-    estimate_kernels,
-    estimate_predict,
-    fuse_kernels,
-)
+from tftrace.estimation.fusion import fuse_kernels
+from tftrace.estimation.kernels import Estimate, KernelWork, estimate_kernels, estimate_predict
 from tftrace.estimation.network import NetworkEstimate, estimate_program, kernel_work
 from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit
@@ -204,7 +200,8 @@ def test_output_as_large_as_any_before_comes_fresh_unless_it_overwrites(onednn: 
         "view": ["swish"],
     }
     fresh = [work.name for work in fuse_kernels(kernels, reads, onednn) if work.fresh]
-    assert fresh == ["largest kept", "beyond", "gate"]
+    # oneDNN has one kernel for gate and swish, which is alone to read its input then.
+    assert fresh == ["largest kept", "beyond", *([] if onednn else ["gate"])]
 
 
 def test_nothing_is_taken_in_behind_an_activation(onednn: bool) -> None:
@@ -234,6 +231,85 @@ def test_what_fuses_depends_on_onednn(
     kernels.append(streaming(activation, "a"))
     fused = fuse_kernels(kernels, {"b": ["m"], "a": ["b"]}, onednn)
     assert [work.name for work in fused] == (with_onednn if onednn else without)
+
+
+GATES = {
+    "swish": ([("Sigmoid", "g", ["b"]), ("Mul", "s", ["b", "g"])]),
+    "mish": ([("Softplus", "p", ["b"]), ("Tanh", "g", ["p"]), ("Mul", "s", ["b", "g"])]),
+    # Half of x times erfc(-x / sqrt(2)).
+    "GELU": (
+        [
+            ("Mul", "h", ["b"]),
+            ("Neg", "n", ["b"]),
+            ("Mul", "d", ["n"]),
+            ("Erfc", "g", ["d"]),
+            ("Mul", "s", ["h", "g"]),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("op_type", "gate", "types"),
+    [
+        ("MatMul", "swish", ["MatMul", "_MklSwish"]),
+        ("MatMul", "mish", ["MatMul", "_MklFusedMish"]),
+        ("MatMul", "GELU", ["MatMul"]),
+        ("Conv2D", "mish", ["Conv2D"]),
+        ("Conv2D", "swish", ["Conv2D", "_MklSwish"]),
+        ("AddV2", "GELU", ["AddV2", "Mul", "Neg", "Mul", "Erfc", "Mul"]),
+    ],
+)
+def test_what_onednn_makes_of_an_activation_that_multiplies_by_its_input(
+    op_type: str, gate: str, types: list[str]
+) -> None:
+    kernels = [KernelWork(op_type, name="m", flops=100)]
+    reads: dict[str, list[str]] = {"b": ["m"]}
+    if op_type != "AddV2":
+        kernels.append(streaming("BiasAdd", "b"))
+    for kind, name, sources in GATES[gate]:
+        kernels.append(replace(streaming(kind, name), flops=7))
+        reads[name] = sources if op_type != "AddV2" else ["m" if s == "b" else s for s in sources]
+    running = fuse_kernels(kernels, reads, onednn=True)
+    assert [work.op_type for work in running] == types
+    assert running[-1].name == "s"
+    assert sum(work.flops for work in running) == 100 + 7 * len(GATES[gate])
+    assert len(fuse_kernels(kernels, reads, onednn=False)) == len(GATES[gate]) + 1
+
+
+def test_a_gate_that_another_reads_stays_apart() -> None:
+    kernels = [streaming("Sigmoid", "g"), streaming("Mul", "s"), streaming("Neg", "n")]
+    reads = {"g": ["x"], "s": ["x", "g"], "n": ["g"]}
+    apart = ["Sigmoid", "Mul", "Neg"]
+    assert [w.op_type for w in fuse_kernels(kernels, reads, onednn=True)] == apart
+    kernels = [replace(work, dtype="float64") for work in kernels[:2]]
+    running = fuse_kernels(kernels, {"g": ["x"], "s": ["x", "g"]}, onednn=True)
+    assert [w.op_type for w in running] == apart[:2]
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("activation", ["silu", "mish", "gelu", "relu", "tanh", "hard_silu"])
+@pytest.mark.parametrize("before", ["Conv2D", "Dense"])
+def test_the_kernels_priced_are_those_that_run(before: str, activation: str) -> None:
+    import numpy as np
+
+    import tftrace
+    from tftrace.estimation.network import fused_kernels
+    from tftrace.graph.kernel_types import plain_type
+    from tftrace.tracer.tf_private import onednn_is_on
+
+    kind, size = (keras.layers.Dense, (8,)) if before == "Dense" else (keras.layers.Conv2D, (8, 3))
+    model = keras.Sequential([keras.Input((16, 16, 8)), kind(*size, activation=activation)])
+    x = np.ones((4, 16, 16, 8), "float32")
+    ops = tftrace.profile(model, x, batch_size=4, repeats=0, warmup=0, calibrate=False).ops
+    ran = ops[(ops["component"] == "layers") & (ops["calls"] > 0)]["op_type"]
+    program, _ = trace_model(model, [(4, 16, 16, 8)])
+    priced = fused_kernels(flow_of(program), bool(onednn_is_on()))
+    aside = {"ReadVariableOp", "Reshape", "Squeeze"}
+    names = {"RealDiv": "Mul"}  # by a constant: its reciprocal is multiplied by
+    kinds = [[plain_type(name) for name in side] for side in (ran, (w.op_type for w in priced))]
+    seen, told = (sorted(names.get(k, k) for k in side if k not in aside) for side in kinds)
+    assert told == seen
 
 
 def test_a_convolution_in_groups_takes_nothing_in(onednn: bool) -> None:

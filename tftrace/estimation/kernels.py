@@ -7,20 +7,18 @@ people do with a FLOP count: `macs / peak rate`.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import nan
 
 import pandas as pd
 
-from tftrace.graph.fusions import takes_activation, takes_bias
-from tftrace.machine.bench.shapes import MMAP_BYTES
+from tftrace.graph.kernel_types import plain_type
 from tftrace.machine.fits import KernelFit, fit_key
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
 
-__all__ = ["Estimate", "KernelWork", "estimate_kernels", "estimate_predict", "fuse_kernels"]
+__all__ = ["Estimate", "KernelWork", "estimate_kernels", "estimate_predict"]
 
 COVERAGE = 0.9
 """Share of kernels whose time the interval should contain."""
@@ -28,16 +26,16 @@ COVERAGE = 0.9
 _QUANTILE = 1.645  # of the normal distribution, for COVERAGE
 _ROOFLINE_SPREAD = 0.7  # log error of the roofline where no fit exists: a factor of two is common
 
-# Operations that hand a tensor on or look at its shape: the executor's cost is all they have.
-_FREE = frozenset(
+FREE = frozenset(
     (
         *("Const", "Placeholder", "Identity", "IdentityN", "NoOp", "ReadVariableOp", "VarHandleOp"),
         *("Reshape", "Squeeze", "ExpandDims", "Shape", "StridedSlice", "Pack", "Range", "Fill"),
         *("StopGradient", "_Arg", "_Retval"),
     )
 )
-# Operations that cost what another one does, element by element.
-_LIKE = {
+"""Operations that hand a tensor on or look at its shape: the executor's cost is all they have."""
+
+LIKE = {
     "Sub": "AddV2",
     "Add": "AddV2",
     "AddN": "AddV2",
@@ -62,7 +60,7 @@ _LIKE = {
     "Sum": "Mean",
     "Max": "Mean",
 }
-_ELEMENT_WISE = frozenset({"AddV2", "Mul", "Relu", "Relu6", "Elu", "Sigmoid", "Tanh", "Erf"})
+"""Operations that cost what another one does, element by element."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def estimate_kernels(kernels: Sequence[KernelWork], machine: MachineModel) -> pd
     """Predict the time of each kernel.
 
     Args:
-        kernels: the kernels that would run, after fusion (see `fuse_kernels`).
+        kernels: the kernels that would run, after fusion (see `tftrace.estimation.fusion`).
         machine: a model from a full calibration.
 
     Returns:
@@ -128,65 +126,6 @@ def estimate_predict(kernels: pd.DataFrame, machine: MachineModel, batches: int 
     )
 
 
-def fuse_kernels(
-    kernels: Sequence[KernelWork], reads: Mapping[str, Sequence[str]], onednn: bool
-) -> list[KernelWork]:
-    """Turn the operations of a traced graph into the kernels that TensorFlow would run on a CPU.
-
-    A bias, and then an activation of one operation, is applied by the product that makes its input
-    where that takes it in (see `tftrace.graph.fusions`) and nothing else reads it. The fused kernel
-    costs what the product does: its output is in cache when the rest is applied
-    (tensorflow/core/grappler/optimizers/remapper.cc).
-
-    An element-wise kernel writes over an input that nothing else reads. Every other output needs
-    memory, and `fresh` tells where malloc gets it from the operating system: glibc keeps what is
-    smaller than the largest block freed so far, of those up to 32 MiB.
-
-    Args:
-        kernels: one per graph operation before optimization, each after those it reads.
-        reads: for each operation's name, the names of those whose results it reads.
-        onednn: whether oneDNN runs them, whose products take in more.
-
-    Returns:
-        The kernels that run; a fused one bears the name of its last member, as TensorFlow has it.
-    """
-    readers = Counter(source for sources in reads.values() for source in sources)
-    running: dict[str, KernelWork] = {}
-    taken: dict[str, int] = {}
-    for work in kernels:
-        source = next((name for name in reads.get(work.name, ()) if name in running), "")
-        product = running.get(source) if readers[source] == 1 else None
-        if product is not None and _takes(product, work, taken.get(source, 0), onednn):
-            del running[source]
-            taken[work.name] = taken.get(source, 0) + 1
-            work = replace(product, name=work.name, flops=product.flops + work.flops)
-        running[work.name] = work
-    largest = max((w.bytes_out for w in running.values() if w.bytes_out <= MMAP_BYTES), default=0)
-    return [
-        replace(work, fresh=work.bytes_out >= largest and not _overwrites(work, reads, readers))
-        for work in running.values()
-    ]
-
-
-def _takes(product: KernelWork, work: KernelWork, before: int, onednn: bool) -> bool:
-    """Whether a product that took in so many operations takes in one more."""
-    # A convolution in groups is compiled by XLA, with nothing of what follows it.
-    if product.op_type == "Conv2D" and product.groups > 1:
-        return False
-    if before == 0:
-        return work.op_type == "BiasAdd" and takes_bias(product.op_type, onednn)
-    return before == 1 and takes_activation(product.op_type, {work.op_type}, onednn)
-
-
-def _overwrites(
-    work: KernelWork, reads: Mapping[str, Sequence[str]], readers: Mapping[str, int]
-) -> bool:
-    if work.op_type in _FREE:
-        return True
-    element_wise = _LIKE.get(work.op_type, work.op_type).split(",")[0] in _ELEMENT_WISE
-    return element_wise and any(readers[source] == 1 for source in reads.get(work.name, ()))
-
-
 def _row(work: KernelWork, machine: MachineModel) -> tuple[object, ...]:
     if work.macs and work.dtype not in machine.matmul_gmacs:
         reason = f"unknown: no peak was measured for {work.dtype}"
@@ -200,7 +139,7 @@ def _row(work: KernelWork, machine: MachineModel) -> tuple[object, ...]:
 
 def _predict(work: KernelWork, machine: MachineModel) -> tuple[float, float, str]:
     """Seconds beside dispatch, standard deviation of their logarithm, and what they rest on."""
-    if work.op_type in _FREE:
+    if work.op_type in FREE:
         return 0.0, _ROOFLINE_SPREAD, "dispatch"
     found = _fit_for(work, machine.kernels)
     if found is None:
@@ -216,9 +155,8 @@ def _fit_for(work: KernelWork, fits: Mapping[str, KernelFit]) -> tuple[KernelFit
     own = fit_key(work)
     if own in fits:
         return fits[own], "fit"
-    like = _LIKE.get(work.op_type)
-    if like is None:
-        return None
+    plain = plain_type(work.op_type)
+    like = LIKE.get(plain, plain)
     for key in (f"{like}, broadcast" if work.broadcast else like, like):
         if key in fits:
             return fits[key], f"fit of {key}"

@@ -12,7 +12,8 @@ import pandas as pd
 from tftrace.counts.count import OpCount, count_flow
 from tftrace.counts.dependence import Dependence
 from tftrace.counts.flow import Flow, flow_of
-from tftrace.estimation.kernels import Estimate, estimate_kernels, estimate_predict, fuse_kernels
+from tftrace.estimation.fusion import fuse_kernels
+from tftrace.estimation.kernels import Estimate, estimate_kernels, estimate_predict
 from tftrace.graph import FlatOp, Program, TensorSpec
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
@@ -100,18 +101,46 @@ def _kernels(
     works: list[KernelWork] = []
     reads: dict[str, list[str]] = {}
     unknown: list[OpCount] = []
+    constant = {c.key for c in counts if c.depends_on is Dependence.CONSTANT}
+    same: dict[str, str] = {}
     for count in counts:
         op = flow.ops[count.key]
-        folded = count.depends_on is Dependence.CONSTANT
-        if not count.live or folded or count.type in (*_CALLS, *_NEVER_RUN):
+        if not count.live or count.key in constant or count.type in (*_CALLS, *_NEVER_RUN):
+            continue
+        sources = [flow.resolve(edge).name for edge in op.inputs]
+        kept = _unchanged(op)
+        if kept is not None:
+            same[count.key] = same.get(sources[kept], sources[kept])
             continue
         work = kernel_work(op, count)
         if work is None or count.times is None:
             unknown.append(count)
             continue
         works.append(work)
-        reads[count.key] = [flow.resolve(edge).name for edge in op.inputs]
+        reads[count.key] = [same.get(name, name) for name in sources if name not in constant]
     return works, reads, unknown
+
+
+def fused_kernels(flow: Flow, onednn: bool) -> list[KernelWork]:
+    """The kernels that one call of the program would run, as far as they are known.
+
+    Args:
+        flow: the traced program.
+        onednn: whether oneDNN's kernels would run.
+    """
+    works, reads, _ = _kernels(flow, count_flow(flow))
+    return fuse_kernels(works, reads, onednn)
+
+
+def _unchanged(op: FlatOp) -> int | None:
+    """Which input an operation hands on as it is: what is multiplied by one is not multiplied."""
+    if op.node.type != "Mul" or not op.node.outputs:
+        return None
+    for one, other in ((0, 1), (1, 0)):
+        same = op.sources[other] == op.node.outputs[0]
+        if op.input_values[one] == 1.0 and same:
+            return other
+    return None
 
 
 def kernel_work(op: FlatOp, count: OpCount) -> KernelWork | None:

@@ -38,6 +38,11 @@ _GATED = {
 }
 
 
+# Kernels of oneDNN's for what multiplies by its own input, and the element types they take.
+_GATES = {"swish": "_MklSwish", "mish": "_MklFusedMish"}
+_GATE_TYPES = ("float32", "bfloat16", "float16")
+
+
 def takes_bias(product: str, onednn: bool) -> bool:
     """Whether a product of that plain type takes in the bias behind it."""
     return product in (_ONEDNN if onednn else _PLAIN)
@@ -51,6 +56,12 @@ def activations_taken(product: str, onednn: bool) -> tuple[str, ...]:
 def takes_activation(product: str, types: Collection[str], onednn: bool) -> bool:
     """Whether a product takes in, behind a bias, an activation of operations of those types."""
     return activation_name(types) in activations_taken(product, onednn)
+
+
+def gate_kernel(types: Collection[str], dtype: str) -> str | None:
+    """oneDNN's kernel for an activation of operations of those types; None: it stays apart."""
+    name = activation_name(types)
+    return _GATES.get(name) if name is not None and dtype in _GATE_TYPES else None
 
 
 def activation_name(types: Collection[str]) -> str | None:
