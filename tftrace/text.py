@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
+from math import floor
 
 _UNITS = ("", "k", "M", "G", "T", "P")
 
@@ -61,3 +64,44 @@ def _scaled(value: float, base: int, units: tuple[str, ...]) -> str:
         value /= base
     whole = value == int(value) and abs(value) < 1000
     return f"{int(value)}{unit}" if whole else f"{value:.1f}{unit}"
+
+
+def time_text(ms: float | None) -> str:
+    """A time with its unit: ``98 us``, ``0.10 ms``, ``293 ms``, ``12.3 s``; a dash for unknown."""
+    if ms is None:
+        return "–"
+    if ms < 0.1:
+        return f"{ms * 1e3:.2g} us" if ms < 0.0099 else f"{ms * 1e3:.0f} us"
+    if ms < 9995:
+        return f"{ms_text(ms)} ms"
+    return f"{ms_text(ms / 1e3)} s"
+
+
+def short_names(paths: Sequence[str]) -> dict[str, str]:
+    """Each path with its shortest suffix, in whole parts, that no other path ends with.
+
+    ``m/a/conv`` beside ``m/b/conv`` is ``a/conv``; ``m/a/dense`` is ``dense``. A path that another
+    one ends with stays whole.
+    """
+    ending = Counter(suffix for path in set(paths) for suffix in _suffixes(path))
+    return {path: next((s for s in _suffixes(path) if ending[s] == 1), path) for path in set(paths)}
+
+
+def _suffixes(path: str) -> list[str]:
+    """Shortest first, the path itself last."""
+    parts = path.split("/")
+    return ["/".join(parts[n:]) for n in range(len(parts) - 1, -1, -1)]
+
+
+def percentages(shares: Sequence[float]) -> list[int]:
+    """Whole percents of shares that sum to 1: they sum to 100, none off by one or more.
+
+    What is cut off is given back to those that lost most (largest remainders).
+    """
+    exact = [100 * share for share in shares]
+    whole = [floor(value) for value in exact]
+    missing = round(sum(exact)) - sum(whole)
+    lost = sorted(range(len(exact)), key=lambda n: whole[n] - exact[n])
+    for n in lost[:missing]:
+        whole[n] += 1
+    return whole

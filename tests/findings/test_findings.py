@@ -50,7 +50,7 @@ def test_a_finding_says_what_why_what_to_do_and_how_sure() -> None:
     found = find(run([layer("m/a", "Permute", 10)], [kernel("t", "Transpose", "m/a", 10)]))
     (finding,) = found
     assert finding.keys() == {
-        *("layer", "kind", "text", "cause", "remedy", "saving_ms", "evidence", "sure"),
+        *("layer", "kind", "text", "cause", "remedy", "saving_ms", "evidence", "sure", "command"),
     }
     assert finding["sure"] in ("measured", "modelled", "heuristic")
     assert finding["evidence"]["ms"] == 10
@@ -618,7 +618,9 @@ def test_a_depthwise_convolution_far_below_its_roof() -> None:
 
 def test_under_xla_the_remedy_is_to_leave_it_off() -> None:
     profile = thin("DepthwiseConv2D", "DepthwiseConv2dNative", 0.05, jit=True)
-    assert "--jit off" in only(find(profile), "depthwise convolution")["remedy"]
+    found = only(find(profile), "depthwise convolution")
+    assert found["remedy"] == "leave XLA off"
+    assert found["command"] == "tftrace run model.keras data.npy --jit off"
 
 
 def test_a_grouped_convolution_is_told_by_the_function_that_keras_calls_for_it() -> None:

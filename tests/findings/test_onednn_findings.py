@@ -33,7 +33,7 @@ def test_weights_of_a_variable_that_are_reordered() -> None:
     assert found["saving_ms"] == found["evidence"]["ms"] == pytest.approx(6)
     assert found["evidence"]["time_share"] == pytest.approx(0.06)
     assert found["sure"] == "measured"
-    assert "tftrace compare MODEL DATA --set freeze=on" in found["remedy"]
+    assert found["command"] == "tftrace compare model.keras data.npy --set freeze=on"
 
 
 def test_no_more_is_promised_than_the_kernel_took() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tftrace.api.profile import Profile
 from tftrace.runs.folder import require_place
+from tftrace.runs.manifest import Origin
 from tftrace.runs.run import open_run
 
 
@@ -28,6 +29,7 @@ def profile(
     progress: Callable[[str], None] = lambda _: None,
     source: str | None = None,
     calibrate: bool = True,
+    origin: Origin | None = None,
 ) -> Profile:
     """Measure ``model.predict(x)`` and say where its time goes.
 
@@ -49,6 +51,7 @@ def profile(
         source: where the model came from, for the record.
         calibrate: measure this machine's peaks if that was not done before (15 s, once);
             without, ``bound`` and ``roof_share`` are null unless they are known already.
+        origin: the files that model and data came from, for the commands that findings give.
 
     Raises:
         TftraceError: the data does not fit the model, the model cannot be traced, a profiler
@@ -61,7 +64,14 @@ def profile(
     from tftrace.tracer.predict import failures_explained
 
     options = Options(
-        fixed_batch(model) or batch_size, repeats, warmup, jit, all_ops, samples, trace_batches
+        fixed_batch(model) or batch_size,
+        repeats,
+        warmup,
+        jit,
+        all_ops,
+        samples,
+        trace_batches,
+        origin,
     )
     fitted = fit_inputs(model, x)
     if out is not None:

@@ -133,6 +133,7 @@ def _measure(
 ) -> Profile:
     start_tensorflow()
     from tftrace.api.measure import profile
+    from tftrace.runs.manifest import Origin
     from tftrace.tracer.data.inputs import fit_inputs, load_data
     from tftrace.tracer.loading.models import load_model
 
@@ -141,12 +142,19 @@ def _measure(
     loaded = load_model(model, unsafe, custom, keras)
     with about(data):
         fit_inputs(loaded, arrays)
-    return profile(loaded, arrays, progress=say, source=model.name, **options)
+    origin = Origin(str(model), str(data), _loading(unsafe, custom, keras))
+    return profile(loaded, arrays, progress=say, source=model.name, origin=origin, **options)
 
 
 def _options(jit: str, unsafe: bool, custom: list[str], keras: int) -> list[str]:
     """What a second run of the same model needs."""
-    options = ["--jit", jit, "--keras", str(keras), *(["--unsafe"] if unsafe else [])]
+    return ["--jit", jit, *_loading(unsafe, custom, keras)]
+
+
+def _loading(unsafe: bool, custom: list[str], keras: int) -> list[str]:
+    """The options that every command needs to load the model."""
+    options = ["--keras", "2"] if keras == 2 else []
+    options += ["--unsafe"] if unsafe else []
     return options + [word for module in custom for word in ("--custom", module)]
 
 

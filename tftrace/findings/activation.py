@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tftrace.findings.basis.chains import CURVES, ELEMENTWISE, Product, product_before
+from tftrace.findings.basis.commands import TRY_XLA
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import (
     Kernel,
@@ -83,9 +84,10 @@ def _finding(
         ),
         cause=_cause(behind, product.direct, with_onednn),
         remedy=(
-            "XLA runs such a chain in one pass: --try jit measures it; "
-            "a ReLU behind a convolution or Dense costs no pass at all"
+            "XLA runs such a chain in one pass; a ReLU behind a convolution or Dense costs no pass "
+            "at all"
         ),
+        command=TRY_XLA,
         evidence={
             "ms": at_stake,
             "time_share": at_stake / time,

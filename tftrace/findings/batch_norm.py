@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tftrace.findings.basis.chains import Product, product_before
+from tftrace.findings.basis.commands import FOLD, TRY_XLA
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import (
     Kernel,
@@ -104,6 +105,7 @@ def _unfused(
             + (_MORE_BEHIND.format(into=_behind(fold)) if forward else "")
         ),
         remedy=_remedy(fold),
+        command=TRY_XLA if fold.direction is None else FOLD,
         saving_ms=saving,
         evidence={
             "ms": at_stake,
@@ -158,9 +160,9 @@ def _sure(saved: Saving | None) -> Sure:
 
 def _remedy(fold: Fold) -> str:
     if fold.direction is None:
-        return f"folding does not remove it ({fold.obstacle}); XLA runs it in one pass: --try jit"
+        return f"folding does not remove it ({fold.obstacle}); XLA runs it in one pass"
     where = "before" if fold.direction == "backward" else "behind"
-    return f"tftrace fold: it folds exactly into the layer {where} it"
+    return f"fold it into the layer {where} it, which is exact"
 
 
 def _behind(fold: Fold) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from tftrace.findings.basis.commands import WITHOUT_XLA
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import by_layer, kernels, settled_ms, settled_part
 from tftrace.findings.registry import Finding, finding
@@ -58,6 +59,7 @@ def _thin(
         ),
         cause=_CAUSES["compiled" if compiled else how],
         remedy=_REMEDIES["compiled" if compiled else how],
+        command=WITHOUT_XLA if compiled else None,
         evidence={
             "ms": spent,
             "roof_share": share,
@@ -88,7 +90,7 @@ _REMEDIES = {
         "try a plain convolution of fewer channels, or fewer and larger blocks: count time, not "
         "multiplications"
     ),
-    "compiled": "leave XLA off: --jit off",
+    "compiled": "leave XLA off",
     "grouped": (
         "try a plain convolution whose kernel is zero between the groups: the same function, "
         "more multiplications, often less time; or one Conv2D per group"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tftrace.attribution.rows import LAYERS
+from tftrace.findings.basis.commands import TRY_XLA, batch_size
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import call_times, component_ms, layers_ms
 from tftrace.findings.registry import Finding, finding
@@ -48,9 +49,10 @@ def dispatch_bound(profile: Evidence) -> Iterator[Finding]:
             + (", and a loop pays it on every turn." if looped else ".")
         ),
         remedy=(
-            "more samples per batch make each kernel larger; XLA makes fewer of them: --try jit"
+            "more samples per batch make each kernel larger; XLA makes fewer of them"
             + ("; unroll=True spares a short RNN its loop" if looped else "")
         ),
+        command=TRY_XLA,
         evidence={
             "ms": executor,
             "executor_ms": executor,
@@ -89,7 +91,8 @@ def batch_too_small(profile: Evidence) -> Iterator[Finding]:
             f"the model.{reached}"
         ),
         cause="Every batch costs the same for its call, whatever its size.",
-        remedy=f"a larger batch, say {larger}: tftrace compare --set batch-size={larger}",
+        remedy=f"a larger batch, say {larger}",
+        command=batch_size(larger),
         saving_ms=saving,
         evidence={
             "ms": times.fixed,

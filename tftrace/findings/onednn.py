@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tftrace.attribution.primitives import COMPUTE, WEIGHTS
+from tftrace.findings.basis.commands import FREEZE, WITHOUT_ONEDNN
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import by_op, kernels, layers_ms, settled_ms, total
 from tftrace.findings.registry import Finding, finding
@@ -34,9 +35,9 @@ def reordered_weights(profile: Evidence) -> Iterator[Finding]:
                 "does not keep what oneDNN reordered; of a constant it does."
             ),
             remedy=(
-                "constants instead of variables, as an exported graph with frozen weights has "
-                "them; tftrace compare MODEL DATA --set freeze=on measures what that brings"
+                "constants instead of variables, as an exported graph with frozen weights has them"
             ),
+            command=FREEZE,
             saving_ms=spent,
             sure="measured",
             evidence={
@@ -69,9 +70,10 @@ def reference_implementation(profile: Evidence) -> Iterator[Finding]:
                 "on this processor; the reference is plain code without vector instructions."
             ),
             remedy=(
-                "TF_ENABLE_ONEDNN_OPTS=0 tftrace run MODEL DATA shows what TensorFlow's own "
-                "kernel takes; another element type or shape may have a fast implementation"
+                "measure TensorFlow's own kernel; another element type or shape may have a fast "
+                "implementation"
             ),
+            command=WITHOUT_ONEDNN,
             sure="measured",
             evidence={
                 "ms": spent,

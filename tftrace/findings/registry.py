@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
+from tftrace.findings.basis.commands import complete
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import kernels, settled_ms
 
@@ -27,6 +28,8 @@ class Finding:
         sure: how the saving (without one, the finding) is known: ``measured`` is time of this
             run that the remedy removes, ``modelled`` is computed from such times, ``heuristic``
             holds as a rule and has to be tried.
+        command: the remedy, or the try of it, as a command line for `basis.commands.complete`;
+            None where no command of tftrace does it.
     """
 
     layer: str | None
@@ -37,6 +40,7 @@ class Finding:
     evidence: dict[str, Any]
     saving_ms: float | None = None
     sure: Sure = "heuristic"
+    command: str | None = None
 
 
 Rule = Callable[[Evidence], Iterable[Finding]]
@@ -76,4 +80,4 @@ def find(profile: Evidence) -> list[dict[str, Any]]:
         and (f.layer is None or at_stake[f.kind] >= _MIN_OF_LAYERS * layers)
     ]
     kept.sort(key=lambda f: (-(f.saving_ms or 0.0), -f.evidence["ms"]))
-    return [asdict(f) for f in kept]
+    return [asdict(f) | {"command": complete(f.command, profile.run)} for f in kept]

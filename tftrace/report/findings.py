@@ -37,9 +37,14 @@ class Group:
         saving = self.saving_ms
         if saving is None:
             return "no saving promised"
-        sure = {f["sure"] for f in self.members if f["saving_ms"] is not None}
-        weakest = next(s for s in ("heuristic", "modelled", "measured") if s in sure)
-        return f"would save about {ms_text(saving)} ms ({weakest})"
+        return f"would save about {ms_text(saving)} ms ({self.sure})"
+
+    @property
+    def sure(self) -> str:
+        """How the saving is known: the weakest of those that promise one, else of all."""
+        promising = [f for f in self.members if f["saving_ms"] is not None] or self.members
+        known = {f["sure"] for f in promising}
+        return next(s for s in ("heuristic", "modelled", "measured") if s in known)
 
     @property
     def shown(self) -> list[dict[str, Any]]:

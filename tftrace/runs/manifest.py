@@ -68,6 +68,15 @@ class TracedPass(msgspec.Struct, frozen=True):
     note: str | None = None
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """The files of a run as its command named them, and the options that loading and running them
+    as it did needs."""
+
+    model: str
+    data: str
+    options: list[str] = []
+
+
 class Settings(msgspec.Struct, frozen=True):
     """How it was run."""
 
@@ -81,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True):
     trace: TracedPass = TracedPass()
     noise: list[str] | None = None
     """What else the machine did meanwhile, in words; None where that is not known."""
+    origin: Origin | None = None
+    """None where Python code called, and in runs of older versions."""
 
 
 class Passes(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tftrace.errors import TftraceError
 from tftrace.files import reason, scratch_folder
 from tftrace.runs.folder import new_run_folder, require_place
-from tftrace.runs.manifest import Latency, Manifest, Settings, TracedPass, write_manifest
+from tftrace.runs.manifest import Latency, Manifest, Origin, Settings, TracedPass, write_manifest
 from tftrace.runs.names import MANIFEST, TRACE, WINDOW
 from tftrace.tracer.data.arrays import is_dense
 from tftrace.tracer.data.inputs import samples_of, steps_of, take
@@ -63,7 +63,7 @@ class Options:
 
     ``warmup`` passes run before anything is timed (one more, the first, traces the graph);
     ``samples`` limits the data; ``trace_batches`` limits the traced pass, None lets the size of
-    the expected trace decide and 0 means all.
+    the expected trace decide and 0 means all; ``origin`` is for the record.
     """
 
     batch_size: int = 32
@@ -73,6 +73,7 @@ class Options:
     all_ops: bool = False
     samples: int | None = None
     trace_batches: int | None = None
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         """Raises TftraceError on a value that cannot be meant."""
@@ -274,6 +275,7 @@ def _settings(model: Any, x: Any, traced_x: Any, options: Options, session: Sess
         repeats=options.repeats,
         warmup=options.warmup,
         jit=jit_compiled(model),
+        origin=options.origin,
         trace=TracedPass(
             samples=traced,
             steps=steps_of(traced_x, options.batch_size),
