@@ -120,6 +120,14 @@ class Profile:
 
         return [] if self.foreign else find(self)
 
+    @cached_property
+    def disagreements(self) -> pd.DataFrame:
+        """Every layer that takes far more of the time than of the multiplications, and why; see
+        `tftrace.findings.disagreement`. Empty for a trace that another program took."""
+        from tftrace.findings.disagreement import disagreements, no_disagreements
+
+        return no_disagreements() if self.foreign else disagreements(self, self.findings)
+
     @property
     def foreign(self) -> bool:
         """Whether another program took the trace: layers, if any, are matched by name."""
@@ -245,6 +253,7 @@ class Profile:
             "recording": self.recording,
             "counting": {k: self.counting[k] for k in ("rule", "coverage", "batch")},
             "findings": self.findings,
+            "disagreements": records(self.disagreements),
             "warnings": self.warnings,
             "checks": self.checks,
             "window": self.window,

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tftrace.findings.basis.evidence import Evidence
-from tftrace.findings.basis.figures import Kernel, by_layer, kernels, layers_ms, settled_ms, total
+from tftrace.findings.basis.figures import by_layer, kernels, layers_ms, settled_ms, total
+from tftrace.findings.basis.reasons import one_thread
 from tftrace.findings.registry import Finding, finding
 from tftrace.text import ms_text
-
-_LONG_US = 1000.0
-_ONE_THREAD = 1.25
-_ALONE = 0.9
-_MIN_CALLS = 3
 
 
 @finding
@@ -22,7 +18,7 @@ def poor_parallelism(profile: Evidence) -> Iterator[Finding]:
     if threads < 2:
         return
     time = layers_ms(profile)
-    for path, mine in by_layer(k for k in kernels(profile) if _lonely(k)).items():
+    for path, mine in by_layer(k for k in kernels(profile) if one_thread(k)).items():
         spent = settled_ms(mine)
         used = total(k.thread_ms for k in mine) / total(k.busy_ms for k in mine)
         types = list(dict.fromkeys(k.op_type for k in mine))
@@ -51,15 +47,3 @@ def poor_parallelism(profile: Evidence) -> Iterator[Finding]:
                 "time_share": spent / time,
             },
         )
-
-
-def _lonely(kernel: Kernel) -> bool:
-    """Whether it runs long, on one thread of the CPU, with nothing beside it."""
-    return (
-        kernel.p50_us >= _LONG_US
-        # One execution proves little: its helper may just have been late.
-        and kernel.calls >= _MIN_CALLS
-        and kernel.thread_ms < _ONE_THREAD * kernel.busy_ms
-        and kernel.wall_ms >= _ALONE * kernel.busy_ms
-        and "CPU" in kernel.device
-    )
