@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from tftrace.commands import signals
+from tftrace.commands.advise import advise
 from tftrace.commands.calibrate import calibrate
 from tftrace.commands.check import check
 from tftrace.commands.compare import compare
@@ -59,6 +60,7 @@ for _command in (
     scan,
     count,
     compare,
+    advise,
     fold,
     estimate,
     calibrate,

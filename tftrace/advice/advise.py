@@ -1,0 +1,121 @@
+"""Try every remedy that applies beside the model as it is, and then what wins, together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tftrace.advice.attempts import Attempt, attempts, facts_of
+from tftrace.advice.recipe import Recipe, combined, compatible
+from tftrace.advice.trials import Trial, measure, untried
+from tftrace.api.measure import profile
+from tftrace.comparison.ratio import MIN_PAIRS
+from tftrace.errors import TftraceError
+from tftrace.tracer.data.inputs import fit_inputs, samples_of
+from tftrace.tracer.data.own_batches import has_own_batches
+from tftrace.tracer.keras_model import fixed_batch
+
+AS_IT_IS = "as it is"
+TOGETHER = "together"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What was tried on a model.
+
+    Attributes:
+        base: the model as it is.
+        trials: the remedies, measured in turn with it.
+        together: all that win and go together, measured again beside the model and the best of
+            them; None where fewer than two do.
+        best: what to do, ``together`` or one of the trials; None where nothing wins.
+        outputs_vary: whether outputs differ between samples; if they do not, as of an untrained
+            network, they cannot tell whether two ways compute the same. None of a dry run.
+        passes: timed passes of each; 0 of a dry run, which only has what the findings promise.
+    """
+
+    base: Trial
+    trials: Sequence[Trial]
+    together: Trial | None
+    best: Trial | None
+    outputs_vary: bool | None
+    passes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "schema": 1,
+            "base": _plain(self.base),
+            "trials": [_plain(trial) for trial in self.trials],
+            "together": None if self.together is None else _plain(self.together),
+            "best": None if self.best is None else self.best.name,
+            "outputs_vary": self.outputs_vary,
+            "passes": self.passes,
+        }
+
+
+def advise(
+    load: Callable[[], Any],
+    data: Any,
+    *,
+    batch_size: int = 32,
+    passes: int = 11,
+    dry: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Advice:
+    """Try what may make ``predict`` on ``data`` faster.
+
+    Args:
+        load: makes the model; called once for each remedy, which changes what it gets.
+        data: arrays for ``predict``.
+        passes: of each way, at least 6; they take turns.
+        dry: measure nothing but one traced pass, and tell what its findings promise.
+
+    Raises:
+        TftraceError: too few passes, data that is not arrays, or a model that cannot be traced.
+    """
+    if passes < MIN_PAIRS:
+        raise TftraceError(f"{passes} passes of each decide nothing; at least {MIN_PAIRS}")
+    if has_own_batches(data):
+        raise TftraceError("advise takes arrays, which every remedy can be given alike")
+    model = load()
+    x = fit_inputs(model, data)
+    base = Attempt(AS_IT_IS, Recipe(fixed_batch(model) or batch_size), "")
+    found = attempts(base.recipe, facts_of(model, samples_of(x)))
+    progress("profiling the model as it is")
+    traced = profile(model, x, batch_size=base.recipe.batch_size, repeats=0, calibrate=False)
+    promises = {way.name: _promised(way, traced.findings) for way in found}
+    if dry:
+        trials = [untried(way, promises[way.name]) for way in found]
+        return Advice(untried(base), trials, None, None, None, 0)
+    progress(f"measuring {len(found) + 1} ways in turn, {passes} passes of each")
+    (as_it_is, *trials), vary = measure([base, *found], load, data, passes, promises)
+    winners = sorted((trial for trial in trials if trial.wins), key=lambda trial: trial.share)
+    together, best = None, winners[0] if winners else None
+    kept = [winners[i] for i in compatible(base.recipe, [w.recipe for w in winners])]
+    if len(kept) > 1:
+        recipe = combined(base.recipe, [trial.recipe for trial in kept])
+        all_at_once = Attempt(TOGETHER, recipe, " + ".join(trial.name for trial in kept))
+        alone = Attempt(kept[0].name, kept[0].recipe, kept[0].how)
+        progress("measuring together what wins")
+        again, _ = measure([base, all_at_once, alone], load, data, passes, {})
+        together = again[1]
+        if together.wins and together.share < again[2].share:
+            best = together
+    return Advice(as_it_is, trials, together, best, vary, passes)
+
+
+def _promised(way: Attempt, findings: Sequence[Mapping[str, Any]]) -> float | None:
+    """What the findings promise that the way keeps, ms of the traced pass; None: nothing."""
+    savings = [
+        finding["saving_ms"]
+        for finding in findings
+        if finding["kind"] in way.promised_by and finding["saving_ms"] is not None
+    ]
+    return sum(savings) if savings else None
+
+
+def _plain(trial: Trial) -> dict[str, Any]:
+    ratio = None if trial.ratio is None else trial.ratio.to_dict()
+    return asdict(trial) | {"recipe": asdict(trial.recipe), "ratio": ratio, "wins": trial.wins}

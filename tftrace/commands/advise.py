@@ -1,0 +1,78 @@
+"""``tftrace advise``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tftrace.commands.options import (
+    MOST_PASSES,
+    BatchSize,
+    Custom,
+    JsonFile,
+    Keras,
+    Quiet,
+    Samples,
+    Unsafe,
+)
+from tftrace.commands.shared import check_model_path, check_targets, console, start_tensorflow
+from tftrace.errors import about
+
+
+def advise(
+    model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
+    data: Annotated[Path, typer.Argument(help=".npy, or .npz by name.", show_default=False)],
+    dry: Annotated[
+        bool, typer.Option("--dry", help="Tell what the findings promise, and try nothing.")
+    ] = False,
+    script: Annotated[
+        Path | None, typer.Option(help="Write what is best as a Python program.")
+    ] = None,
+    passes: Annotated[
+        int, typer.Option(min=6, max=MOST_PASSES, help="Timed passes of each way, in turn.")
+    ] = 11,
+    batch_size: BatchSize = 32,
+    samples: Samples = None,
+    custom: Custom = None,
+    unsafe: Unsafe = False,
+    keras: Keras = 3,
+    json: JsonFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Try every remedy that applies, each beside the model as it is, and say what helps."""
+    from tftrace.report.exports.tables import write_plain_json
+    from tftrace.report.terminal.parts.progress import stages
+
+    check_model_path(model)
+    check_targets(json, None, script)
+    with stages(quiet) as say:
+        say("starting TensorFlow")
+        start_tensorflow()
+        from tftrace.advice.advise import advise as try_all
+        from tftrace.tracer.data.inputs import fit_inputs, load_data, take
+        from tftrace.tracer.loading.models import load_model
+
+        arrays = load_data(data)
+        arrays = arrays if samples is None else take(arrays, samples)
+
+        def load() -> object:
+            loaded = load_model(model, unsafe, custom or [], keras)
+            with about(data):
+                fit_inputs(loaded, arrays)
+            return loaded
+
+        found = try_all(load, arrays, batch_size=batch_size, passes=passes, dry=dry, progress=say)
+    if json is not None:
+        write_plain_json(found.to_dict(), json)
+    if script is not None and found.best is not None:
+        from tftrace.advice.script import script as program
+        from tftrace.files import replacing
+
+        with replacing(script) as path:
+            path.write_text(program(found.best.recipe, str(model), str(data), unsafe, keras))
+    if not quiet:
+        from tftrace.report.terminal.advise import print_advice
+
+        print_advice(found, console(), script)
