@@ -38,7 +38,7 @@ NO_TIMES = "this version of oneDNN logs no times to join by; version 3 does"
 def with_kernels(
     profile: Profile,
     model: Path,
-    data: Path,
+    data: Path | None,
     options: Sequence[str] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Profile:
@@ -48,8 +48,8 @@ def with_kernels(
     ``reason`` where it shows nothing: oneDNN is off, the second run failed, its log is empty.
 
     Args:
-        model, data: the files that were run.
-        options: of ``tftrace run``, as on the command line: what the model needs to load.
+        model, data: the files that were run; no data file where ``options`` name a function.
+        options: of ``tftrace run``, as on the command line: what model and data need to load.
 
     Returns: the run, opened again.
     """
@@ -66,12 +66,13 @@ def with_kernels(
 
 
 def _command(
-    profile: Profile, model: Path, data: Path, options: Sequence[str], out: str
+    profile: Profile, model: Path, data: Path | None, options: Sequence[str], out: str
 ) -> list[str]:
     run = profile.run
     samples = min(run["samples"], BATCHES * run["batch_size"])
     return [
-        *(sys.executable, "-m", "tftrace", "run", str(model), str(data)),
+        *(sys.executable, "-m", "tftrace", "run", str(model)),
+        *([] if data is None else [str(data)]),
         *("--batch-size", str(run["batch_size"]), "--samples", str(samples)),
         *("--repeats", "0", "--trace-all", "--all-ops", "--no-calibrate", "--quiet"),
         *("--out", out, *options),

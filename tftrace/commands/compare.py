@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,22 +12,33 @@ from tftrace.commands.options import (
     MOST_PASSES,
     BatchSize,
     Custom,
+    DataModule,
     Jit,
     JitOption,
     JsonFile,
     Keras,
+    ModelModule,
     Out,
     Quiet,
     Samples,
     Unsafe,
 )
-from tftrace.commands.shared import check_model_path, check_targets, console, start_tensorflow
-from tftrace.errors import about
+from tftrace.commands.shared import (
+    check_data,
+    check_model_path,
+    check_targets,
+    console,
+    start_tensorflow,
+)
+from tftrace.errors import TftraceError
+from tftrace.tracer.loading.models import Loading
 
 
 def compare(
     a: Annotated[Path, typer.Argument(help="A model, or a run folder.", show_default=False)],
-    b: Annotated[Path, typer.Argument(help="Another; with --set the data.", show_default=False)],
+    b: Annotated[
+        Path | None, typer.Argument(help="Another; with --set the data.", show_default=False)
+    ] = None,
     data: Annotated[
         Path | None, typer.Argument(help="Data for two models.", show_default=False)
     ] = None,
@@ -47,6 +58,8 @@ def compare(
     custom: Custom = None,
     unsafe: Unsafe = False,
     keras: Keras = 3,
+    data_module: DataModule = None,
+    model_module: ModelModule = None,
     top: Annotated[
         int, typer.Option(min=0, max=MOST, help="Rows of the layer table; 0 for all.")
     ] = 15,
@@ -58,30 +71,32 @@ def compare(
     from tftrace.report.terminal.parts.progress import stages
 
     check_targets(json)
-    if data is None and not settings:
+    if b is None and not settings:
+        raise TftraceError(f"nothing to compare {a} with (see --help)")
+    if b is not None and data is None and not settings and data_module is None:
         from tftrace.api.load import load_run
         from tftrace.comparison.compare import compare_runs
 
         found = compare_runs(load_run(a), load_run(b))
     else:
+        # The last path is the data's, unless a function returns it.
+        second, file = (b, data) if data is not None or data_module is not None else (a, b)
         check_model_path(a)
+        check_data(file, data_module)
         with stages(quiet) as say:
             say("starting TensorFlow")
             start_tensorflow()
             from tftrace.comparison.compare import compare_models, parse_settings, sides
-            from tftrace.tracer.data.inputs import fit_inputs, load_data, take
-            from tftrace.tracer.loading.models import load_model
+            from tftrace.tracer.data.inputs import fit_inputs
+            from tftrace.tracer.data.sources import about_data, alike, data_from
 
-            def loaded(path: Path) -> Any:
-                return load_model(path, unsafe, custom or [], keras)
-
-            file = b if data is None else data
-            arrays = load_data(file)
-            arrays = arrays if samples is None else take(arrays, samples)
+            loading = Loading(unsafe, tuple(custom or ()), keras, model_module)
+            given = data_from(file, data_module)
             changed = parse_settings(settings or [])
-            pair = sides(loaded, a, a if data is None else b, batch_size, jit.value, changed)
-            for side in pair:
-                with about(file):
+            pair = sides(loading.model, a, second or a, batch_size, jit.value, changed)
+            with about_data(file, data_module):
+                arrays = alike(pair[0].model, given, samples)
+                for side in pair:
                     fit_inputs(side.model, arrays)
             found = compare_models(*pair, arrays, pairs=pairs, out=out, progress=say)
     if json is not None:

@@ -14,13 +14,20 @@ from tftrace.commands.options import (
     InputShape,
     JsonFile,
     Keras,
+    ModelModule,
     Order,
     OrderOption,
     Quiet,
     Rule,
     Unsafe,
 )
-from tftrace.commands.shared import check_model_path, check_targets, console, start_tensorflow
+from tftrace.commands.shared import (
+    check_model_path,
+    check_targets,
+    console,
+    start_tensorflow,
+)
+from tftrace.tracer.loading.models import Loading
 
 
 def count(
@@ -34,6 +41,7 @@ def count(
     custom: Custom = None,
     unsafe: Unsafe = False,
     keras: Keras = 3,
+    model_module: ModelModule = None,
     top: Annotated[int, typer.Option(min=0, max=MOST, help="Rows to show; 0 for all.")] = 0,
     order: OrderOption = Order.run,
     json: JsonFile = None,
@@ -50,10 +58,9 @@ def count(
         start_tensorflow()
         from tftrace.api.count import count as count_model
         from tftrace.api.count import full_shapes
-        from tftrace.tracer.loading.models import load_model
 
         say("loading the model")
-        loaded = load_model(model, unsafe, custom or [], keras)
+        loaded = Loading(unsafe, tuple(custom or ()), keras, model_module).model(model)
         say("counting")
         shapes = full_shapes(loaded, input_shape, batch)
         counts = count_model(loaded, shapes, flops_per_mac=flops_per_mac)

@@ -14,10 +14,17 @@ from tftrace.commands.options import (
     InputShape,
     JsonFile,
     Keras,
+    ModelModule,
     Quiet,
     Unsafe,
 )
-from tftrace.commands.shared import check_model_path, check_targets, console, start_tensorflow
+from tftrace.commands.shared import (
+    check_model_path,
+    check_targets,
+    console,
+    start_tensorflow,
+)
+from tftrace.tracer.loading.models import Loading
 
 
 def estimate(
@@ -31,6 +38,7 @@ def estimate(
     custom: Custom = None,
     unsafe: Unsafe = False,
     keras: Keras = 3,
+    model_module: ModelModule = None,
     top: Annotated[
         int, typer.Option(min=0, max=MOST, help="Rows of the layer table; 0 for all.")
     ] = 15,
@@ -49,10 +57,9 @@ def estimate(
         from tftrace.api.count import full_shapes
         from tftrace.api.estimate import estimate as estimate_model
         from tftrace.api.estimate import measure
-        from tftrace.tracer.loading.models import load_model
 
         say("loading the model")
-        loaded = load_model(model, unsafe, custom or [], keras)
+        loaded = Loading(unsafe, tuple(custom or ()), keras, model_module).model(model)
         shapes = full_shapes(loaded, input_shape, batch_size)
         found = estimate_model(loaded, shapes, batches=batches, progress=say)
         measured = measure(loaded, shapes, batches, say) if check else None

@@ -11,10 +11,14 @@ from tftrace.commands.options import (
     MOST_PASSES,
     BatchSize,
     Custom,
+    DataModule,
+    Keras,
+    ModelModule,
     Quiet,
     Unsafe,
 )
-from tftrace.commands.shared import check_model_path, console, start_tensorflow
+from tftrace.commands.shared import check_data, check_model_path, console, start_tensorflow
+from tftrace.tracer.loading.models import Loading
 
 
 def fold(
@@ -29,12 +33,17 @@ def fold(
     ] = 11,
     custom: Custom = None,
     unsafe: Unsafe = False,
+    keras: Keras = 3,
+    data_module: DataModule = None,
+    model_module: ModelModule = None,
     quiet: Quiet = False,
 ) -> None:
     """Fold batch norms exactly into neighboring layers, and save the model."""
     from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
+    if data is not None and data_module is not None:
+        check_data(data, data_module)
     with stages(quiet) as say:
         say("starting TensorFlow")
         start_tensorflow()
@@ -44,8 +53,8 @@ def fold(
             model,
             output,
             data,
-            unsafe=unsafe,
-            custom=custom or [],
+            data_module=data_module,
+            loading=Loading(unsafe, tuple(custom or ()), keras, model_module),
             batch_size=batch_size,
             pairs=pairs,
             progress=say,

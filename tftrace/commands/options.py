@@ -88,6 +88,22 @@ Custom = Annotated[
     list[str] | None,
     typer.Option(help="Module (or module:name) that registers custom layers; repeatable."),
 ]
+DataModule = Annotated[
+    str | None,
+    typer.Option(
+        "--data-module",
+        help="module:function that returns what predict takes, in place of DATA.",
+        show_default=False,
+    ),
+]
+ModelModule = Annotated[
+    str | None,
+    typer.Option(
+        "--model-module",
+        help="module:function that returns the model; MODEL then holds its weights.",
+        show_default=False,
+    ),
+]
 Keras = Annotated[
     int, typer.Option("--keras", min=2, max=3, help="2 runs the model by Keras 2 (tf_keras).")
 ]

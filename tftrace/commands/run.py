@@ -12,12 +12,14 @@ from tftrace.commands.options import (
     BatchSize,
     CsvFolder,
     Custom,
+    DataModule,
     Depth,
     HtmlFile,
     Jit,
     JitOption,
     JsonFile,
     Keras,
+    ModelModule,
     Order,
     OrderOption,
     Out,
@@ -33,9 +35,16 @@ from tftrace.commands.options import (
     Unsafe,
     Warmup,
 )
-from tftrace.commands.shared import check_model_path, check_targets, console, show, start_tensorflow
-from tftrace.errors import about
+from tftrace.commands.shared import (
+    check_data,
+    check_model_path,
+    check_targets,
+    console,
+    show,
+    start_tensorflow,
+)
 from tftrace.runs.folder import require_place
+from tftrace.tracer.loading.models import Loading
 
 if TYPE_CHECKING:
     from tftrace.api.profile import Profile
@@ -44,7 +53,9 @@ if TYPE_CHECKING:
 
 def run(
     model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
-    data: Annotated[Path, typer.Argument(help=".npy, or .npz by name.", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Argument(help=".npy, or .npz by name.", show_default=False)
+    ] = None,
     out: Out = Path("tftrace-runs"),
     batch_size: BatchSize = 32,
     repeats: Repeats = 5,
@@ -60,6 +71,8 @@ def run(
     custom: Custom = None,
     unsafe: Unsafe = False,
     keras: Keras = 3,
+    data_module: DataModule = None,
+    model_module: ModelModule = None,
     top: Top = 20,
     depth: Depth = None,
     sort: SortOption = Sort.time,
@@ -82,16 +95,17 @@ def run(
     from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
+    check_data(data, data_module)
     check_targets(json, csv, html)
     require_place(out)
+    loading = Loading(unsafe, tuple(custom or ()), keras, model_module)
     with stages(quiet) as say:
         say("starting TensorFlow")
         found = _measure(
             model,
             data,
-            unsafe,
-            custom or [],
-            keras,
+            data_module,
+            loading,
             say,
             out=out,
             batch_size=batch_size,
@@ -106,12 +120,12 @@ def run(
         if kernels:
             from tftrace.api.kernels import with_kernels
 
-            options = _options(jit.value, unsafe, custom or [], keras)
+            options = ["--jit", jit.value, *loading.words(), *_data_words(data_module)]
             found = with_kernels(found, model, data, options, say)
         comparison = None
         if try_ is not None:
             comparison = _try_jit(
-                found, model, data, unsafe, custom or [], keras, batch_size, samples, say
+                found, model, data, data_module, loading, batch_size, samples, say
             )
     show(found, top, depth, sort, order, json, csv, html, quiet)
     if not quiet:
@@ -124,60 +138,51 @@ def run(
 
 def _measure(
     model: Path,
-    data: Path,
-    unsafe: bool,
-    custom: list[str],
-    keras: int,
+    data: Path | None,
+    data_module: str | None,
+    loading: Loading,
     say: Any,
     **options: Any,
 ) -> Profile:
     start_tensorflow()
     from tftrace.api.measure import profile
     from tftrace.runs.manifest import Origin
-    from tftrace.tracer.data.inputs import fit_inputs, load_data
-    from tftrace.tracer.loading.models import load_model
+    from tftrace.tracer.data.inputs import fit_inputs
+    from tftrace.tracer.data.sources import about_data, data_from
 
-    arrays = load_data(data)
+    arrays = data_from(data, data_module)
     say("loading the model")
-    loaded = load_model(model, unsafe, custom, keras)
-    with about(data):
+    loaded = loading.model(model)
+    with about_data(data, data_module):
         fit_inputs(loaded, arrays)
-    origin = Origin(str(model), str(data), _loading(unsafe, custom, keras))
+    named = str(data) if data_module is None else data_module
+    origin = Origin(str(model), named, loading.words(), data_module is not None)
     return profile(loaded, arrays, progress=say, source=model.name, origin=origin, **options)
 
 
-def _options(jit: str, unsafe: bool, custom: list[str], keras: int) -> list[str]:
-    """What a second run of the same model needs."""
-    return ["--jit", jit, *_loading(unsafe, custom, keras)]
-
-
-def _loading(unsafe: bool, custom: list[str], keras: int) -> list[str]:
-    """The options that every command needs to load the model."""
-    options = ["--keras", "2"] if keras == 2 else []
-    options += ["--unsafe"] if unsafe else []
-    return options + [word for module in custom for word in ("--custom", module)]
+def _data_words(data_module: str | None) -> list[str]:
+    return [] if data_module is None else ["--data-module", data_module]
 
 
 def _try_jit(
     found: Profile,
     model: Path,
-    data: Path,
-    unsafe: bool,
-    custom: list[str],
-    keras: int,
+    data: Path | None,
+    data_module: str | None,
+    loading: Loading,
     batch_size: int,
     samples: int | None,
     say: Any,
 ) -> Comparison:
     """Measure with and without XLA, and add what it shows to the findings of the run."""
     from tftrace.comparison.try_jit import try_jit
-    from tftrace.tracer.data.inputs import load_data, take
-    from tftrace.tracer.loading.models import load_model
+    from tftrace.tracer.data.sources import alike, data_from
 
-    arrays = load_data(data)
+    one = loading.model(model)
+    models = iter((one, loading.model(model)))
     comparison, finding = try_jit(
-        lambda: load_model(model, unsafe, custom, keras),
-        arrays if samples is None else take(arrays, samples),
+        lambda: next(models),
+        alike(one, data_from(data, data_module), samples),
         batch_size=batch_size,
         progress=say,
     )

@@ -76,6 +76,20 @@ def start_tensorflow() -> None:
         start_quietly()
 
 
+def check_data(data: Path | None, data_module: str | None) -> None:
+    """Fail before TensorFlow starts if there is no data, or twice.
+
+    Raises:
+        TftraceError: neither or both are given.
+    """
+    if data is None and data_module is None:
+        raise TftraceError(
+            "no data: give a .npy or .npz file, or --data-module module:function (see --help)"
+        )
+    if data is not None and data_module is not None:
+        raise TftraceError(f"give the data {data} or --data-module {data_module}, not both")
+
+
 def check_model_path(path: Path) -> None:
     """Fail on a mistyped path before TensorFlow takes its seconds to start."""
     if not os.path.exists(path):

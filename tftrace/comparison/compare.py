@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,8 @@ def compare_models(
 
     The timed passes do not wait for tf.data's autotuner where they end, as predict on arrays does:
     that wait is often longer than what two models differ by. Only a model with a ``predict`` of
-    its own, which may take nothing but arrays, has both timed as they are.
+    its own, which may take nothing but arrays, and data in batches of its own have both timed as
+    they are. Such batches are made once and kept in memory: both sides get the same.
 
     Args:
         pairs: timed passes of each; fewer than 6 give no ratio.
@@ -126,12 +127,15 @@ def compare_models(
             outputs of a frozen model are not the other's.
     """
     from tftrace.tracer.data.inputs import fit_inputs
-    from tftrace.tracer.data.own_batches import has_own_batches
+    from tftrace.tracer.data.own_batches import has_own_batches, own_batches
     from tftrace.tracer.keras_model import borrowed, overrides_predict
     from tftrace.tracer.state import state_kept
 
-    if has_own_batches(x):
-        raise TftraceError("a comparison takes arrays, which both sides can be given alike")
+    own = has_own_batches(x)
+    if own:
+        # Fresh batches may be others: a shuffle's, say.
+        x = own_batches(a.model, x, None, keep=True)
+        a, b = (replace(side, batch_size=x.sizes[0]) for side in (a, b))
     if a.model is b.model:
         raise TftraceError("load the model twice to compare it under two settings")
     profiles = []
@@ -148,7 +152,7 @@ def compare_models(
                 source=side.name,
             )
         )
-    steady = not any(overrides_predict(side.model) for side in (a, b))
+    steady = not own and not any(overrides_predict(side.model) for side in (a, b))
     progress(f"measuring both interleaved, {pairs} times each")
     with ExitStack() as stack:
         stack.enter_context(state_kept(a.model, b.model))

@@ -28,13 +28,16 @@ def checked_difference(a: tuple[Any, int], b: tuple[Any, int], x: Any) -> float:
         TftraceError: by more than float rounding explains.
     """
     from tftrace.machine.bench.batches import steady_batches
-    from tftrace.tracer.data.inputs import fit_inputs, samples_of, take
+    from tftrace.tracer.data.inputs import fit_inputs, given, samples_of, take
+    from tftrace.tracer.data.own_batches import OwnBatches
 
     found = []
     for model, batch_size in (a, b):
         fitted = fit_inputs(model, x)
         some = take(fitted, min(samples_of(fitted), _BATCHES * a[1]))
-        found.append(_flat(model.predict(steady_batches(some, batch_size), verbose=0)))
+        own = isinstance(some, OwnBatches)
+        batches = given(some, batch_size) if own else {"x": steady_batches(some, batch_size)}
+        found.append(_flat(model.predict(**batches, verbose=0)))
     _, relative = differences(*found)
     if relative > FLOAT_ROUNDING:
         raise TftraceError(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tftrace.comparison.compare import Comparison, Side, compare_models
 from tftrace.comparison.outputs import FLOAT_ROUNDING
-from tftrace.errors import TftraceError, about
+from tftrace.errors import TftraceError
 from tftrace.files import replacing, require_writable
 from tftrace.folding.fold import FoldResult, fold
+from tftrace.tracer.loading.models import Loading, custom_scope
 
 
 @dataclass(frozen=True)
@@ -27,46 +28,54 @@ def fold_file(
     output: Path,
     data: Path | None,
     *,
-    unsafe: bool = False,
-    custom: Sequence[str] = (),
+    data_module: str | None = None,
+    loading: Loading,
     batch_size: int = 32,
     pairs: int = 11,
     progress: Callable[[str], None] = lambda _: None,
 ) -> FoldOutcome:
     """Fold the model saved at ``model`` and save it at ``output``.
 
+    Args:
+        data: to compare outputs on and to measure both models with, or ``data_module``, a
+            ``module:function`` that returns it.
+        loading: how to load the model; by Keras 3.
+
     Raises:
         TftraceError: a file does not load, ``output`` is no ``.keras`` path or cannot be written,
             nothing can be folded, or the outputs differ by more than float rounding explains.
     """
-    from tftrace.tracer.loading.models import custom_scope
-
+    if loading.keras == 2:
+        raise TftraceError(
+            "fold rebuilds a model by Keras 3; without --keras 2 it loads what Keras 3 can of "
+            "Keras 2"
+        )
     if output.suffix != ".keras":
         raise TftraceError(f"{output}: the folded model is saved as .keras")
     require_writable(output)
-    with custom_scope(custom):
-        return _fold_file(model, output, data, unsafe, custom, batch_size, pairs, progress)
+    with custom_scope(loading.custom):
+        return _fold_file(model, output, data, data_module, loading, batch_size, pairs, progress)
 
 
 def _fold_file(
     model: Path,
     output: Path,
     data: Path | None,
-    unsafe: bool,
-    custom: Sequence[str],
+    data_module: str | None,
+    loading: Loading,
     batch_size: int,
     pairs: int,
     progress: Callable[[str], None],
 ) -> FoldOutcome:
-    from tftrace.tracer.data.inputs import fit_inputs, load_data
-    from tftrace.tracer.loading.models import load_model
+    from tftrace.tracer.data.inputs import fit_inputs
+    from tftrace.tracer.data.sources import about_data, alike, data_from
 
     progress("loading the model")
-    loaded = load_model(model, unsafe, custom)
+    loaded = loading.model(model)
     arrays = None
-    if data is not None:
-        with about(data):
-            arrays = fit_inputs(loaded, load_data(data))
+    if data is not None or data_module is not None:
+        with about_data(data, data_module):
+            arrays = fit_inputs(loaded, alike(loaded, data_from(data, data_module)))
     progress("folding")
     result = fold(loaded, arrays)
     if not result.folded:

@@ -70,11 +70,12 @@ class TracedPass(msgspec.Struct, frozen=True):
 
 class Origin(msgspec.Struct, frozen=True):
     """The files of a run as its command named them, and the options that loading and running them
-    as it did needs."""
+    as it did needs. With ``data_module``, ``data`` names a function (``module:function``)."""
 
     model: str
     data: str
     options: list[str] = []
+    data_module: bool = False
 
 
 class Settings(msgspec.Struct, frozen=True):

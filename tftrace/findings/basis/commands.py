@@ -35,7 +35,7 @@ def complete(command: str | None, run: Mapping[str, Any]) -> str | None:
     size = run["batch_size"]
     given = {
         "{model}": [origin["model"]],
-        "{data}": [origin["data"]],
+        "{data}": [*(("--data-module",) if origin.get("data_module") else ()), origin["data"]],
         "{load}": load,
         "{options}": load + (["--batch-size", str(size)] if size != 32 else []),
         "{jit}": ["--jit", "on"] if run["jit"] else [],

@@ -50,12 +50,20 @@ def has_own_batches(x: Any) -> bool:
 
 
 @chance_kept()
-def own_batches(model: Any, x: Any, samples: int | None, steps: int | None = None) -> OwnBatches:
+def own_batches(
+    model: Any,
+    x: Any,
+    samples: int | None,
+    steps: int | None = None,
+    *,
+    keep: bool = False,
+) -> OwnBatches:
     """Go through the data once.
 
     Args:
         samples: the least that is wanted, in whole batches; None for all.
         steps: the most batches.
+        keep: have the batches that were made now in every pass, instead of fresh ones.
 
     Raises:
         TftraceError: it has no batch, no end, or something else than arrays in it.
@@ -64,7 +72,7 @@ def own_batches(model: Any, x: Any, samples: int | None, steps: int | None = Non
         return x
     if samples is None and steps is None and _is_endless(x):
         raise TftraceError("the data never ends; say how much of it with samples")
-    kept: list[Any] | None = [] if isinstance(x, GeneratorType) else None
+    kept: list[Any] | None = [] if keep or isinstance(x, GeneratorType) else None
     sizes: list[int] = []
     spec = None
     for batch in islice(_batches(x), steps):
@@ -74,12 +82,18 @@ def own_batches(model: Any, x: Any, samples: int | None, steps: int | None = Non
             spec = tf.nest.map_structure(spec_of, arrays)
         sizes.append(next(count_of(a) for a in tf.nest.flatten(arrays) if a is not None))
         if kept is not None:
-            kept.append(batch)
+            kept.append(_as_tuple(batch))
         if samples is not None and sum(sizes) >= samples:
             break
     if not sum(sizes):
         raise TftraceError("the data has zero samples")
     return OwnBatches(x if kept is None else _sequence(model, kept), tuple(sizes), spec)
+
+
+def _as_tuple(batch: Any) -> tuple[Any, ...]:
+    """Inputs, labels and weights as a PyDataset has to give them; of a generator a list will do,
+    of a pipeline bare inputs."""
+    return tuple(batch) if isinstance(batch, list | tuple) else (batch,)
 
 
 def _batches(x: Any) -> Iterable[Any]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from inspect import isclass, isfunction
 from pathlib import Path
 from typing import Any
 
 from tftrace.errors import TftraceError
+from tftrace.tracer.loading.functions import import_module
 from tftrace.tracer.loading.python_code import python_inside
+from tftrace.tracer.loading.weights import with_weights
 
 _UNKNOWN_OBJECT = re.compile(
     r"(Could not (?:locate|interpret)|Unknown (?:layer|object|activation|function))"
@@ -24,7 +26,13 @@ _DROPPED_ARGUMENT = re.compile(r"Unrecognized keyword arguments passed to (\w+):
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def load_model(path: Path, unsafe: bool = False, custom: Sequence[str] = (), keras: int = 3) -> Any:
+def load_model(
+    path: Path,
+    unsafe: bool = False,
+    custom: Sequence[str] = (),
+    keras: int = 3,
+    built_by: str | None = None,
+) -> Any:
     """The Keras model saved at ``path``, not compiled for training.
 
     Args:
@@ -33,11 +41,15 @@ def load_model(path: Path, unsafe: bool = False, custom: Sequence[str] = (), ker
         unsafe: allow arbitrary code inside the file (Lambda layers).
         custom: ``module`` or ``module:name`` to import: its classes and functions are then known.
         keras: 2 runs the model by tf_keras, as it was before Keras 3.
+        built_by: ``module:function`` that returns the model; the file then holds its weights
+            (``model.save_weights``, or the whole model, of which the weights are taken).
 
     Raises:
         TftraceError: anything that keeps the model from loading, and what to do about it.
     """
     module = _keras(keras)
+    if built_by is not None:
+        return with_weights(path, built_by, module)
     if not (keras == 2 and (path / "saved_model.pb").exists()):
         check_model_file(path)
     if keras == 2 and not unsafe:
@@ -53,6 +65,31 @@ def load_model(path: Path, unsafe: bool = False, custom: Sequence[str] = (), ker
     if not isinstance(loaded, module.Model):
         raise TftraceError(f"{path} holds no Keras model but a {type(loaded).__name__}")
     return loaded
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a command loads models: its options of those names."""
+
+    unsafe: bool = False
+    custom: tuple[str, ...] = ()
+    keras: int = 3
+    model_module: str | None = None
+
+    def model(self, path: Path) -> Any:
+        """The model at ``path``.
+
+        Raises:
+            TftraceError: it does not load.
+        """
+        return load_model(path, self.unsafe, self.custom, self.keras, self.model_module)
+
+    def words(self) -> list[str]:
+        """The same options for another command line."""
+        words = ["--keras", "2"] if self.keras == 2 else []
+        words += ["--unsafe"] if self.unsafe else []
+        words += [word for module in self.custom for word in ("--custom", module)]
+        return words + ([] if self.model_module is None else ["--model-module", self.model_module])
 
 
 @contextmanager
@@ -117,15 +154,9 @@ def import_custom(custom: Sequence[str]) -> dict[str, Any]:
         TftraceError: the module or the name does not exist.
     """
     objects: dict[str, Any] = {}
-    if custom and "" not in sys.path:
-        sys.path.insert(0, "")  # as `python -m` does: modules beside the caller
     for item in custom:
         module_name, _, name = item.partition(":")
-        try:
-            module = importlib.import_module(module_name)
-        except (Exception, SystemExit) as error:  # the user's own code runs here
-            said = str(error) or "it ended the program"
-            raise TftraceError(f"--custom {item}: {type(error).__name__}: {said}") from error
+        module = import_module("--custom", item)
         if name or ":" in item:
             if not hasattr(module, name):
                 raise TftraceError(f"--custom {item}: {module_name} has no {name}")
@@ -139,7 +170,10 @@ def _explain(path: Path, error: Exception, custom: Sequence[str], keras: int) ->
     """The cause first, then what to do about it."""
     text = " ".join(str(error).split())
     if "No model config found" in text or "No model found" in text:
-        return f"{path} holds weights only; save the whole model with model.save(...)"
+        return (
+            f"{path} holds weights only; name what builds the model with --model-module "
+            "module:function, or save the whole model with model.save(...)"
+        )
     unknown = _UNKNOWN_OBJECT.search(text)
     if unknown is not None:
         remedy = (
