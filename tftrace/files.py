@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,11 +116,15 @@ def require_writable(path: Path) -> None:
     Raises:
         TftraceError: the file ``path`` cannot be written.
     """
-    if path.is_dir():
+    found = _look(path)
+    if found is not None and stat.S_ISDIR(found.st_mode):
         raise TftraceError(f"cannot write {path}: it is a folder")
-    if path.exists() and not path.is_file():
+    if found is not None and not stat.S_ISREG(found.st_mode):
         return
-    require_folder(path.resolve().parent)
+    try:
+        require_folder(path.resolve().parent)
+    except TftraceError as error:
+        raise TftraceError(f"cannot write {path}: {error}") from None
 
 
 def require_folder(path: Path) -> None:
@@ -128,11 +133,29 @@ def require_folder(path: Path) -> None:
     Raises:
         TftraceError: it cannot be made, is a file, or may not be written.
     """
-    there = next(each for each in (path, *path.absolute().parents) if each.exists())
-    if not there.is_dir():
-        raise TftraceError(f"cannot write to {path}: {there} is a file")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise TftraceError(f"cannot write to {path}: Permission denied")
+    for there in (path, *path.absolute().parents):
+        found = _look(there)
+        if found is None:
+            continue
+        if not stat.S_ISDIR(found.st_mode):
+            raise TftraceError(f"cannot write to {path}: {there} is a file")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise TftraceError(f"cannot write to {path}: Permission denied")
+        return
+
+
+def _look(path: Path) -> os.stat_result | None:
+    """What is at ``path``, None where nothing is.
+
+    Raises:
+        TftraceError: nothing can be there: the name is too long, say, or links run in a circle.
+    """
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise TftraceError(f"cannot write to {path}: {reason(error)}") from None
 
 
 def to_disk(path: Path) -> None:

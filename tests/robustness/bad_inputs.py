@@ -57,6 +57,7 @@ def make_files(folder: Path) -> None:
     embedding = [keras.Input((3,), dtype="int32"), keras.layers.Embedding(5, 2)]
     keras.Sequential(embedding).save(folder / "embedding.keras")
     np.save(folder / "x.npy", np.zeros((8, 4), "float32"))
+    (folder / "loop").symlink_to("loop")
     np.save(folder / "index.npy", np.full((8, 3), 5, "int32"))
     (folder / "budget.toml").write_text("[latency]\nmedian_ms = 1e9\n")
     shutil.copytree(RUN, folder / "run")
@@ -98,6 +99,7 @@ def cases(folder: Path) -> Iterator[Case]:
         name = f"data/{file.name}"
         yield Case(("run", "m.keras", name), name)
         yield Case(("compare", "m.keras", "m.h5", name), name)
+        yield Case(("advise", "m.keras", name), name)
         yield Case(("fold", "m.keras", "-o", "folded.keras", "--data", name), name)
     for file in sorted((folder / "model").iterdir()):
         name = f"model/{file.name}"
@@ -122,6 +124,7 @@ def cases(folder: Path) -> Iterator[Case]:
             yield Case(("compare", "run", name), name)
     yield from _options()
     yield from _others()
+    yield from _paths()
 
 
 def _options() -> Iterator[Case]:
@@ -139,6 +142,8 @@ def _options() -> Iterator[Case]:
         (("compare", "m.keras", "m.h5", "x.npy"), "--batch-size"): "0",
         (fold, "--pairs"): "5",
         (fold, "--batch-size"): "0",
+        (("advise", "m.keras", "x.npy"), "--passes"): "5",
+        (("advise", "m.keras", "x.npy"), "--samples"): "0",
         (("scan", "alone"), "--workers"): "0",
         (("scan", "alone"), "--top"): "-1",
         (("report", "run"), "--top"): "-1",
@@ -159,7 +164,17 @@ def _options() -> Iterator[Case]:
         yield Case((*command, option, "x"), option)
         yield Case((*command, option, ""), option)
         yield Case((*command, option), option)
-    for command in ("run", "report", "export", "scan", "count", "compare", "fold", "check"):
+    for command in (
+        "run",
+        "report",
+        "export",
+        "scan",
+        "count",
+        "compare",
+        "fold",
+        "check",
+        "advise",
+    ):
         yield Case((command,), "Missing argument")
         yield Case((command, "--nonsense"), "--nonsense")
     for shape in ("", "x", "0", "-1", "1,", HUGE, "4,4", "1.5", "4;4"):
@@ -200,6 +215,42 @@ def _others() -> Iterator[Case]:
     yield Case(("run", "m.keras", "x.npy", "--out", "x.npy"), "x.npy")
     yield Case(("fold", "m.keras", "-o", "folded.txt"), "folded.txt")
     yield Case(("fold", "m.keras", "-o", "x.npy/f.keras"), "x.npy")
+
+
+def _paths() -> Iterator[Case]:
+    """Names that no file can have, as each argument and option that takes a path."""
+    run = ("run", "m.keras", "x.npy")
+    for path in ("a" * 300, "a/" * 2500 + "b", "loop", "m.keras/b"):
+        for command in (
+            ("run", path, "x.npy"),
+            ("run", "m.keras", path),
+            (*run, "--out", path),
+            (*run, "--json", path),
+            (*run, "--csv", path),
+            (*run, "--html", path),
+            ("report", path),
+            ("report", "run", "--json", path),
+            ("report", "run", "--model", path),
+            ("export", path, "-o", "tables"),
+            ("export", "run", "-o", path),
+            ("scan", path),
+            ("scan", "alone", "--out", path),
+            ("count", path),
+            ("count", "m.keras", "--json", path),
+            ("estimate", path),
+            ("check", path, "--budget", "budget.toml"),
+            ("check", "run", "--budget", path),
+            ("fold", path, "-o", "folded.keras"),
+            ("fold", "m.keras", "-o", f"{path}/f.keras"),
+            ("fold", "m.keras", "-o", "folded.keras", "--data", path),
+            ("compare", path, "run"),
+            ("compare", "m.keras", path, "x.npy"),
+            ("compare", "m.keras", "m.h5", path),
+            ("advise", path, "x.npy"),
+            ("advise", "m.keras", path),
+            ("advise", "m.keras", "x.npy", "--script", path),
+        ):
+            yield Case(command, path[:40])
 
 
 def _header(text: str, version: int = 1) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tftrace.api.profile import Profile
@@ -56,7 +57,7 @@ def open_any(
         TftraceError: there is no trace at ``path``, or it is damaged.
     """
     own = manifest_beside(path)
-    is_trace = path.name.endswith(TRACE) or (path.is_dir() and not manifests_in(path))
+    is_trace = path.name.endswith(TRACE) or (os.path.isdir(path) and not manifests_in(path))
     if model is not None or is_other_kind(path) or (is_trace and own is None):
         return load_foreign(path, model, salvage=salvage, threads=threads)
     return Profile(open_run(own or path, salvage=salvage, threads=threads))

@@ -11,6 +11,7 @@ from tftrace.commands.options import (
     Format,
     RunFolder,
 )
+from tftrace.commands.shared import check_targets
 from tftrace.errors import TftraceError
 from tftrace.text import printable
 
@@ -30,6 +31,8 @@ def export(
     """Write all tables of a run as CSV, Parquet or JSON."""
     if raw_cells and format is not Format.csv:
         raise TftraceError("--raw-cells is about --format csv")
+    one_file = format is Format.json
+    check_targets(output if one_file else None, None if one_file else output)
     from tftrace.api.load import load
     from tftrace.report.exports.tables import export_tables
 

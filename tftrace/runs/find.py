@@ -22,7 +22,7 @@ def find_trace(path: Path) -> Path:
     Raises:
         TftraceError: there is none; where there is a file of another kind, what to give instead.
     """
-    if path.is_file():
+    if os.path.isfile(path):
         if (word := _word(path)) is not None:
             raise TftraceError(f"{path} {word}")
         return path

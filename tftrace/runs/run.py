@@ -117,7 +117,7 @@ def find_manifest(path: Path) -> Path:
     """
     if not os.path.exists(path):
         raise TftraceError(f"no run at {path}")
-    if path.is_file():
+    if os.path.isfile(path):
         if path.name.endswith(MANIFEST):
             return path
         raise TftraceError(f"{path} is not a run folder")

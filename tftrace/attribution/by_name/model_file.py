@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ def read_layers(path: Path) -> LayerNode:
     Raises:
         TftraceError: the file is missing, not a saved model, or holds weights alone.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise TftraceError(f"no model file {path}")
     try:
         node = _node(_zipped(path) if zipfile.is_zipfile(path) else _hdf5(path))

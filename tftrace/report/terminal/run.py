@@ -241,7 +241,8 @@ def _coverage(profile: Profile) -> Iterator[RenderableType]:
             f"{ms_text(recording['worker_ms'])} ms could not be followed to an operation"
         )
     yield from what_is_counted(profile.layers, profile.counting["coverage"])
-    yield Text("rule: " + profile.counting["rule"].splitlines()[1], style="dim")
+    # The rule's second line is that of multiplications.
+    yield Text("rule: " + "".join(profile.counting["rule"].splitlines()[1:2]), style="dim")
 
 
 def findings(profile: Profile, limit: int = _FINDINGS) -> Iterator[RenderableType]:

@@ -27,7 +27,7 @@ def load_data(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     """
     if not os.path.exists(path):
         raise TftraceError(f"no data file {path}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise TftraceError(f"{path} is a folder; give a .npy or .npz file")
     if path.stat().st_size == 0:
         raise TftraceError(f"{path} is empty (0 bytes)")

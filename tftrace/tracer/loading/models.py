@@ -129,7 +129,7 @@ def check_model_file(path: Path) -> None:
     """
     if not os.path.exists(path):
         raise TftraceError(f"no model file {path}")
-    if path.is_dir():
+    if os.path.isdir(path):
         if (path / "saved_model.pb").exists():
             raise TftraceError(
                 f"{path} is a SavedModel: it has graphs but no Keras layers to attribute time to; "

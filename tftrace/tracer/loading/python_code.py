@@ -7,6 +7,7 @@ file or a SavedModel, whatever its safe mode says, and imports whatever module a
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ def _package(name: str) -> str:
 
 
 def _configurations(path: Path) -> Iterator[Any]:
-    if path.is_dir():
+    if os.path.isdir(path):
         yield from _saved_model(path)
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
