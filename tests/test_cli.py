@@ -71,7 +71,11 @@ def said(done: subprocess.CompletedProcess) -> str:
 
 
 def test_run_prints_the_report_and_nothing_else(ran):
-    for part in ("latency: median", "wall:", "layers:", "hidden", "counted:", "run folder: "):
+    headline, shares, first, *_ = ran.stdout.splitlines()
+    assert re.fullmatch(r"m\.keras: .* per sample, .* ms for 70 \(.* in 3 passes\)", headline)
+    assert " · " in shares
+    assert first.startswith("Do first: ")
+    for part in ("layers: time in ms", "hidden", "predict, traced", "100%", "run folder: "):
         assert part in ran.stdout
     assert max(cell_len(line) for line in ran.stdout.splitlines()[:-1]) <= 80
     assert ran.stderr == ""
@@ -242,4 +246,4 @@ def test_a_trace_is_not_taken_for_a_run_below_its_folder(ran, files, tmp_path):
     (trace,) = tmp_path.rglob("*.xplane.pb")
     shutil.copy(trace, tmp_path / "other.xplane.pb")
     assert "a trace taken elsewhere" in tftrace("report", tmp_path / "other.xplane.pb").stdout
-    assert "latency: median" in tftrace("report", trace).stdout
+    assert tftrace("report", trace).stdout.startswith("m.keras: ")

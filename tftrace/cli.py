@@ -46,7 +46,6 @@ _UsageError: type[Exception] = next(
 app = typer.Typer(
     name="tftrace",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Where the time of model.predict goes, Keras layer by layer, beside the multiplications.",

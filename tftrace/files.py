@@ -11,6 +11,8 @@ import os
 import secrets
 import shutil
 import stat
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +27,9 @@ except ImportError:  # Windows, where an open folder cannot be removed anyway
     fcntl = None  # type: ignore[assignment]
 
 SCRATCH = ".tftrace-"
+STANDARD_OUTPUT = Path("-")
+"""As the path of a file to write."""
+
 _YOUNG_S = 60.0  # between making a folder and locking it
 
 
@@ -88,12 +93,22 @@ def written_into(place: Path) -> Iterator[Path]:
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write to; what is there when the block ends well takes the place of ``path``.
 
-    A device or a pipe is written to as it is, and of a link what it points at.
+    A device or a pipe is written to as it is, and of a link what it points at. `STANDARD_OUTPUT`
+    gets the whole of it in the end.
 
     Raises:
         TftraceError: it cannot be written.
     """
     try:
+        if path == STANDARD_OUTPUT:
+            with tempfile.TemporaryDirectory(prefix=SCRATCH) as folder:
+                part = Path(folder) / "part"
+                yield part
+                sys.stdout.flush()
+                with part.open("rb") as whole:
+                    shutil.copyfileobj(whole, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
+            return
         if path.exists() and not path.is_file():
             require_writable(path)
             yield path
@@ -116,6 +131,8 @@ def require_writable(path: Path) -> None:
     Raises:
         TftraceError: the file ``path`` cannot be written.
     """
+    if path == STANDARD_OUTPUT:
+        return
     found = _look(path)
     if found is not None and stat.S_ISDIR(found.st_mode):
         raise TftraceError(f"cannot write {path}: it is a folder")

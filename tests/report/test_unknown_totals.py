@@ -12,9 +12,10 @@ from rich.console import Console
 
 import tftrace
 from tftrace.budget import check
+from tftrace.report.counts import counts_parts
 from tftrace.report.exports.tables import write_counts_json
 from tftrace.report.html.run import render_page
-from tftrace.report.terminal.counts import print_counts
+from tftrace.report.terminal.parts.draw import draw
 from tftrace.report.terminal.run import render_text
 
 
@@ -30,7 +31,7 @@ def row_of(text, start):
 
 def test_on_a_terminal(profile):
     text = render_text(profile, 100)
-    assert row_of(text, "known")[-2:] == ["128", "–"]
+    assert row_of(text, "known")[-2:] == ["–", "128"]
     assert row_of(text, "spectrum")[-2:] == ["–", "–"]
     assert row_of(text, "all layers")[-2:] == ["–", "–"]
     assert "mults of all layers: not known, since those of a part are not; at least 128" in text
@@ -38,7 +39,7 @@ def test_on_a_terminal(profile):
 
 def test_of_the_layers_that_are_not_shown(profile):
     text = render_text(profile, 100, sort="mults", top=1)
-    assert row_of(text, "(2 more)")[-2:] == ["–", "–"]
+    assert row_of(text, "(1 more)")[-2:] == ["–", "–"]
 
 
 def test_rolled_up(profile):
@@ -60,7 +61,7 @@ def test_of_a_count_without_a_run():
     y = keras.layers.Lambda(tf.signal.rfft, name="spectrum")(keras.layers.Dense(16, name="d")(x))
     counts = tftrace.count(keras.Model(x, y))
     console = Console(file=io.StringIO(), width=100, color_system=None)
-    print_counts(counts, console, "half")
+    draw(counts_parts(counts, "half"), console)
     text = console.file.getvalue()
     assert row_of(text, "d ")[3:5] == ["128", "–"]
     assert "mults: unknown; at least 128, in what is counted" in text

@@ -17,6 +17,8 @@ from tftrace.commands.options import (
     JitOption,
     JsonFile,
     Keras,
+    Layout,
+    LayoutOption,
     ModelModule,
     Out,
     Quiet,
@@ -27,7 +29,8 @@ from tftrace.commands.shared import (
     check_data,
     check_model_path,
     check_targets,
-    console,
+    print_parts,
+    printing,
     start_tensorflow,
 )
 from tftrace.errors import TftraceError
@@ -64,9 +67,11 @@ def compare(
         int, typer.Option(min=0, max=MOST, help="Rows of the layer table; 0 for all.")
     ] = 15,
     json: JsonFile = None,
+    layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
     """Compare two models, two settings or two runs: ratio with interval, layer by layer."""
+    from tftrace.report.comparison import comparison_parts
     from tftrace.report.exports.tables import write_plain_json
     from tftrace.report.terminal.parts.progress import stages
 
@@ -101,7 +106,6 @@ def compare(
             found = compare_models(*pair, arrays, pairs=pairs, out=out, progress=say)
     if json is not None:
         write_plain_json(found.to_dict(), json)
-    if not quiet:
-        from tftrace.report.terminal.compare import print_comparison
-
-        print_comparison(found, console(), top or None)
+    print_parts(
+        lambda: comparison_parts(found, top or None), found.to_dict, layout, quiet or printing(json)
+    )

@@ -14,6 +14,8 @@ from tftrace.commands.options import (
     InputShape,
     JsonFile,
     Keras,
+    Layout,
+    LayoutOption,
     ModelModule,
     Order,
     OrderOption,
@@ -24,7 +26,8 @@ from tftrace.commands.options import (
 from tftrace.commands.shared import (
     check_model_path,
     check_targets,
-    console,
+    print_parts,
+    printing,
     start_tensorflow,
 )
 from tftrace.tracer.loading.models import Loading
@@ -46,6 +49,7 @@ def count(
     order: OrderOption = Order.run,
     json: JsonFile = None,
     csv: CsvFolder = None,
+    layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
     """Count multiplications, MACs, FLOPs, parameters and bytes without running the model."""
@@ -64,14 +68,18 @@ def count(
         say("counting")
         shapes = full_shapes(loaded, input_shape, batch)
         counts = count_model(loaded, shapes, flops_per_mac=flops_per_mac)
-    from tftrace.report.exports.tables import export_counts, write_counts_json
-    from tftrace.report.terminal.counts import print_counts
+    from tftrace.report.counts import counts_parts
+    from tftrace.report.exports.tables import counts_data, export_counts, write_counts_json
 
     if json is not None:
         write_counts_json(counts, json)
     if csv is not None:
         export_counts(counts, csv)
-    if not quiet:
-        by_size = order is Order.sorted
-        title = f"{model.name}, batch {counts.batch}"
-        print_counts(counts, console(), title, rule.value, top or None, by_size)
+    by_size = order is Order.sorted
+    title = f"{model.name}, batch {counts.batch}"
+    print_parts(
+        lambda: counts_parts(counts, title, rule.value, top or None, by_size),
+        lambda: counts_data(counts),
+        layout,
+        quiet or printing(json, csv),
+    )

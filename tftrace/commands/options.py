@@ -21,16 +21,34 @@ class Jit(str, Enum):
     off = "off"
 
 
+class Layout(str, Enum):
+    """How a report is printed."""
+
+    text = "text"
+    markdown = "markdown"
+    json = "json"
+
+
 class Sort(str, Enum):
     """Order of the layer table."""
 
     time = "time"
+    name = "name"
     mults = "mults"
     macs = "macs"
     flops = "flops"
     bytes = "bytes"
     params = "params"
-    name = "name"
+    bytes_executed = "bytes_executed"
+    busy_ms = "busy_ms"
+    thread_ms = "thread_ms"
+    parallelism = "parallelism"
+    gmacs_per_s = "gmacs_per_s"
+    gb_per_s = "gb_per_s"
+    intensity = "intensity"
+    roof_share = "roof_share"
+    calls = "calls"
+    ops = "ops"
 
 
 class Order(str, Enum):
@@ -117,13 +135,35 @@ Depth = Annotated[
     int | None,
     typer.Option(min=0, max=MOST, help="Add deeper layers to their containers; 1 is the top."),
 ]
-SortOption = Annotated[Sort, typer.Option("--sort", help="Column that orders the layer table.")]
+SortOption = Annotated[
+    Sort, typer.Option("--sort", help="Column that orders the layer table, and is shown.")
+]
 OrderOption = Annotated[Order, typer.Option("--order", help="'run' keeps the model's order.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write everything as JSON.")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", help="Also write everything as JSON; - is standard output."),
+]
+LayoutOption = Annotated[
+    Layout, typer.Option("--format", help="How the report is printed: Markdown, say, for an issue.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Machine, versions, coverage and the rule, too.")
+]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Say why each layer takes longer than it multiplies.")
+]
 RunFolder = Annotated[Path, typer.Argument(help="A run folder, or a folder of runs (the newest).")]
-HtmlFile = Annotated[Path | None, typer.Option("--html", help="Also write a page for a browser.")]
+HtmlFile = Annotated[
+    Path | None,
+    typer.Option("--html", help="Also write a page for a browser; - is standard output."),
+]
 Salvage = Annotated[
     bool, typer.Option("--salvage", help="Of a truncated trace, report what is whole.")
 ]
-CsvFolder = Annotated[Path | None, typer.Option("--csv", help="Also write all tables as CSV.")]
+CsvFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv", help="Also write all tables as CSV; to - (standard output) the layers only."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]

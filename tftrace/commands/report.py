@@ -10,8 +10,11 @@ import typer
 from tftrace.commands.options import (
     CsvFolder,
     Depth,
+    Explain,
     HtmlFile,
     JsonFile,
+    Layout,
+    LayoutOption,
     Order,
     OrderOption,
     Quiet,
@@ -20,6 +23,7 @@ from tftrace.commands.options import (
     Sort,
     SortOption,
     Top,
+    Verbose,
 )
 from tftrace.commands.shared import check_targets, show
 
@@ -41,6 +45,9 @@ def report(
     csv: CsvFolder = None,
     html: HtmlFile = None,
     salvage: Salvage = False,
+    verbose: Verbose = False,
+    explain: Explain = False,
+    layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
     """Print the report of a run again, from its folder; needs no TensorFlow.
@@ -50,4 +57,5 @@ def report(
     from tftrace.api.load import open_any
 
     check_targets(json, csv, html)
-    show(open_any(run, model, salvage=salvage), top, depth, sort, order, json, csv, html, quiet)
+    found = open_any(run, model, salvage=salvage)
+    show(found, top, depth, sort, order, json, csv, html, quiet, layout, verbose, explain)

@@ -14,11 +14,14 @@ from tftrace.commands.options import (
     Custom,
     DataModule,
     Depth,
+    Explain,
     HtmlFile,
     Jit,
     JitOption,
     JsonFile,
     Keras,
+    Layout,
+    LayoutOption,
     ModelModule,
     Order,
     OrderOption,
@@ -33,13 +36,13 @@ from tftrace.commands.options import (
     TraceBatches,
     Try,
     Unsafe,
+    Verbose,
     Warmup,
 )
 from tftrace.commands.shared import (
     check_data,
     check_model_path,
     check_targets,
-    console,
     show,
     start_tensorflow,
 )
@@ -89,6 +92,9 @@ def run(
             "--kernels", help="Log in a second, short run how oneDNN computes each kernel."
         ),
     ] = False,
+    verbose: Verbose = False,
+    explain: Explain = False,
+    layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
     """Measure model.predict on the data and say where the time goes."""
@@ -127,13 +133,22 @@ def run(
             comparison = _try_jit(
                 found, model, data, data_module, loading, batch_size, samples, say
             )
-    show(found, top, depth, sort, order, json, csv, html, quiet)
-    if not quiet:
-        if comparison is not None:
-            from tftrace.report.terminal.compare import print_comparison
-
-            print_comparison(comparison, console())
-        console().print(f"run folder: {found.folder}", soft_wrap=True)
+    show(
+        found,
+        top,
+        depth,
+        sort,
+        order,
+        json,
+        csv,
+        html,
+        quiet,
+        layout,
+        verbose,
+        explain,
+        comparison,
+        folder=True,
+    )
 
 
 def _measure(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tftrace.commands.options import Order, Sort
+from tftrace.commands.options import Layout, Order, Sort
 from tftrace.errors import TftraceError
-from tftrace.files import require_folder, require_writable
+from tftrace.files import STANDARD_OUTPUT, require_folder, require_writable
+from tftrace.report.sheet import Line, Part
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from tftrace.api.profile import Profile
+    from tftrace.comparison.compare import Comparison
 
 DEBUG_VARIABLE = "TFTRACE_DEBUG"
 
@@ -33,10 +37,20 @@ def show(
     csv: Path | None,
     html: Path | None,
     quiet: bool,
+    layout: Layout = Layout.text,
+    verbose: bool = False,
+    explain: bool = False,
+    comparison: Comparison | None = None,
+    folder: bool = False,
 ) -> None:
-    """Write the files that were asked for, then print the report."""
+    """Write the files that were asked for, then print the report.
+
+    Args:
+        comparison: what to print behind it.
+        folder: say where the run is.
+    """
     from tftrace.report.exports.tables import export_tables, write_json
-    from tftrace.report.terminal.run import print_report
+    from tftrace.report.terminal.run import report_parts
 
     if json is not None:
         write_json(found, json)
@@ -46,18 +60,60 @@ def show(
         from tftrace.report.html.run import write_html
 
         write_html(found, html)
-    if not quiet:
-        print_report(found, console(), top or None, depth, sort.value, order.value)
+
+    def parts() -> Iterator[Part]:
+        yield from report_parts(
+            found, top or None, depth, sort.value, order.value, verbose, explain
+        )
+        if comparison is not None:
+            from tftrace.report.comparison import comparison_parts
+
+            yield Line("")
+            yield from comparison_parts(comparison)
+
+    print_parts(parts, found.to_dict, layout, quiet or printing(json, csv, html))
+    if folder and layout is Layout.text and not (quiet or printing(json, csv, html)):
+        console().print(f"run folder: {found.folder}", soft_wrap=True)
+
+
+def print_parts(
+    parts: Callable[[], Iterable[Part]],
+    data: Callable[[], dict[str, Any]],
+    layout: Layout,
+    quiet: bool,
+) -> None:
+    """Print a report in the layout that was asked for; ``data`` is what JSON has of it."""
+    if quiet:
+        return
+    if layout is Layout.json:
+        from tftrace.report.exports.tables import write_plain_json
+
+        write_plain_json(data(), STANDARD_OUTPUT)
+    elif layout is Layout.markdown:
+        from tftrace.report.markdown import markdown
+
+        sys.stdout.write(markdown(parts()))
+    else:
+        from tftrace.report.terminal.parts.draw import draw
+
+        draw(parts(), console())
+
+
+def printing(*files: Path | None) -> bool:
+    """Whether one of the files is standard output, which has no room for a report then."""
+    return STANDARD_OUTPUT in files
 
 
 def check_targets(
     json: Path | None = None, csv: Path | None = None, html: Path | None = None
 ) -> None:
     """Fail before anything is measured if what was asked for cannot be written."""
+    if (json, csv, html).count(STANDARD_OUTPUT) > 1:
+        raise TftraceError("standard output (-) takes one of the files only")
     for file in (json, html):
         if file is not None:
             require_writable(file)
-    if csv is not None:
+    if csv is not None and csv != STANDARD_OUTPUT:
         require_folder(csv)
 
 

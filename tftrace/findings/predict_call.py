@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tftrace.findings.basis.commands import TRY_ALL
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import (
     CallTimes,
@@ -60,6 +61,7 @@ def predict_overhead(profile: Evidence) -> Iterator[Finding]:
             "call the model itself: f = tf.function(model), then f(batch) on slices of the data; "
             "or predict a tf.data.Dataset with options.autotune.enabled = False"
         ),
+        command=TRY_ALL,
         saving_ms=saving,
         evidence={
             "ms": times.around,
@@ -119,6 +121,7 @@ def input_pipeline_bound(profile: Evidence) -> Iterator[Finding]:
             "call the model in a tf.function on slices of the array; hand over smaller elements "
             "(uint8 and a Rescaling layer, say, instead of float32)"
         ),
+        command=TRY_ALL,
         evidence={
             "ms": waiting,
             "waiting_ms": waiting,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tftrace.findings.basis.commands import TRY_ALL
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import by_layer, kernels, layers_ms, settled_ms, total
 from tftrace.findings.basis.reasons import one_thread
@@ -38,6 +39,7 @@ def poor_parallelism(profile: Evidence) -> Iterator[Finding]:
                 "more samples per batch where it splits by sample; another formulation of the "
                 "layer; or several predict processes side by side"
             ),
+            command=TRY_ALL,
             saving_ms=spent * (1 - used / threads),
             evidence={
                 "ms": spent,

@@ -33,6 +33,11 @@ class Group:
         return f"{self.kind}{many}: {self._promise}"
 
     @property
+    def commands(self) -> list[str]:
+        """The command lines that do it or try it, each once."""
+        return list(dict.fromkeys(f["command"] for f in self.members if f["command"]))
+
+    @property
     def _promise(self) -> str:
         saving = self.saving_ms
         if saving is None:

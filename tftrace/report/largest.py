@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -23,8 +23,11 @@ _BOUNDS = {
 }
 
 
-def largest_share(profile: Profile) -> str | None:
+def largest_share(profile: Profile, percents: Mapping[str, str]) -> str | None:
     """The component of **wall** with the most time, and what the time in it is.
+
+    Args:
+        percents: of predict, by component, as the report rounds them.
 
     None for a trace from elsewhere, whose components say it by their names, and where nothing was
     recorded.
@@ -33,8 +36,8 @@ def largest_share(profile: Profile) -> str | None:
     if profile.foreign or not len(wall) or not wall["wall_ms"].sum():
         return None
     row = wall.iloc[int(wall["wall_ms"].astype(float).argmax())]
-    name, share = str(row["component"]), float(row["wall_share"])
-    return f"{name} take{_s(name)} {share:.0%}: {_EXPLAINED[name](profile)}"
+    name = str(row["component"])
+    return f"{name} take{_s(name)} {percents[name]} of predict: {_EXPLAINED[name](profile)}"
 
 
 def _s(name: str) -> str:

@@ -122,6 +122,11 @@ class Verdict:
         """``55% layers · 20% input pipeline · 25% other``."""
         return " · ".join(f"{_whole(part)} {part.name}" for part in self.shares)
 
+    def percent_of(self, component: str) -> str | None:
+        """As `shares_text` has it; None of what is told together with others."""
+        told = (_whole(part) for part in self.shares if part.components == (component,))
+        return next(told, None)
+
     @property
     def lines(self) -> tuple[str, str, str]:
         """The answer as text, in any width that it needs."""
@@ -137,7 +142,8 @@ def verdict(profile: Profile) -> Verdict:
     groups = grouped(profile.findings)
     base_ms = _base_ms(profile)
     advice = _advice(groups[0], profile.run, base_ms) if groups else None
-    explanation = largest_share(profile)
+    shares = _shares(_parts(profile))
+    explanation = largest_share(profile, {p.components[0]: _whole(p) for p in shares})
     latency = None if profile.foreign else profile.latency["median_ms"]
     samples = profile.run["samples"]
     return Verdict(
@@ -148,7 +154,7 @@ def verdict(profile: Profile) -> Verdict:
         samples=samples,
         base=_base(profile, base_ms),
         base_ms=base_ms,
-        shares=_shares(_parts(profile)),
+        shares=shares,
         explanation=explanation,
         do_first=advice,
         nothing=None if advice else _nothing(profile, explanation),

@@ -8,6 +8,7 @@ from typing import Any
 
 FOLD = "tftrace fold {model} -o folded.keras {load}"
 TRY_XLA = "tftrace run {model} {data} --try jit {options}"
+TRY_ALL = "tftrace advise {model} {data} {options}"
 WITHOUT_XLA = "tftrace run {model} {data} --jit off {options}"
 FREEZE = "tftrace compare {model} {data} --set freeze=on {options} {jit}"
 WITHOUT_ONEDNN = "TF_ENABLE_ONEDNN_OPTS=0 tftrace run {model} {data} {options} {jit}"

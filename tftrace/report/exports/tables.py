@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tftrace.errors import TftraceError
-from tftrace.files import replacing, written_into
+from tftrace.files import STANDARD_OUTPUT, replacing, written_into
 from tftrace.report.exports.cells import harmless
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def export_tables(
     """Write every table, one file each (JSON: one file with all), and return the paths.
 
     Args:
+        output: a folder (JSON: a file); to standard output goes **layers** alone.
         raw_cells: of CSV, keep texts that a spreadsheet would take for formulas as they are.
 
     Raises:
@@ -94,9 +95,13 @@ def export_tables(
     """
     if format == "json":
         write_json(profile, output, events=True)
-        return [output]
+        return [] if output == STANDARD_OUTPUT else [output]
     writer = f"{format} with raw cells" if raw_cells else format
     _ = profile.layers  # what cannot be read is an error before anything is written
+    if output == STANDARD_OUTPUT:
+        with replacing(output) as part:
+            _WRITERS[writer](profile.layers, part)
+        return []
     with written_into(output) as scratch:
         for name in profile.table_names:
             path = scratch / f"{name}.{format}"
@@ -122,11 +127,15 @@ def write_json(profile: Profile, path: Path, events: bool = False) -> None:
 
 
 def export_counts(counts: Counts, folder: Path) -> None:
-    """Write ``layers.csv`` and ``ops.csv`` of a count.
+    """Write ``layers.csv`` and ``ops.csv`` of a count; to standard output the layers alone.
 
     Raises:
         TftraceError: ``folder`` cannot be written.
     """
+    if folder == STANDARD_OUTPUT:
+        with replacing(folder) as part:
+            _csv(counts.layers, part)
+        return
     with written_into(folder) as scratch:
         _csv(counts.layers, scratch / "layers.csv")
         _csv(counts.ops, scratch / "ops.csv")
@@ -138,9 +147,14 @@ def write_counts_json(counts: Counts, path: Path) -> None:
     Raises:
         TftraceError: ``path`` cannot be written.
     """
+    write_plain_json(counts_data(counts), path)
+
+
+def counts_data(counts: Counts) -> dict[str, Any]:
+    """A count as JSON types."""
     from tftrace.tables.frame import records
 
-    data = {
+    return {
         "schema": 1,
         "batch": counts.batch,
         "rule": counts.rule,
@@ -149,7 +163,6 @@ def write_counts_json(counts: Counts, path: Path) -> None:
         "layers": records(counts.layers),
         "ops": records(counts.ops),
     }
-    write_plain_json(data, path)
 
 
 def write_plain_json(data: dict[str, Any], path: Path) -> None:

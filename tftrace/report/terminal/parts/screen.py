@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import IO
@@ -17,15 +18,19 @@ def screen(file: IO[str] | None = None, width: int | None = None, color: bool = 
 
     Args:
         file: where it writes; None for standard output.
+        color: where the terminal has them. ``NO_COLOR`` forbids them, ``CLICOLOR_FORCE`` (but for
+            0) wants them in a pipe too.
         width: in columns; None for 80 where ``file`` is no terminal, as people paste it into
             issues.
     """
     if width is None and not (file or sys.stdout).isatty():
         width = 80
+    forced = os.environ.get("CLICOLOR_FORCE", "0") not in ("", "0")
     console = Console(
         file=file,
         width=width,
         color_system="auto" if color else None,
+        force_terminal=True if forced and color and not os.environ.get("NO_COLOR") else None,
         highlight=False,
         markup=False,
         emoji=False,

@@ -1,15 +1,14 @@
-"""Counts on a terminal."""
+"""Counts as parts of a report."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from tftrace.text import bytes_text, count_text, share_text
+from tftrace.report.sheet import EM, FAINT, Column, Line, Part, Row, Sheet
+from tftrace.text import bytes_text, count_text, share_text, short_names
 
 if TYPE_CHECKING:
     from tftrace.counts import Counts
@@ -17,48 +16,39 @@ if TYPE_CHECKING:
 RULES = ("mults", "macs", "flops")
 
 
-def print_counts(
+def counts_parts(
     counts: Counts,
-    console: Console,
     title: str,
     rule: str = "mults",
     top: int | None = None,
     by_size: bool = False,
-) -> None:
+) -> Iterator[Part]:
     """One row per layer call, totals exact, coverage, and the rule in words.
 
     Args:
         rule: the column that is shown, one of RULES.
         by_size: largest first instead of the order of execution.
     """
-    console.print(Text(title, style="bold"))
-    console.print(_layers(counts, rule, top, by_size))
-    console.print()
-    for name in (*RULES, "params"):
-        console.print(_total(counts, name))
-    console.print(str(counts.coverage))
-    console.print(Text(counts.rule, style="dim"))
+    yield Line(title, EM)
+    yield _layers(counts, rule, top, by_size)
+    yield from (Line(_total(counts, name)) for name in (*RULES, "params"))
+    yield Line(str(counts.coverage))
+    yield Line(counts.rule, FAINT)
 
 
-def _layers(counts: Counts, rule: str, top: int | None, by_size: bool) -> Table:
+def _layers(counts: Counts, rule: str, top: int | None, by_size: bool) -> Sheet:
     layers = counts.layers
     if by_size:
         layers = layers.sort_values(rule, ascending=False, kind="stable", na_position="first")
     shown = layers if top is None else layers.head(top)
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 1), title="per sample", title_justify="left"
-    )
-    table.add_column("layer", overflow="fold", ratio=1)
-    table.add_column("type", no_wrap=True, max_width=16, overflow="ellipsis")
-    for name in ("params", rule, "share", "executed", "bytes"):
-        table.add_column(name, justify="right", no_wrap=True)
     total = counts.totals[rule]
-    root = counts.layers["path"].iloc[0] + "/"
+    names = short_names(list(counts.layers["path"]))
+    rows = []
     for _, row in shown.iterrows():
         value = _known(row[rule])
         executed = _known(row.get(f"{rule}_executed"))
-        table.add_row(
-            row["path"].removeprefix(root),
+        cells = (
+            names[row["path"]],
             row["type"],
             count_text(row["params"]),
             count_text(value),
@@ -66,9 +56,15 @@ def _layers(counts: Counts, rule: str, top: int | None, by_size: bool) -> Table:
             "" if count_text(executed) == count_text(value) else count_text(executed),
             bytes_text(_known(row["bytes"])),
         )
+        rows.append(Row(cells))
     if len(shown) < len(layers):
-        table.add_row(f"({len(layers) - len(shown)} more)", "", "", "", "", "", "", style="dim")
-    return table
+        rows.append(Row((f"({len(layers) - len(shown)} more)", *[""] * 6), FAINT))
+    columns = (
+        Column("layer", right=False, folds=True),
+        Column("type", right=False, most=16),
+        *map(Column, ("params", rule, "share", "executed", "bytes")),
+    )
+    return Sheet("per sample", columns, tuple(rows))
 
 
 def _total(counts: Counts, name: str) -> str:
