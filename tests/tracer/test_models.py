@@ -45,10 +45,6 @@ def weights_only(path):
     path.with_suffix(".weights.h5").rename(path)
 
 
-def saved_model(path):
-    model().export(path, verbose=False)
-
-
 def not_keras(path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "no model")
@@ -65,7 +61,6 @@ BROKEN = {
     "another format": ("m.pt", lambda path: path.write_text("x"), "unknown model format"),
     "weights only": ("m.h5", weights_only, "weights only"),
     "a folder": ("m", Path.mkdir, "is a folder"),
-    "a SavedModel": ("m", saved_model, "is a SavedModel"),
 }
 
 

@@ -22,7 +22,7 @@ from tftrace.errors import about
 
 
 def advise(
-    model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="Keras model, or SavedModel.", show_default=False)],
     data: Annotated[Path, typer.Argument(help=".npy, or .npz by name.", show_default=False)],
     dry: Annotated[
         bool, typer.Option("--dry", help="Tell what the findings promise, and try nothing.")

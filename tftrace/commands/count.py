@@ -34,7 +34,7 @@ from tftrace.tracer.loading.models import Loading
 
 
 def count(
-    model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="Keras model, or SavedModel.", show_default=False)],
     input_shape: InputShape = None,
     batch: Annotated[int, typer.Option(min=1, max=MOST, help="Samples per batch.")] = 1,
     rule: Annotated[Rule, typer.Option(help="The work that is shown.")] = Rule.mults,

@@ -28,7 +28,7 @@ from tftrace.tracer.loading.models import Loading
 
 
 def estimate(
-    model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="Keras model, or SavedModel.", show_default=False)],
     input_shape: InputShape = None,
     batch_size: BatchSize = 32,
     batches: Annotated[int, typer.Option(min=1, max=MOST, help="Batches of the predict call.")] = 1,

@@ -22,7 +22,7 @@ from tftrace.tracer.loading.models import Loading
 
 
 def fold(
-    model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="Keras model, or SavedModel.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to save it: .keras.")],
     data: Annotated[
         Path | None, typer.Option(help="Check outputs on this data, and measure both models.")

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    model: Annotated[Path, typer.Argument(help="Keras model: .keras or .h5.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="Keras model, or SavedModel.", show_default=False)],
     data: Annotated[
         Path | None, typer.Argument(help=".npy, or .npz by name.", show_default=False)
     ] = None,

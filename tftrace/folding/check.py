@@ -12,6 +12,7 @@ from tftrace.errors import TftraceError
 from tftrace.files import replacing, require_writable
 from tftrace.folding.fold import FoldResult, fold
 from tftrace.tracer.loading.models import Loading, custom_scope
+from tftrace.tracer.loading.saved_model import is_saved_model
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ def _fold_file(
     from tftrace.tracer.data.inputs import fit_inputs
     from tftrace.tracer.data.sources import about_data, alike, data_from
 
+    if is_saved_model(model) and loading.model_module is None:
+        raise TftraceError(
+            f"{model} is a SavedModel, which has no Keras layers to fold; fold the model that it "
+            "was exported from"
+        )
     progress("loading the model")
     loaded = loading.model(model)
     arrays = None

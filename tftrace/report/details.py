@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tftrace.report.facts import what_is_counted, what_ran
 from tftrace.report.sheet import FAINT, WARN, Column, Line, Part, Row, Sheet
+from tftrace.runs.names import NAME_SCOPE
 from tftrace.tables.frame import total
 from tftrace.text import ms_text, share_text
 
@@ -117,13 +118,23 @@ def gaps(profile: Profile) -> Iterator[Line]:
         return
     if profile.recording["expected"] is None:
         yield from _recorded(profile)
+    yield from _scopes(profile)
     if coverage["counted"] < coverage["total"] or total(profile.layers["mults"]) is None:
         yield from map(Line, what_is_counted(profile.layers, coverage))
+
+
+def _scopes(profile: Profile) -> Iterator[Line]:
+    if profile.layers["type"].eq(NAME_SCOPE).any():
+        yield Line(
+            "a SavedModel has no Keras layers: the rows inside it are the name scopes of its "
+            "operations"
+        )
 
 
 def _coverage(profile: Profile) -> Iterator[Line]:
     recording = profile.recording
     yield from _recorded(profile)
+    yield from _scopes(profile)
     if recording["worker_ms_unresolved"] > 0:
         yield Line(
             f"worker threads: {ms_text(recording['worker_ms_unresolved'])} of "

@@ -15,6 +15,9 @@ WINDOW = "tftrace window"
 STEP = "tftrace step"
 """Names of the trace's events around the measured pass, and around each of its steps."""
 
+NAME_SCOPE = "name scope"
+"""Type of a call site inside a SavedModel, which has no Keras layers: a scope of its operations."""
+
 HOST = "/host:CPU"
 """Plane of the trace that holds the host's threads."""
 

@@ -11,6 +11,7 @@ from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import OUTSIDE
 from tftrace.attribution.rows import Row
 from tftrace.runs.manifest import LayerWork, Site
+from tftrace.runs.names import NAME_SCOPE
 from tftrace.tables.frame import NEEDED, PS_PER_MS, per_sample, rate, share_per_sample, table_of
 from tftrace.tables.roofline import Roof, roof_of
 
@@ -111,7 +112,7 @@ def _layer_row(join: Join, site: Site, found: _LayerSum, total_ps: int) -> dict[
         "bound": roof.bound,
         "roof_share": roof.share,
         "fused_with": [join.run.sites[s].path for s in sorted(found.others)],
-        "note": _note(needed, found),
+        "note": _note(site, needed, found),
     }
 
 
@@ -131,8 +132,9 @@ def _roof(join: Join, work: Mapping[str, Any], found: _LayerSum, samples: int | 
     )
 
 
-def _note(needed: LayerWork | None, found: _LayerSum) -> str | None:
-    notes = [*(needed.notes if needed else ()), *sorted(found.notes)]
+def _note(site: Site, needed: LayerWork | None, found: _LayerSum) -> str | None:
+    notes = ["told by name scope"] if site.type == NAME_SCOPE else []
+    notes += [*(needed.notes if needed else ()), *sorted(found.notes)]
     if found.expected and found.calls < found.expected:
         notes.append(f"{found.calls} of {found.expected} executions recorded")
     return "; ".join(notes) or None

@@ -12,6 +12,7 @@ from tftrace.graph import Edge, Graph, Node, Program, TensorSpec, flatten
 from tftrace.tracer.graphs.call_sites import final_paths
 from tftrace.tracer.graphs.open_shapes import close_shapes
 from tftrace.tracer.graphs.recorder import ANOTHER_GRAPH, CallSite, Recording, record_calls
+from tftrace.tracer.graphs.scopes import with_scopes
 from tftrace.tracer.keras_model import fixed_batch, is_legacy, layout_of
 from tftrace.tracer.keras_private import inputs_structure
 from tftrace.tracer.tf_private import function_graph
@@ -117,7 +118,7 @@ def settle(recording: Recording, graphs: Iterable[Any]) -> None:
     """
     if not any(ANOTHER_GRAPH in path for path in recording.sites):
         return
-    flat = (op for graph in graphs for op in flatten(program_of(graph, recording)))
+    flat = (op for graph in graphs for op in flatten(_program(graph, recording, None)))
     # A variable is read whether its value is needed or not.
     needed = {
         op.owner for op in flat if op.live and op.owner is not None and op.node.type not in _NO_WORK
@@ -128,8 +129,14 @@ def settle(recording: Recording, graphs: Iterable[Any]) -> None:
 def program_of(graph: Any, recording: Recording, root: str | None = None) -> Program:
     """The FuncGraph ``graph`` and all functions it reaches, with owners from ``recording``.
 
-    Where its arguments' shapes are known, so are all those that follow from them.
+    Where its arguments' shapes are known, so are all those that follow from them. Inside a
+    SavedModel, which has no layers, owners are name scopes, which ``recording`` then has as call
+    sites.
     """
+    return with_scopes(_program(graph, recording, root), recording)
+
+
+def _program(graph: Any, recording: Recording, root: str | None) -> Program:
     name = root or graph.name
     functions: dict[str, Graph] = {}
     graphs: dict[str, Any] = {}

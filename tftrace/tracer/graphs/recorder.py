@@ -80,6 +80,20 @@ class Recording:
             self._owners[graph] = {name: paths[old] for name, old in owners.items()}
         self.finish()
 
+    def add_below(self, parent: str, name: str, kind: str) -> str:
+        """The path of a call site ``name`` below ``parent``, made where there is none.
+
+        It stands behind all that is below ``parent`` already.
+        """
+        path = f"{parent}/{name}"
+        if path not in self.sites:
+            site = CallSite(path, name, kind, 1, self.sites[parent].depth + 1, parent)
+            known = list(self.sites.items())
+            below = [i for i, (p, _) in enumerate(known) if (p + "/").startswith(parent + "/")]
+            known.insert(max(below) + 1, (path, site))
+            self.sites = dict(known)
+        return path
+
     def finish(self) -> None:
         """Fill in the numbers that need the whole picture: calls and parameters."""
         calls: dict[int, int] = {}

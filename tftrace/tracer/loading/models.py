@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 from tftrace.errors import TftraceError
 from tftrace.tracer.loading.functions import import_module
 from tftrace.tracer.loading.python_code import python_inside
+from tftrace.tracer.loading.saved_model import is_saved_model, load_saved_model
 from tftrace.tracer.loading.weights import with_weights
 
 _UNKNOWN_OBJECT = re.compile(
@@ -37,7 +39,8 @@ def load_model(
 
     Args:
         path: file written by ``model.save`` (``.keras`` or ``.h5``); Keras 3 loads those of
-            Keras 2 too, and runs them its own way. Keras 2 also loads a SavedModel's folder.
+            Keras 2 too, and runs them its own way. Of a SavedModel's folder Keras 3 runs a
+            signature, and Keras 2 the layers, if Keras 2 saved it.
         unsafe: allow arbitrary code inside the file (Lambda layers).
         custom: ``module`` or ``module:name`` to import: its classes and functions are then known.
         keras: 2 runs the model by tf_keras, as it was before Keras 3.
@@ -50,18 +53,27 @@ def load_model(
     module = _keras(keras)
     if built_by is not None:
         return with_weights(path, built_by, module)
-    if not (keras == 2 and (path / "saved_model.pb").exists()):
+    if not is_saved_model(path):
         check_model_file(path)
+    elif keras == 3:
+        return load_saved_model(path)
     if keras == 2 and not unsafe:
         _refuse_python(path, custom)
     objects = import_custom(custom)
     try:
-        loaded = module.models.load_model(
-            path, custom_objects=objects, compile=False, safe_mode=not unsafe
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice to who wrote the file
+            loaded = module.models.load_model(
+                path, custom_objects=objects, compile=False, safe_mode=not unsafe
+            )
     except Exception as error:
         # Keras raises a dozen types here, all meaning: this file does not load.
         raise TftraceError(_explain(path, error, custom, keras)) from error
+    if not isinstance(loaded, module.Model) and is_saved_model(path):
+        raise TftraceError(
+            f"{path} is a SavedModel without layers of Keras 2; "
+            "without --keras 2 its signature runs"
+        )
     if not isinstance(loaded, module.Model):
         raise TftraceError(f"{path} holds no Keras model but a {type(loaded).__name__}")
     return loaded
@@ -125,17 +137,12 @@ def check_model_file(path: Path) -> None:
     """Refuse what cannot be a saved Keras model.
 
     Raises:
-        TftraceError: missing, empty, a SavedModel folder, or of another format.
+        TftraceError: missing, empty, a folder, or of another format.
     """
     if not os.path.exists(path):
         raise TftraceError(f"no model file {path}")
     if os.path.isdir(path):
-        if (path / "saved_model.pb").exists():
-            raise TftraceError(
-                f"{path} is a SavedModel: it has graphs but no Keras layers to attribute time to; "
-                "save the model with model.save('model.keras'), or try --keras 2"
-            )
-        raise TftraceError(f"{path} is a folder; give a .keras or .h5 file")
+        raise TftraceError(f"{path} is a folder; give a .keras or .h5 file, or a SavedModel")
     if path.stat().st_size == 0:
         raise TftraceError(f"{path} is empty (0 bytes)")
     if path.suffix not in (".keras", ".h5", ".hdf5"):
@@ -187,6 +194,11 @@ def _explain(path: Path, error: Exception, custom: Sequence[str], keras: int) ->
         return (
             f"{path}: Keras 3 has no {dropped[2]} of {dropped[1]}, which Keras 2 has; "
             "run the model as Keras 2 does, with --keras 2"
+        )
+    if "TFSMLayer" in text and "safe" in text:
+        return (
+            f"{path} holds a TFSMLayer, which runs the SavedModel that the file names; if you "
+            "trust both, add --unsafe"
         )
     if "unsafe" in text.lower() or "safe_mode" in text:
         return f"{path} holds Python code (a Lambda); if you trust the file, add --unsafe"
