@@ -12,6 +12,7 @@ import networks
 import numpy as np
 import pytest
 from rich.cells import cell_len
+from stage_lines import stages_of, without_stages
 
 NO_TENSORFLOW = """
 import sys
@@ -64,7 +65,7 @@ def said(done: subprocess.CompletedProcess) -> str:
     """The one line of an error."""
     assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
-    lines = done.stderr.strip().splitlines()
+    lines = without_stages(done.stderr).strip().splitlines()
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("tftrace: ")
     return lines[0]
@@ -78,7 +79,9 @@ def test_run_prints_the_report_and_nothing_else(ran):
     for part in ("layers: time in ms", "hidden", "predict, traced", "100%", "run folder: "):
         assert part in ran.stdout
     assert max(cell_len(line) for line in ran.stdout.splitlines()[:-1]) <= 80
-    assert ran.stderr == ""
+    assert without_stages(ran.stderr) == ""
+    # Start, model, graph, warm-up, latency, traced pass, latency without the autotuner, files.
+    assert stages_of(ran.stderr) == [(k, 8) for k in range(1, 9)]
 
 
 def test_run_writes_what_was_asked_for(ran, files):

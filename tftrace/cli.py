@@ -92,7 +92,9 @@ class _OnStderr(logging.Handler):
     """What the library logs, a line each, on what is standard error at the time."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print("tftrace: " + printable(record.getMessage()), file=sys.stderr)
+        from tftrace.report.terminal.parts.progress import note
+
+        note("tftrace: " + printable(record.getMessage()))
 
 
 def main() -> None:

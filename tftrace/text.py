@@ -105,3 +105,29 @@ def percentages(shares: Sequence[float]) -> list[int]:
     for n in lost[:missing]:
         whole[n] += 1
     return whole
+
+
+class Stage(str):
+    """What is being done, in words, for a ``progress`` that is called with it.
+
+    Attributes:
+        left: seconds until all is done, as far as they are known; None where nothing is.
+        unplanned: whether it comes beside the stages that the command counts on.
+        within: whether it is a word on the stage that goes on, not a new one.
+    """
+
+    left: float | None
+    unplanned: bool
+    within: bool
+
+    def __new__(
+        cls,
+        words: str,
+        left: float | None = None,
+        unplanned: bool = False,
+        within: bool = False,
+    ) -> Stage:
+        """The words, with what else is known."""
+        stage = super().__new__(cls, words)
+        stage.left, stage.unplanned, stage.within = left, unplanned, within
+        return stage

@@ -25,6 +25,9 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from stage_lines import without_stages
+
 RUN = Path(__file__).parent.parent / "runs" / "version_0_1_0"
 HUGE = str(10**20)
 # `report --model` matches names, and builds nothing.
@@ -512,7 +515,7 @@ def _listing(folder: Path) -> set[str]:
 
 def shortcomings(case: Case, outcome: Outcome) -> list[str]:
     """What of the promise was not kept."""
-    lines = outcome.err.strip("\n").split("\n")
+    lines = without_stages(outcome.err).strip("\n").split("\n")
     checks = {
         f"exit code {outcome.code}": outcome.code == 2,
         "a traceback": "Traceback" not in outcome.err,

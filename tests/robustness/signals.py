@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from stage_lines import without_stages
 
 COMMANDS = {
     "report": "report runs --json out/r.json --html out/r.html --csv out/r",
@@ -73,7 +74,7 @@ def fault_of(folder: Path, command: str, number: int, after_s: float) -> str | N
     time.sleep(after_s)
     process.send_signal(number)
     try:
-        _, said = process.communicate(timeout=60)
+        said = without_stages(process.communicate(timeout=60)[1])
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

@@ -12,6 +12,7 @@ from tftrace.advice.trials import Trial, measure, untried
 from tftrace.api.measure import profile
 from tftrace.comparison.ratio import MIN_PAIRS
 from tftrace.errors import TftraceError
+from tftrace.text import Stage
 from tftrace.tracer.data.inputs import fit_inputs, samples_of
 from tftrace.tracer.data.own_batches import has_own_batches
 from tftrace.tracer.keras_model import fixed_batch
@@ -98,7 +99,7 @@ def advise(
         recipe = combined(base.recipe, [trial.recipe for trial in kept])
         all_at_once = Attempt(TOGETHER, recipe, " + ".join(trial.name for trial in kept))
         alone = Attempt(kept[0].name, kept[0].recipe, kept[0].how)
-        progress("measuring together what wins")
+        progress(Stage("measuring together what wins", unplanned=True))
         again, _ = measure([base, all_at_once, alone], load, data, passes, {})
         together = again[1]
         if together.wins and together.share < again[2].share:

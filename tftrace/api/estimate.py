@@ -10,6 +10,7 @@ import numpy as np
 
 from tftrace.errors import TftraceError
 from tftrace.estimation.network import NetworkEstimate, estimate_program
+from tftrace.text import Stage
 from tftrace.tracer.graphs.programs import trace_model
 from tftrace.tracer.keras_model import fixed_batch
 
@@ -38,7 +39,7 @@ def estimate(
     here = setting()
     known = cached(here)
     if known is None or not known.kernels:
-        progress("measuring this machine, once; about two minutes")
+        progress(Stage("measuring this machine, once, about two minutes", 105, unplanned=True))
         known = calibrate(here, full=True)
     try:
         program, sites = trace_model(model, input_shapes)

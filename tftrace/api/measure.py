@@ -12,6 +12,7 @@ from tftrace.api.profile import Profile
 from tftrace.runs.folder import require_place
 from tftrace.runs.manifest import Origin
 from tftrace.runs.run import open_run
+from tftrace.text import Stage
 
 
 def profile(
@@ -30,6 +31,7 @@ def profile(
     source: str | None = None,
     calibrate: bool = True,
     origin: Origin | None = None,
+    steady: bool = True,
 ) -> Profile:
     """Measure ``model.predict(x)`` and say where its time goes.
 
@@ -52,6 +54,7 @@ def profile(
         calibrate: measure this machine's peaks if that was not done before (15 s, once);
             without, ``bound`` and ``roof_share`` are null unless they are known already.
         origin: the files that model and data came from, for the commands that findings give.
+        steady: time as many passes without tf.data's autotuner, too.
 
     Raises:
         TftraceError: the data does not fit the model, the model cannot be traced, a profiler
@@ -72,6 +75,7 @@ def profile(
         samples,
         trace_batches,
         origin,
+        steady,
     )
     fitted = fit_inputs(model, x)
     if out is not None:
@@ -99,6 +103,6 @@ def machine_roofs(measure: bool, progress: Callable[[str], None]) -> dict[str, A
     here = setting()
     known = cached(here)
     if known is None and measure:
-        progress("measuring this machine's peaks, once")
+        progress(Stage("measuring this machine's peaks, once, some 15 s", 15, unplanned=True))
         known = calibrate(here)
     return None if known is None else known.to_dict()

@@ -11,19 +11,31 @@ from tftrace.commands.options import (
     MOST_PASSES,
     BatchSize,
     Custom,
+    DataModule,
     JsonFile,
     Keras,
+    ModelModule,
     Quiet,
     Samples,
     Unsafe,
 )
-from tftrace.commands.shared import check_model_path, check_targets, console, start_tensorflow
-from tftrace.errors import about
+from tftrace.commands.shared import (
+    check_data,
+    check_model_path,
+    check_targets,
+    console,
+    printing,
+    start_tensorflow,
+)
+from tftrace.errors import TftraceError
+from tftrace.tracer.loading.models import Loading
 
 
 def advise(
     model: Annotated[Path, typer.Argument(help="Keras model, or SavedModel.", show_default=False)],
-    data: Annotated[Path, typer.Argument(help=".npy, or .npz by name.", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Argument(help=".npy, or .npz by name.", show_default=False)
+    ] = None,
     dry: Annotated[
         bool, typer.Option("--dry", help="Tell what the findings promise, and try nothing.")
     ] = False,
@@ -38,6 +50,8 @@ def advise(
     custom: Custom = None,
     unsafe: Unsafe = False,
     keras: Keras = 3,
+    data_module: DataModule = None,
+    model_module: ModelModule = None,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
@@ -46,20 +60,24 @@ def advise(
     from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
+    check_data(data, data_module)
     check_targets(json, None, script)
-    with stages(quiet) as say:
+    if script is not None and (data_module is not None or model_module is not None):
+        raise TftraceError("--script writes a program that reads files; it takes no module")
+    loading = Loading(unsafe, tuple(custom or ()), keras, model_module)
+    with stages(quiet, 3) as say:
         say("starting TensorFlow")
         start_tensorflow()
         from tftrace.advice.advise import advise as try_all
-        from tftrace.tracer.data.inputs import fit_inputs, load_data, take
-        from tftrace.tracer.loading.models import load_model
+        from tftrace.tracer.data.inputs import fit_inputs
+        from tftrace.tracer.data.sources import about_data, alike, data_from
 
-        arrays = load_data(data)
-        arrays = arrays if samples is None else take(arrays, samples)
+        with about_data(data, data_module):
+            arrays = alike(loading.model(model), data_from(data, data_module), samples)
 
         def load() -> object:
-            loaded = load_model(model, unsafe, custom or [], keras)
-            with about(data):
+            loaded = loading.model(model)
+            with about_data(data, data_module):
                 fit_inputs(loaded, arrays)
             return loaded
 
@@ -72,7 +90,7 @@ def advise(
 
         with replacing(script) as path:
             path.write_text(program(found.best.recipe, str(model), str(data), unsafe, keras))
-    if not quiet:
+    if not (quiet or printing(json, script)):
         from tftrace.report.terminal.advise import print_advice
 
         print_advice(found, console(), script)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tftrace.commands.shared import console, start_tensorflow
+from tftrace.text import Stage
 
 
 def calibrate(
@@ -18,13 +19,14 @@ def calibrate(
     """Measure this machine's peaks: arithmetic, memory bandwidth, dispatch. Kept for later runs."""
     from tftrace.report.terminal.parts.progress import stages
 
-    with stages(False) as say:
+    with stages(False, 2) as say:
         say("starting TensorFlow")
         start_tensorflow()
         from tftrace.machine.calibrate import calibrate as measure
         from tftrace.tracer.setting import setting
 
-        say("measuring; the machine should be idle")
+        seconds = 105 if full else 15
+        say(Stage(f"measuring for some {seconds} s; the machine should be idle", seconds))
         machine = measure(setting(), force, full)
     from tftrace.report.terminal.machine import print_machine
 

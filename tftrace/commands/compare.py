@@ -88,7 +88,7 @@ def compare(
         second, file = (b, data) if data is not None or data_module is not None else (a, b)
         check_model_path(a)
         check_data(file, data_module)
-        with stages(quiet) as say:
+        with stages(quiet, 4) as say:
             say("starting TensorFlow")
             start_tensorflow()
             from tftrace.comparison.compare import compare_models, parse_settings, sides

@@ -57,7 +57,7 @@ def count(
 
     check_model_path(model)
     check_targets(json, csv)
-    with stages(quiet) as say:
+    with stages(quiet, 3) as say:
         say("starting TensorFlow")
         start_tensorflow()
         from tftrace.api.count import count as count_model

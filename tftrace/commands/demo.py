@@ -24,7 +24,7 @@ def demo(
     """Measure two small networks, with and without batch norm, and explain the difference."""
     from tftrace.report.terminal.parts.progress import stages
 
-    with stages(False) as say:
+    with stages(False, 7) as say:
         say("starting TensorFlow")
         start_tensorflow()
         from tftrace.demo import run_demo

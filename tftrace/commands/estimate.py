@@ -22,6 +22,7 @@ from tftrace.commands.shared import (
     check_model_path,
     check_targets,
     console,
+    printing,
     start_tensorflow,
 )
 from tftrace.tracer.loading.models import Loading
@@ -51,7 +52,7 @@ def estimate(
 
     check_model_path(model)
     check_targets(json)
-    with stages(quiet) as say:
+    with stages(quiet, 2 + check) as say:
         say("starting TensorFlow")
         start_tensorflow()
         from tftrace.api.count import full_shapes
@@ -65,7 +66,7 @@ def estimate(
         measured = measure(loaded, shapes, batches, say) if check else None
     if json is not None:
         write_plain_json({**found.to_dict(), "measured_ms": measured}, json)
-    if not quiet:
+    if not (quiet or printing(json)):
         from tftrace.report.terminal.estimate import print_estimate
 
         print_estimate(found, console(), model.name, measured, top or None)

@@ -44,7 +44,7 @@ def fold(
     check_model_path(model)
     if data is not None and data_module is not None:
         check_data(data, data_module)
-    with stages(quiet) as say:
+    with stages(quiet, 6 if data or data_module else 3) as say:
         say("starting TensorFlow")
         start_tensorflow()
         from tftrace.folding.check import fold_file

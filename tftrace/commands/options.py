@@ -85,10 +85,24 @@ BatchSize = Annotated[
     int, typer.Option("--batch-size", "-b", min=1, max=MOST, help="Samples per batch.")
 ]
 Repeats = Annotated[
-    int, typer.Option(min=0, max=MOST_PASSES, help="Untraced passes that are timed.")
+    int | None,
+    typer.Option(
+        min=0, max=MOST_PASSES, help="Untraced passes that are timed [default: 5; 2 if --quick]."
+    ),
 ]
 Warmup = Annotated[
-    int, typer.Option(min=0, max=MOST_PASSES, help="Passes before anything is timed.")
+    int | None,
+    typer.Option(
+        min=0, max=MOST_PASSES, help="Passes before anything is timed [default: 1; 0 if --quick]."
+    ),
+]
+Quick = Annotated[
+    bool,
+    typer.Option(
+        "--quick",
+        help="A first answer: three passes in all, one of them traced; no --calibrate, and no "
+        "passes without tf.data's autotuner.",
+    ),
 ]
 Samples = Annotated[int | None, typer.Option(min=1, max=MOST, help="Use only the first N samples.")]
 JitOption = Annotated[Jit, typer.Option(help="Compile predict with XLA.")]

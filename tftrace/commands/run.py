@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -26,6 +26,7 @@ from tftrace.commands.options import (
     Order,
     OrderOption,
     Out,
+    Quick,
     Quiet,
     Repeats,
     Samples,
@@ -54,6 +55,16 @@ if TYPE_CHECKING:
     from tftrace.comparison.compare import Comparison
 
 
+class _Passes(NamedTuple):
+    """How many untraced passes, where the user does not say."""
+
+    repeats: int
+    warmup: int
+
+
+_USUAL, _QUICK = _Passes(5, 1), _Passes(2, 0)
+
+
 def run(
     model: Annotated[Path, typer.Argument(help="Keras model, or SavedModel.", show_default=False)],
     data: Annotated[
@@ -61,8 +72,9 @@ def run(
     ] = None,
     out: Out = Path("tftrace-runs"),
     batch_size: BatchSize = 32,
-    repeats: Repeats = 5,
-    warmup: Warmup = 1,
+    repeats: Repeats = None,
+    warmup: Warmup = None,
+    quick: Quick = False,
     samples: Samples = None,
     jit: JitOption = Jit.auto,
     all_ops: AllOps = False,
@@ -105,7 +117,11 @@ def run(
     check_targets(json, csv, html)
     require_place(out)
     loading = Loading(unsafe, tuple(custom or ()), keras, model_module)
-    with stages(quiet) as say:
+    repeats = (_QUICK if quick else _USUAL).repeats if repeats is None else repeats
+    warmup = (_QUICK if quick else _USUAL).warmup if warmup is None else warmup
+    steady = not quick
+    count = _stages(repeats, warmup, steady) + (1 if kernels else 0) + (3 if try_ else 0)
+    with stages(quiet, count) as say:
         say("starting TensorFlow")
         found = _measure(
             model,
@@ -121,7 +137,8 @@ def run(
             jit=jit.value,
             all_ops=all_ops,
             trace_batches=0 if trace_all else trace_batches,
-            calibrate=calibrate,
+            calibrate=calibrate and not quick,
+            steady=steady,
         )
         if kernels:
             from tftrace.api.kernels import with_kernels
@@ -149,6 +166,11 @@ def run(
         comparison,
         folder=True,
     )
+
+
+def _stages(repeats: int, warmup: int, steady: bool) -> int:
+    """Start, model, graph, traced pass and the run's files; what is timed before and after."""
+    return 5 + (warmup > 0) + (repeats > 0) * (1 + steady)
 
 
 def _measure(

@@ -37,7 +37,7 @@ def scan(
     from tftrace.report.terminal.parts.progress import stages
     from tftrace.scan import scan as scan_all
 
-    with stages(quiet) as say:
+    with stages(quiet, 3 + (out is not None)) as say:
         result = scan_all(logdirs, scheduler, out, workers, say)
     if not quiet:
         from tftrace.report.terminal.scan import print_scan

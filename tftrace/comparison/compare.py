@@ -12,13 +12,16 @@ from typing import Any
 
 import pandas as pd
 
-from tftrace.api.measure import profile
+from tftrace.api.measure import machine_roofs, profile
 from tftrace.api.profile import Profile
 from tftrace.comparison.differences import Difference, setting_differences
 from tftrace.comparison.layer_pairs import layers_side_by_side
 from tftrace.comparison.outputs import checked_difference
 from tftrace.comparison.ratio import MIN_APART, MIN_PAIRS, Ratio, interleave, ratio_of
 from tftrace.errors import TftraceError
+from tftrace.text import Stage
+
+_WARMUP = 2
 
 SETTINGS = ("jit", "batch-size", "freeze")
 
@@ -138,6 +141,7 @@ def compare_models(
         a, b = (replace(side, batch_size=x.sizes[0]) for side in (a, b))
     if a.model is b.model:
         raise TftraceError("load the model twice to compare it under two settings")
+    machine_roofs(True, progress)  # or the first profile would measure the machine in silence
     profiles = []
     for side in (a, b):
         progress(f"profiling {side.name}")
@@ -153,7 +157,10 @@ def compare_models(
             )
         )
     steady = not own and not any(overrides_predict(side.model) for side in (a, b))
-    progress(f"measuring both interleaved, {pairs} times each")
+    once = sum(found.latency["traced_ms"] for found in profiles) / 1e3
+    whole = all(found.run["trace"]["whole"] for found in profiles)
+    words = f"measuring both interleaved, {pairs} times each"
+    progress(Stage(words, once * (pairs + _WARMUP) if whole else None))
     with ExitStack() as stack:
         stack.enter_context(state_kept(a.model, b.model))
         runs = []
@@ -161,7 +168,7 @@ def compare_models(
             stack.enter_context(borrowed(side.model, {"on": True, "off": False}.get(side.jit)))
             runs.append(_predict(side, fit_inputs(side.model, x), steady))
         # The first pass traces the graph, the second lets TensorFlow settle.
-        times = interleave(runs[0], runs[1], pairs, warmup=2)
+        times = interleave(runs[0], runs[1], pairs, warmup=_WARMUP)
         models = ((a.model, a.batch_size), (b.model, b.batch_size))
         difference = checked_difference(*models, x) if a.frozen or b.frozen else None
     return _comparison(

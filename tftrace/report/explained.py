@@ -23,7 +23,8 @@ def in_short(findings: list[dict[str, Any]], run: dict[str, Any]) -> Iterator[Li
     yield Line(f"{many} (--explain for causes)", EM)
     for number, group in enumerate(groups[:_SHOWN], start=1):
         yield Line(f"{number} {group.title}", indent=1)
-        yield from (Line(line, indent=3) for line in [*group.remedies[:1], *group.commands])
+        yield from (Line(remedy, indent=3) for remedy in group.remedies[:1])
+        yield from (Line(command, indent=3, whole=True) for command in group.commands)
         yield from _before(group, run)
     yield from _rest(groups)
 
@@ -37,8 +38,8 @@ def explained(findings: list[dict[str, Any]], run: dict[str, Any]) -> Iterator[L
         told = [item["text"] for item in group.shown] + ([group.rest] if group.rest else [])
         told += ["because: " + c for c in dict.fromkeys(f["cause"] for f in group.members)]
         told += ["remedy: " + remedy for remedy in group.remedies]
-        told += [f"run: {command}" for command in group.commands]
         yield from (Line(line, indent=3) for line in told)
+        yield from (Line(command, indent=3, whole=True) for command in group.commands)
         yield from _before(group, run)
     if sum(group.saving_ms is not None for group in groups) > 1:
         yield Line("savings are per traced pass and may overlap", FAINT)

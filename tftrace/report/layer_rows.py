@@ -167,8 +167,8 @@ def _columns(extra: list[str], sort: str) -> Iterator[Column]:
     yield Column("layer", right=False, folds=True)
     yield Column("type", right=False, most=18)
     yield Column("ms")
-    yield Column("of predict", bar=10)
-    yield Column("of mults", bar=8)
+    yield Column("of predict", bar=8)
+    yield Column("of mults", bar=7)
     yield Column("")
     for name in extra:
         yield Column(SORTS[name].heading, least=0 if name == sort else _WIDER[name])

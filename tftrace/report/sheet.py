@@ -9,11 +9,15 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Line:
-    """One line of text; a terminal folds it, ``indent`` columns in."""
+    """One line of text; a terminal folds it, ``indent`` columns in.
+
+    ``whole`` keeps it in one, whatever the width: what is pasted must not have a line break.
+    """
 
     text: str
     style: str = ""
     indent: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True)

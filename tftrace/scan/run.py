@@ -13,6 +13,7 @@ from tftrace.errors import TftraceError
 from tftrace.scan.find import Capture, find_captures
 from tftrace.scan.read import Reading, read_capture
 from tftrace.scan.result import ScanResult, assemble
+from tftrace.text import Stage
 
 _NEEDED = ("distributed", "fsspec")
 _NEEDED_LOCALLY = ("cryptography",)  # certificates between local processes
@@ -84,7 +85,7 @@ def _read_all(
     largest_first = sorted(captures, key=lambda c: c.bytes or 0, reverse=True)
     tasks = client.map(read_capture, largest_first, pure=False)
     for done, _ in enumerate(as_completed(tasks), 1):
-        progress(f"{done} of {len(tasks)} traces read")
+        progress(Stage(f"{done} of {len(tasks)} traces read", within=done > 1))
     future_of = dict(zip(largest_first, tasks, strict=True))
     errors = {capture: future.exception() for capture, future in future_of.items()}
     readings = client.gather([future_of[c] for c in captures if errors[c] is None])

@@ -20,6 +20,7 @@ from tftrace.files import reason, scratch_folder
 from tftrace.runs.folder import new_run_folder, require_place
 from tftrace.runs.manifest import Latency, Manifest, Origin, Settings, TracedPass, write_manifest
 from tftrace.runs.names import MANIFEST, TRACE, WINDOW
+from tftrace.text import Stage
 from tftrace.tracer.data.arrays import is_dense
 from tftrace.tracer.data.inputs import samples_of, steps_of, take
 from tftrace.tracer.data.own_batches import OwnBatches, has_own_batches, own_batches
@@ -63,7 +64,8 @@ class Options:
 
     ``warmup`` passes run before anything is timed (one more, the first, traces the graph);
     ``samples`` limits the data; ``trace_batches`` limits the traced pass, None lets the size of
-    the expected trace decide and 0 means all; ``origin`` is for the record.
+    the expected trace decide and 0 means all; ``origin`` is for the record;
+    without ``steady`` no pass is timed that does not wait for tf.data's autotuner.
     """
 
     batch_size: int = 32
@@ -74,6 +76,7 @@ class Options:
     samples: int | None = None
     trace_batches: int | None = None
     origin: Origin | None = None
+    steady: bool = True
 
     def __post_init__(self) -> None:
         """Raises TftraceError on a value that cannot be meant."""
@@ -149,13 +152,14 @@ def capture(
             before = load()
             if options.warmup:
                 progress("warming up")
-            for _ in range(options.warmup):
-                run(x)
+            warm = measure(lambda: run(x), options.warmup)
+            again = options.repeats if options.steady else 0
             if options.repeats:
-                progress(f"measuring latency, {options.repeats} passes")
-            plain = measure(lambda: run(x), options.repeats) if options.repeats else []
+                left = _lasting(warm, options.repeats + 1 + again)
+                progress(Stage(f"measuring latency, {options.repeats} passes", left))
+            plain = measure(lambda: run(x), options.repeats)
             traced_x = _traced_part(x, run, options, functions)
-            progress("tracing one pass")
+            progress(Stage("tracing one pass", _lasting(plain or warm, 1 + again)))
             session, traced_ms = _trace(run, traced_x, state, scratch, options.all_ops)
             settings = _settings(model, x, traced_x, options, session)
             latency = _latency(plain, traced_ms, run, x, options, progress)
@@ -178,6 +182,11 @@ def capture(
             return new_run_folder(out, name, folder)
         except OSError as error:
             raise TftraceError(f"cannot write to {out}: {reason(error)}") from error
+
+
+def _lasting(known: list[float], passes: int) -> float | None:
+    """Seconds of so many passes, by the last that was timed in ms; None where none was."""
+    return known[-1] / 1e3 * passes if known else None
 
 
 def _build(model: Any, run: Predict, x: Any) -> None:
@@ -301,14 +310,17 @@ def _latency(
     if not plain:
         return Latency(traced_ms=traced_ms, without_autotuner_reason="latency was not measured")
     steady, reason = None, None
-    if overrides_predict(run.model):
+    if not options.steady:
+        reason = "left out, for a quick answer"
+    elif overrides_predict(run.model):
         reason = "the model has a predict of its own, which may not take a tf.data.Dataset"
     elif isinstance(x, OwnBatches):
         reason = "the data comes through a pipeline of its own, which is measured as it is"
     elif not all(is_dense(array) for array in tf.nest.flatten(x)):
         reason = "the data is sparse, and no pipeline but Keras's own gathers its batches"
     else:
-        progress(f"measuring latency without tf.data's autotuner, {options.repeats} passes")
+        words = f"measuring latency without tf.data's autotuner, {options.repeats} passes"
+        progress(Stage(words, _lasting(plain, options.repeats)))
         run.steady(x)
         steady = passes(measure(lambda: run.steady(x), options.repeats))
     return Latency(

@@ -87,7 +87,8 @@ def _answer(found: Verdict) -> Iterator[Line]:
     headline, shares, first = found.lines
     yield Line(headline, EM)
     yield Line(shares)
-    yield Line(first, EM if found.do_first else "")
+    pasted = found.do_first is not None and found.do_first.command is not None
+    yield Line(first, EM if found.do_first else "", whole=pasted)
     if found.do_first and found.do_first.preparation:
         yield Line(f"before that: {found.do_first.preparation}", FAINT, 2)
     if found.noise is not None:

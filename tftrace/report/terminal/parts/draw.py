@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -22,11 +21,19 @@ def draw(parts: Iterable[Part], console: Console) -> None:
     """
     for part in list(parts):
         if isinstance(part, Line):
-            text = Text(part.text, style=part.style)
-            indented = Padding(text, (0, 0, 0, part.indent), expand=False)
-            console.print(indented if part.indent else text)
+            _line(part, console)
         else:
             console.print(table_of(part, console))
+
+
+def _line(line: Line, console: Console) -> None:
+    margin, text = " " * line.indent, Text(line.text, style=line.style)
+    if line.whole:
+        console.print(Text(margin) + text, soft_wrap=True)
+        return
+    for folded in text.wrap(console, console.width - line.indent) if line.text else [text]:
+        folded.rstrip()
+        console.print(Text(margin) + folded)
 
 
 def table_of(sheet: Sheet, console: Console) -> Table:
