@@ -1,7 +1,9 @@
 """Model files of real people: functions of their own, Keras 2, a batch that the file fixes."""
 
+import json
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -56,6 +58,52 @@ def test_a_module_gives_its_functions_too(swoosh, custom):
     assert tftrace.count(load_model(swoosh, custom=[custom])).totals["macs"] == macs
 
 
+def _as_keras_2_writes_it(file: str) -> None:
+    """A lambda by its name, where Keras 3 writes its bytecode."""
+    with h5py.File(file, "r+") as opened:
+        config = json.loads(opened.attrs["model_config"])
+        config["config"]["layers"][1]["config"]["activation"] = "<lambda>"
+        opened.attrs["model_config"] = json.dumps(config)
+
+
+def test_a_lambda_is_found_under_any_name_of_the_module(tmp_path, monkeypatch):
+    (tmp_path / "lambdas.py").write_text("def other(x): return x\ncapped = lambda x: x * 0.5\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import lambdas
+
+    dense = layers.Dense(2, activation=lambdas.capped)
+    model = keras.Sequential([keras.Input((4,)), dense])
+    model.save("lambda.h5")
+    with pytest.raises(TftraceError, match=r"bytecode and does not read; .* --model-module"):
+        load_model(Path("lambda.h5"))
+    _as_keras_2_writes_it("lambda.h5")
+    with pytest.raises(TftraceError, match="with that one lambda, under any name"):
+        load_model(Path("lambda.h5"))
+    x = np.ones((3, 4))
+    for custom in ("lambdas", "lambdas:capped"):
+        loaded = load_model(Path("lambda.h5"), custom=[custom])
+        np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_fold_copies_a_lambda_but_saves_no_file_that_keras_cannot_read(tmp_path, monkeypatch):
+    from tftrace.folding.fold import fold
+
+    stack = [layers.Dense(2, activation=lambda x: x * 0.5), layers.Dense(2, name="d")]
+    model = keras.Sequential([keras.Input((4,)), *stack, layers.BatchNormalization()])
+    result = fold(model, np.ones((3, 4)))
+    assert len(result.folded) == 1
+    assert result.max_rel_error < 1e-6
+    monkeypatch.chdir(tmp_path)
+    model.save("lambda.h5")
+    _as_keras_2_writes_it("lambda.h5")
+    (tmp_path / "lambdas.py").write_text("capped = lambda x: x * 0.5\n")
+    arguments = ["fold", "lambda.h5", "-o", "f.keras", "--custom", "lambdas"]
+    done = CliRunner().invoke(app, arguments)
+    assert "has a lambda as an activation" in str(done.exception)
+    assert not Path("f.keras").exists()
+
+
 def test_fold_rebuilds_with_the_function(swoosh):
     done = CliRunner().invoke(app, ["fold", "own.h5", "-o", "f.keras", "--custom", "swooshes"])
     assert done.exit_code == 0, done.output
@@ -82,8 +130,6 @@ def test_count_takes_it_by_keras_2(legacy):
     arguments = ["count", "rnn.h5", "--keras", "2", "--rule", "macs", "--json", "counts.json"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    import json
-
     # By hand: 10 steps x 4 gates x 5 units x (4 inputs + 5 units), and 5 x 2.
     assert json.loads(Path("counts.json").read_text())["totals"]["macs"] == 10 * 4 * 5 * 9 + 10
 

@@ -11,6 +11,8 @@ from tftrace.comparison.outputs import FLOAT_ROUNDING
 from tftrace.errors import TftraceError
 from tftrace.files import replacing, require_writable
 from tftrace.folding.fold import FoldResult, fold
+from tftrace.folding.rebuild import lambdas_of
+from tftrace.tracer.keras_private import layers_within
 from tftrace.tracer.loading.models import Loading, custom_scope
 from tftrace.tracer.loading.saved_model import is_saved_model
 
@@ -87,6 +89,12 @@ def _fold_file(
     if not result.folded:
         reasons = "; ".join(f"{k.layer}: {k.reason}" for k in result.kept[:3])
         raise TftraceError(f"nothing to fold in {model}: {reasons or 'it has no batch norm'}")
+    for layer in layers_within(result.model):
+        if lambdas_of(layer):
+            raise TftraceError(
+                f"{layer.name} has a lambda as an activation, which Keras writes as bytecode and "
+                "does not read: the folded model could not be loaded; define it with def"
+            )
     if result.max_rel_error is not None and result.max_rel_error > FLOAT_ROUNDING:
         raise TftraceError(
             f"the folded model differs by {result.max_rel_error:.1e} of its output's scale, more "

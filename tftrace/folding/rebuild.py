@@ -93,6 +93,8 @@ def _copy_operation(
         copy = _copy_lambda(operation)
     else:
         config = operation.get_config()
+        # Keras writes a lambda as bytecode, which it does not read.
+        config |= {name: getattr(operation, name) for name in lambdas_of(operation)}
         if key in plan.weights and np.any(plan.weights[key]["bias"] != 0):
             config["use_bias"] = True
         copy = type(operation).from_config(config)
@@ -102,6 +104,15 @@ def _copy_operation(
     if isinstance(operation, keras.layers.Layer):
         originals[key] = operation
     return copy
+
+
+def lambdas_of(layer: Any) -> list[str]:
+    """The arguments of a layer that are lambdas: an activation, say."""
+    return [
+        name
+        for name in layer.get_config()
+        if getattr(getattr(layer, name, None), "__name__", "") == "<lambda>"
+    ]
 
 
 def _copy_lambda(layer: Any) -> Any:

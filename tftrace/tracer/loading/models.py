@@ -25,6 +25,7 @@ _UNKNOWN_OBJECT = re.compile(
     r".*?(?=[.;,](?:\s|$)|$)"
 )
 _DROPPED_ARGUMENT = re.compile(r"Unrecognized keyword arguments passed to (\w+): \{?'?(\w+)")
+_LAMBDA = "<lambda>"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -170,7 +171,9 @@ def import_custom(custom: Sequence[str]) -> dict[str, Any]:
             objects[name] = getattr(module, name)
         else:
             objects.update({k: v for k, v in vars(module).items() if isclass(v) or isfunction(v)})
-    return objects
+    # A file knows a lambda by that name only.
+    unnamed = {id(v): v for v in objects.values() if getattr(v, "__name__", "") == _LAMBDA}
+    return objects | ({_LAMBDA: next(iter(unnamed.values()))} if len(unnamed) == 1 else {})
 
 
 def _explain(path: Path, error: Exception, custom: Sequence[str], keras: int) -> str:
@@ -182,6 +185,16 @@ def _explain(path: Path, error: Exception, custom: Sequence[str], keras: int) ->
             "module:function, or save the whole model with model.save(...)"
         )
     unknown = _UNKNOWN_OBJECT.search(text)
+    if unknown is not None and "{'value': [" in unknown[0]:
+        return (
+            f"{path} holds a lambda as an activation, which Keras 3 writes as bytecode and does "
+            "not read; name what builds the model with --model-module, and its weights are taken"
+        )
+    if unknown is not None and _LAMBDA in unknown[0]:
+        return (
+            f"{path}: {unknown[0]}; name a module with that one lambda, under any name, "
+            "with --custom MODULE"
+        )
     if unknown is not None:
         remedy = (
             f"{' and '.join(custom)} does not define it"
