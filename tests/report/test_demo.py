@@ -1,11 +1,14 @@
 """The demo's answer is made of what was measured, whatever kernels ran."""
 
+from types import SimpleNamespace
+
 import networks
 import pytest
 
 import tftrace
-from tftrace.demo import build
-from tftrace.report.terminal.demo import answer
+from tftrace.comparison.ratio import MIN_PAIRS, Ratio
+from tftrace.demo import PAIRS, build
+from tftrace.report.terminal.demo import answer, conclusion
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +41,27 @@ def test_one_kernel_is_told_as_one(plain, run_of):
     profile = run_of("mission", jit="on")
     text = " ".join(answer(plain, profile))
     assert "Mul and AddV2" not in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (1.15, 1.2, "1.19 times as long (95%: 1.15 to 1.20)"),
+        (0.9, 1.3, "no difference shown (0.90 to 1.30)"),
+    ],
+)
+def test_it_ends_with_three_lines(plain, run_of, low, high, told):
+    """What it costs, why, and what to do; what cannot be told apart is said so."""
+    ratio = Ratio(1.19, low, high, 0.95, 9, (9, 9))
+    question = SimpleNamespace(profiles=(plain, run_of("mission")), ratio=ratio)
+    fold = SimpleNamespace(max_rel_error=9.9e-7)
+    lines = conclusion(SimpleNamespace(question=question, fold=fold, answer=question))
+    assert max(map(len, lines)) <= 80
+    costs, why, remedy = lines
+    assert costs.startswith(f"Batch norm: 1.4% more multiplications, {told}")
+    assert "16 bytes moved per multiplication" in why
+    assert remedy.startswith(f"Do: tftrace fold (outputs within 1e-06): {told}")
+
+
+def test_the_pairs_are_enough_for_a_verdict():
+    assert PAIRS >= MIN_PAIRS

@@ -113,6 +113,7 @@ def compare_models(
     pairs: int = 11,
     out: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    calibrate: bool = True,
 ) -> Comparison:
     """Profile both sides on ``x``, then time them interleaved.
 
@@ -124,6 +125,7 @@ def compare_models(
     Args:
         pairs: timed passes of each; fewer than 6 give no ratio.
         out: folder for the two runs; temporary by default.
+        calibrate: measure this machine's peaks if that was not done before.
 
     Raises:
         TftraceError: both sides are the same model object, one does not fit the data, or the
@@ -141,7 +143,7 @@ def compare_models(
         a, b = (replace(side, batch_size=x.sizes[0]) for side in (a, b))
     if a.model is b.model:
         raise TftraceError("load the model twice to compare it under two settings")
-    machine_roofs(True, progress)  # or the first profile would measure the machine in silence
+    machine_roofs(calibrate, progress)  # or the first profile would measure the machine in silence
     profiles = []
     for side in (a, b):
         progress(f"profiling {side.name}")
@@ -154,6 +156,7 @@ def compare_models(
                 repeats=0,
                 out=out,
                 source=side.name,
+                calibrate=calibrate,
             )
         )
     steady = not own and not any(overrides_predict(side.model) for side in (a, b))

@@ -43,6 +43,7 @@ def comparison_parts(comparison: Comparison, top: int | None = 15) -> Iterator[P
 
 def _layers(comparison: Comparison, top: int | None) -> Sheet:
     layers = comparison.layers
+    layers = layers[~_nothing(layers)]
     largest = layers["difference_ms"].abs().sort_values(ascending=False).index
     shown = layers.loc[sorted(largest if top is None else largest[:top])]
     names = short_names([str(path) for path in layers["path"]])
@@ -64,6 +65,12 @@ def _layers(comparison: Comparison, top: int | None) -> Sheet:
         *map(Column, ("A", "B", "B - A", "mults A", "mults B")),
     )
     return Sheet("traced time per sample, us", columns, tuple(rows))
+
+
+def _nothing(layers: pd.DataFrame) -> pd.Series:
+    """Rows that took no time and have no multiplications on either side: containers, mostly."""
+    figures = layers[["a_ms", "b_ms", "a_mults", "b_mults"]]
+    return ((figures == 0) | figures.isna()).all(axis=1) & layers["side"].eq("both")
 
 
 def _name(row: pd.Series, names: dict[str, str]) -> str:
