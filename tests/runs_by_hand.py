@@ -118,6 +118,7 @@ def run(
     steps: Sequence[tuple[float, float, float]] = (),
     roofs: MachineModel | None = None,
     primitives: Sequence[dict[str, Any]] = (),
+    stages: Sequence[dict[str, Any]] = (),
     **settings: Any,
 ) -> SimpleNamespace:
     """A run; ``steps`` are ``(start_ms, wall_ms, ops_ms)``, primitives as the manifest has them.
@@ -142,6 +143,7 @@ def run(
         wall=pd.DataFrame({"component": list(parts), "wall_ms": list(parts.values())}),
         steps=pd.DataFrame(list(steps), columns=["start_ms", "wall_ms", "ops_ms"]),
         primitives=primitives_table(list(primitives), ops),
+        input=pd.DataFrame(list(stages)),
         layer_graph=graph or _EMPTY,
         roofs=roofs,
         run={
@@ -149,6 +151,7 @@ def run(
             "steps": settings.get("of_steps", len(steps)),
             "batch_size": settings.get("batch_size", 32),
             "jit": settings.get("jit", False),
+            "own_batches": bool(stages),
             "trace": {
                 "samples": samples,
                 "steps": len(steps),

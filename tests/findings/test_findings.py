@@ -519,6 +519,8 @@ def call(
     after: float,
     median_ms: float | None = None,
     of_steps: int = 4,
+    stages=(),
+    samples: int = 32,
     **wall: float,
 ):
     """Four batches of 10 ms, each with 6 ms of kernels, of a call of ``of_steps``."""
@@ -532,6 +534,8 @@ def call(
         steps,
         median_ms=median_ms,
         of_steps=of_steps,
+        stages=stages,
+        samples=samples,
     )
 
 
@@ -584,6 +588,67 @@ def test_batches_that_wait_for_data() -> None:
 
 def test_a_pipeline_that_only_sets_up_does_not_bind() -> None:
     assert "input pipeline bound" not in kinds(find(call(1, 1, **{PIPELINE: 5.0})))
+
+
+def stage(name: str, active: float, depth: int, dataset: str = "d", parallelism: int = 1):
+    """A stage that was at work for so many ms, of 100 elements."""
+    return {
+        "stage": name,
+        "path": name,
+        "dataset": dataset,
+        "depth": depth,
+        "calls": 100,
+        "busy_ms": active,
+        "us_per_element": 10 * active,
+        "active_ms": active,
+        "wait_ms": 0.0,
+        "parallelism": parallelism,
+        "note": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("stages", "named", "remedy", "prefetched"),
+    [
+        ([("Map", 12, 1), ("Batch", 3, 0)], "Map", ".map(f, num_parallel_calls", False),
+        ([("Map", 2, 2), ("Batch", 9, 1), ("Prefetch", 1, 0)], "Batch", ".batch(n, num_", True),
+        ([("Generator", 9, 1), ("FlatMap", 1, 0)], "Generator", "workers=", False),
+        ([("ParallelMap", 9, 0, "d", 2)], "ParallelMap", "at most 2 of 4 processors", False),
+        ([("ParallelMap", 9, 0, "d", 4)], "ParallelMap", "make it cheaper", False),
+        ([("CSV", 9, 0)], "CSV", "do it once", False),
+    ],
+)
+def test_the_stage_that_batches_wait_for_is_named(stages, named, remedy, prefetched) -> None:
+    profile = call(1, 1, stages=[stage(*row) for row in stages])
+    profile.machine["usable_cores"] = 4
+    finding = only(find(profile), "input pipeline bound")
+    assert finding["evidence"]["stage"] == named
+    assert remedy in finding["remedy"]
+    assert ("prefetch(" not in finding["remedy"]) == prefetched
+    busy = max(row[1] for row in stages)
+    assert finding["evidence"]["us_per_element"] == 10 * busy
+    assert "us for each of 100 elements" in finding["text"]
+    assert "arrays" not in finding["cause"]
+
+
+def test_a_pipeline_of_the_users_own_that_keeps_up_is_no_finding() -> None:
+    profile = call(1, 1, stages=[stage("Map", 30, 0)], **{PIPELINE: 5.0})
+    assert "input pipeline bound" not in kinds(find(profile))
+
+
+def test_waiting_for_the_users_pipeline_is_not_what_a_larger_batch_saves() -> None:
+    """12 of the 16 ms without kernels wait for data: a quarter of the 40 ms is left of the rest."""
+    kind = "batch size too small"
+    assert kind in kinds(find(call(1, 1, samples=128)))
+    assert kind not in kinds(find(call(1, 1, samples=128, stages=[stage("Map", 30, 0)])))
+
+
+def test_a_command_never_names_a_file_that_cannot_be_written() -> None:
+    from tftrace.findings.basis.commands import FOLD, TRY_XLA, complete
+
+    own = {"own_batches": True, "batch_size": 20, "jit": False}
+    assert complete(TRY_XLA, own) is None
+    assert complete(FOLD, own) == "tftrace fold model.keras -o folded.keras"
 
 
 def test_compiling_in_the_window_is_said_and_counted() -> None:

@@ -22,6 +22,7 @@ from tftrace.runs.manifest import plain
 from tftrace.runs.run import Run
 from tftrace.tables.events import event_chunks, events_table
 from tftrace.tables.frame import PS_PER_MS, records, total
+from tftrace.tables.input import input_table
 from tftrace.tables.layers import layers_table
 from tftrace.tables.lines import lines_table
 from tftrace.tables.ops import ops_table
@@ -85,6 +86,18 @@ class Profile:
         """One row per component of the measured window; they sum to it (of a trace from
         elsewhere: per device)."""
         return wall_table(self._join)
+
+    @cached_property
+    def input(self) -> pd.DataFrame:
+        """One row per stage of the tf.data pipeline that made the batches; see `input_table`.
+
+        That of Keras's own where the data are arrays."""
+        return input_table(self._join)
+
+    @property
+    def own_pipeline(self) -> bool:
+        """Whether the batches came through a pipeline of the user's own."""
+        return bool(self.run.get("own_batches")) and len(self.input) > 0
 
     @cached_property
     def primitives(self) -> pd.DataFrame:
@@ -224,9 +237,11 @@ class Profile:
 
     @property
     def table_names(self) -> tuple[str, ...]:
-        """Names of the tables: ``primitives`` too, where the run has oneDNN's log."""
+        """Names of the tables: ``input`` too, where the data came in batches of its own, and
+        ``primitives``, where the run has oneDNN's log."""
         known = self.onednn is not None and not self.onednn["reason"]
-        return (*TABLES, "primitives") if known else TABLES
+        more = (("input", self.own_pipeline), ("primitives", known))
+        return (*TABLES, *(name for name, there in more if there))
 
     def table(self, name: str) -> pd.DataFrame:
         """One of the tables by name.
@@ -259,6 +274,8 @@ class Profile:
             "window": self.window,
             "no_findings": self.no_findings,
         }
+        if self.own_pipeline:
+            found["input"] = records(self.input)
         if self.onednn is not None:
             found["onednn"] = self.onednn | {"primitives": records(self.primitives)}
         return found

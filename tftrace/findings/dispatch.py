@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tftrace.attribution.rows import LAYERS
 from tftrace.findings.basis.commands import TRY_XLA, batch_size
 from tftrace.findings.basis.evidence import Evidence
-from tftrace.findings.basis.figures import call_times, component_ms, layers_ms
+from tftrace.findings.basis.figures import call_times, component_ms, idle_ms, layers_ms, waited_ms
 from tftrace.findings.registry import Finding, finding
 from tftrace.tables.frame import total
 from tftrace.text import ms_text
@@ -72,7 +72,13 @@ def batch_too_small(profile: Evidence) -> Iterator[Finding]:
     samples, size = profile.run["trace"]["samples"], profile.run["batch_size"]
     if times is None or samples is None or samples <= size:
         return
-    if times.fixed < _MIN_FIXED * times.batches:
+    own = bool(profile.run.get("own_batches"))
+    fixed = times.fixed
+    if own:
+        # What waits for a pipeline of the user's own does so for any size of batch, and the first
+        # batch for more than one of its elements.
+        fixed = max(0.0, idle_ms(profile) - max(0.0, waited_ms(profile, times)))
+    if fixed < _MIN_FIXED * times.batches:
         return
     rate = _rate_of_peak(profile, times.batches)
     if rate is not None and rate > _FAR_BELOW_PEAK:
@@ -80,25 +86,25 @@ def batch_too_small(profile: Evidence) -> Iterator[Finding]:
     # A shortened pass has few samples; the batches to be had are those of the whole call.
     whole = profile.run["samples"]
     larger = min(whole, _LARGER * size)
-    saving = times.fixed * (1 - -(-whole // larger) / -(-whole // size))
+    saving = fixed * (1 - -(-whole // larger) / -(-whole // size))
     reached = "" if rate is None else f" They reach {rate:.1%} of this machine's peak."
     yield Finding(
         layer=None,
         kind="batch size too small",
         text=(
-            f"In {times.count:,} batches of {size}, {ms_text(times.fixed)} of "
-            f"{ms_text(times.batches)} ms ({times.fixed / times.batches:.0%}) ran no kernel of "
+            f"In {times.count:,} batches of {size}, {ms_text(fixed)} of "
+            f"{ms_text(times.batches)} ms ({fixed / times.batches:.0%}) ran no kernel of "
             f"the model.{reached}"
         ),
         cause="Every batch costs the same for its call, whatever its size.",
-        remedy=f"a larger batch, say {larger}",
-        command=batch_size(larger),
+        remedy=f"a larger batch, say {larger}" + (" samples in the pipeline" if own else ""),
+        command=None if own else batch_size(larger),
         saving_ms=saving,
         evidence={
-            "ms": times.fixed,
+            "ms": fixed,
             "batches": times.count,
-            "fixed_ms": times.fixed,
-            "fixed_share": times.fixed / times.batches,
+            "fixed_ms": fixed,
+            "fixed_share": fixed / times.batches,
             "peak_share": rate,
             "batch_size": size,
             "suggested": larger,

@@ -1,4 +1,4 @@
-"""What `predict` costs around the model: the call itself, its input pipeline, late tracing."""
+"""What `predict` costs around the model: the call itself, late tracing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from tftrace.timeline.share_out import COMPILATION, DISPATCH, LOOP, PIPELINE
 
 _MIN_AROUND = 0.2
 _SLOW_END_MS = 50.0
-_MIN_PIPELINE = 0.25
 
 # Measured (TensorFlow 2.21, two cores): predict of 5,000 images took 1,347, 781 and 775 ms on
 # arrays, 739, 698 and 727 ms on a dataset without autotuning; ends gather at 0.35, 0.7 and 1.35 s.
@@ -91,44 +90,6 @@ def _removable(profile: Evidence, times: CallTimes, batches: float) -> float:
     """
     median = profile.latency["median_ms"]
     return times.around if median is None else min(times.around, max(0.0, median - batches))
-
-
-@finding
-def input_pipeline_bound(profile: Evidence) -> Iterator[Finding]:
-    """The batches wait for their data."""
-    times = call_times(profile)
-    if times is None or not times.batches:
-        return
-    # The first batch always waits. Whatever is around the batches may be the pipeline's: what
-    # is left of it surely is in them.
-    later = profile.steps.iloc[1:]
-    idle = float((later["wall_ms"] - later["ops_ms"]).sum())
-    waiting = min(idle, component_ms(profile, PIPELINE) - times.around)
-    if waiting < _MIN_PIPELINE * times.batches:
-        return
-    yield Finding(
-        layer=None,
-        kind="input pipeline bound",
-        text=(
-            f"Of {ms_text(times.batches)} ms in {times.count:,} batches at least "
-            f"{ms_text(waiting)} ms ({waiting / times.batches:.0%}) waited for the input pipeline."
-        ),
-        cause=(
-            "predict gathers each batch from the arrays by a copy on one thread; here the model "
-            "is done before the next batch is there."
-        ),
-        remedy=(
-            "call the model in a tf.function on slices of the array; hand over smaller elements "
-            "(uint8 and a Rescaling layer, say, instead of float32)"
-        ),
-        command=TRY_ALL,
-        evidence={
-            "ms": waiting,
-            "waiting_ms": waiting,
-            "batches_ms": times.batches,
-            "share": waiting / times.batches,
-        },
-    )
 
 
 @finding

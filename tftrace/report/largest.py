@@ -70,6 +70,8 @@ def _around(profile: Profile) -> str:
 
 
 def _pipeline(profile: Profile) -> str:
+    if profile.own_pipeline:
+        return f"the data's own pipeline, stage by stage in the table above; {_around(profile)}"
     return (
         "predict builds a tf.data pipeline, copies each batch out of the arrays and takes the "
         f"pipeline down again; {_around(profile)}"

@@ -91,6 +91,8 @@ class Settings(msgspec.Struct, frozen=True):
     trace: TracedPass = TracedPass()
     noise: list[str] | None = None
     """What else the machine did meanwhile, in words; None where that is not known."""
+    own_batches: bool | None = None
+    """Whether the data came in batches of its own, through a pipeline of the user's."""
     origin: Origin | None = None
     """None where Python code called, and in runs of older versions."""
 

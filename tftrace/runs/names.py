@@ -22,7 +22,7 @@ HOST = "/host:CPU"
 """Plane of the trace that holds the host's threads."""
 
 STATS = StatNames(
-    ints=("id", "step_num", "_p", "_c", "program_id", "correlation_id", "group_id"),
+    ints=("id", "step_num", "_p", "_c", "program_id", "correlation_id", "group_id", "parallelism"),
     strings=(
         *("hlo_op", "hlo_module", "name", "kernel_type", "tf_function_call"),
         *("tf_op", "annotation", "level 0"),

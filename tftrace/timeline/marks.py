@@ -51,6 +51,7 @@ class Mark(IntFlag):
     WAIT = 1 << 10
     PIPELINE = 1 << 11
     LAUNCH = 1 << 12
+    STAGE = 1 << 13
 
 
 _EXACT = {
@@ -71,6 +72,7 @@ _PREFIXES = {
     "BlockUntilReady": Mark.WAIT,
 }
 _ANY_PREFIX = tuple(_PREFIXES)
+_STAGE = re.compile(r"Iterator::|InstantiatedCapturedFunction::Run|[A-Z][A-Za-z0-9]+Produce$")
 _PIPELINE_EVENT = re.compile("Iterator|Dataset|tf\\.function-graph_building|DeleteTensorHandle")
 
 
@@ -149,6 +151,7 @@ class Marks:
         if name.startswith(_ANY_PREFIX):
             for prefix, mark in _PREFIXES.items():
                 flags |= mark if name.startswith(prefix) else 0
+        flags |= Mark.STAGE if _STAGE.match(name) else 0
         if _PIPELINE_EVENT.search(name):
             flags |= Mark.PIPELINE
         if self._launched and launches_work(name, self._launched):

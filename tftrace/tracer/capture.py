@@ -284,6 +284,7 @@ def _settings(model: Any, x: Any, traced_x: Any, options: Options, session: Sess
         repeats=options.repeats,
         warmup=options.warmup,
         jit=jit_compiled(model),
+        own_batches=isinstance(x, OwnBatches),
         origin=options.origin,
         trace=TracedPass(
             samples=traced,

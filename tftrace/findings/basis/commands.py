@@ -27,9 +27,10 @@ def complete(command: str | None, run: Mapping[str, Any]) -> str | None:
     Args:
         command: one of the above.
         run: settings of the run, as in the manifest. Where Python code made it, the files are
-            those that `preparation` speaks of.
+            those that `preparation` speaks of; None where it gave data that no file holds.
     """
-    if command is None:
+    no_file = bool(run.get("own_batches")) and not run.get("origin")
+    if command is None or ("{data}" in command and no_file):
         return None
     origin = run.get("origin") or {"model": _MODEL, "data": _DATA, "options": []}
     load = list(origin["options"])
@@ -38,11 +39,15 @@ def complete(command: str | None, run: Mapping[str, Any]) -> str | None:
         "{model}": [origin["model"]],
         "{data}": [*(("--data-module",) if origin.get("data_module") else ()), origin["data"]],
         "{load}": load,
-        "{options}": load + (["--batch-size", str(size)] if size != 32 else []),
+        "{options}": load + ([] if run.get("own_batches") or size == 32 else _batch(size)),
         "{jit}": ["--jit", "on"] if run["jit"] else [],
     }
     words = (shlex.join(given[w]) if w in given else w for w in command.split())
     return " ".join(word for word in words if word)
+
+
+def _batch(size: int) -> list[str]:
+    return ["--batch-size", str(size)]
 
 
 def preparation(command: str, run: Mapping[str, Any]) -> str | None:

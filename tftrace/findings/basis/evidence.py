@@ -30,6 +30,10 @@ class Evidence(Protocol):
         """The **steps** table."""
 
     @property
+    def input(self) -> pd.DataFrame:
+        """The **input** table."""
+
+    @property
     def primitives(self) -> pd.DataFrame:
         """The **primitives** table; empty where oneDNN's log was not asked for."""
 

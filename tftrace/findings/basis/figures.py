@@ -14,6 +14,7 @@ import pandas as pd
 from tftrace.attribution.rows import LAYERS
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.graph.kernel_types import is_onednn, plain_type
+from tftrace.timeline.share_out import PIPELINE
 
 
 def layers_ms(profile: Evidence) -> float:
@@ -167,3 +168,18 @@ def call_times(profile: Evidence) -> CallTimes | None:
     after = float(profile.wall["wall_ms"].sum()) - float(last["start_ms"] + last["wall_ms"])
     fixed = max(0.0, batches - float(steps["ops_ms"].sum()))
     return CallTimes(before, batches, max(0.0, after), fixed, len(steps))
+
+
+def waited_ms(profile: Evidence, times: CallTimes) -> float:
+    """What the batches behind the first waited for the input pipeline at least, in ms.
+
+    The first always waits. Whatever is around the batches may be the pipeline's: what is left of it
+    surely is in them.
+    """
+    return min(idle_ms(profile), component_ms(profile, PIPELINE) - times.around)
+
+
+def idle_ms(profile: Evidence) -> float:
+    """The time in the batches behind the first in which no kernel of the model ran, in ms."""
+    later = profile.steps.iloc[1:]
+    return float((later["wall_ms"] - later["ops_ms"]).sum())

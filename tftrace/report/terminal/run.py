@@ -12,6 +12,7 @@ from rich.console import Console
 from tftrace.report.details import details, gaps
 from tftrace.report.explained import disagreeing, explained, in_short
 from tftrace.report.foreign import foreign_parts
+from tftrace.report.input import input_sheet
 from tftrace.report.layer_rows import layers_sheet
 from tftrace.report.primitives import primitives
 from tftrace.report.sheet import BLANK, EM, FAINT, WARN, Line, Part
@@ -66,6 +67,9 @@ def report_parts(
         yield layers_sheet(profile, found, top, depth, sort, order, verbose)
         if not verbose:
             yield from gaps(profile)
+        yield BLANK
+    if profile.own_pipeline:
+        yield input_sheet(profile.input)
         yield BLANK
     if found.explanation is not None and found.do_first is not None:
         yield Line(found.explanation)
