@@ -20,7 +20,8 @@ from tftrace.estimation.network import NetworkEstimate, estimate_program, kernel
 from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit
 from tftrace.machine.model import MachineModel
-from tftrace.report.terminal.estimate import print_estimate
+from tftrace.report.estimate import estimate_parts
+from tftrace.report.terminal.parts.draw import draw
 from tftrace.tracer.graphs.programs import trace_model
 
 
@@ -394,5 +395,5 @@ def test_strings_and_tables_are_named_not_estimated() -> None:
 
 def render(found: NetworkEstimate) -> str:
     output = io.StringIO()
-    print_estimate(found, Console(file=output, width=100), "m")
+    draw(estimate_parts(found, "m"), Console(file=output, width=100))
     return output.getvalue()

@@ -14,6 +14,8 @@ from tftrace.commands.options import (
     InputShape,
     JsonFile,
     Keras,
+    Layout,
+    LayoutOption,
     ModelModule,
     Quiet,
     Unsafe,
@@ -21,7 +23,7 @@ from tftrace.commands.options import (
 from tftrace.commands.shared import (
     check_model_path,
     check_targets,
-    console,
+    print_parts,
     printing,
     start_tensorflow,
 )
@@ -44,9 +46,11 @@ def estimate(
         int, typer.Option(min=0, max=MOST, help="Rows of the layer table; 0 for all.")
     ] = 15,
     json: JsonFile = None,
+    layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
     """Predict a model's latency on this machine without running it, layer by layer."""
+    from tftrace.report.estimate import estimate_parts
     from tftrace.report.exports.tables import write_plain_json
     from tftrace.report.terminal.parts.progress import stages
 
@@ -64,9 +68,12 @@ def estimate(
         shapes = full_shapes(loaded, input_shape, batch_size)
         found = estimate_model(loaded, shapes, batches=batches, progress=say)
         measured = measure(loaded, shapes, batches, say) if check else None
+    data = {**found.to_dict(), "measured_ms": measured}
     if json is not None:
-        write_plain_json({**found.to_dict(), "measured_ms": measured}, json)
-    if not (quiet or printing(json)):
-        from tftrace.report.terminal.estimate import print_estimate
-
-        print_estimate(found, console(), model.name, measured, top or None)
+        write_plain_json(data, json)
+    print_parts(
+        lambda: estimate_parts(found, model.name, measured, top or None),
+        lambda: data,
+        layout,
+        quiet or printing(json),
+    )

@@ -12,6 +12,8 @@ from tftrace.findings.basis.figures import (
     by_layer,
     kernels,
     layers_ms,
+    name_of,
+    of_predict,
     onednn_ran,
     settled_ms,
 )
@@ -30,7 +32,7 @@ def activation_pass(profile: Evidence) -> Iterator[Finding]:
         passes = [k for k in mine if k.plain_type in ELEMENTWISE]
         product = _product(graph, passes, with_onednn)
         if product is not None:
-            yield _finding(path, passes, time, graph, product, with_onednn)
+            yield _finding(profile, path, passes, time, product, with_onednn)
 
 
 def _product(graph: LayerGraph, passes: list[Kernel], with_onednn: bool) -> Product | None:
@@ -64,23 +66,23 @@ def _input_of_activation(graph: LayerGraph, op: int) -> int | None:
 
 
 def _finding(
+    profile: Evidence,
     path: str,
     passes: list[Kernel],
     time: float,
-    graph: LayerGraph,
     product: Product,
     with_onednn: bool,
 ) -> Finding:
     at_stake = settled_ms(passes)
     kinds = list(dict.fromkeys(k.op_type for k in passes))
-    behind = graph.type[product.op]
+    behind = profile.layer_graph.type[product.op]
     many = f"{len(passes)} kernels" if len(passes) > 1 else "a kernel"
     return Finding(
         layer=path,
         kind="activation pass",
         text=(
-            f"The activation in {path} runs as {many} of its own ({', '.join(kinds)}), "
-            f"{ms_text(at_stake)} ms, {at_stake / time:.1%} of the layers' time."
+            f"The activation in {name_of(profile, path)} runs as {many} of its own "
+            f"({', '.join(kinds)}), {ms_text(at_stake)} ms, {of_predict(profile, at_stake)}."
         ),
         cause=_cause(behind, product.direct, with_onednn),
         remedy=(

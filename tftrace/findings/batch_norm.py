@@ -15,6 +15,8 @@ from tftrace.findings.basis.figures import (
     by_layer,
     kernels,
     layers_ms,
+    name_of,
+    of_predict,
     onednn_ran,
     settled_ms,
     total,
@@ -63,8 +65,9 @@ def unfused_batch_norm(profile: Evidence) -> Iterator[Finding]:
         if settled_ms(passes) < _FAR_ABOVE * row["mults"] / mults * settled:
             continue
         time_share, mult_share = float(row["wall_ms"] / time), float(row["mults"] / mults)
-        shares = f"{time_share:.1%}", f"{'' if exact else 'at most '}{mult_share:.2%}"
-        found = _unfused(row, mine, folds[path], saved.get(path), shares, call, onednn)
+        of_mults = f"{'' if exact else 'at most '}{mult_share:.2%} of the multiplications"
+        told = name_of(profile, path), of_predict(profile, row["wall_ms"]), of_mults
+        found = _unfused(row, mine, folds[path], saved.get(path), told, call, onednn)
         found.evidence["time_share"] = time_share
         found.evidence["mult_share"] = mult_share if exact else None
         yield found
@@ -75,7 +78,7 @@ def _unfused(
     mine: list[Kernel],
     fold: Fold,
     saved: Saving | None,
-    shares: tuple[str, str],
+    told: tuple[str, str, str],
     call_ms: float,
     onednn: bool,
 ) -> Finding:
@@ -92,8 +95,8 @@ def _unfused(
         layer=row["path"],
         kind="unfused batch norm",
         text=(
-            f"{row['name']} takes {ms_text(own)} ms, {shares[0]} of the layers' "
-            f"time with {shares[1]} of the multiplications: it ran as {', '.join(names)} "
+            f"{told[0]} takes {ms_text(own)} ms, {told[1]} with {told[2]}: it ran as "
+            f"{', '.join(names)} "
             f"and moved {_amount(moved)} per sample where {_amount(least)} is the least possible."
             + (_WAITED.format(ms_text(waited)) if waited >= least_ms else "")
             + (_beside(fold, saved) if saved is not None else "")
@@ -187,9 +190,9 @@ def bias_blocks_fusion(profile: Evidence) -> Iterator[Finding]:
             layer=kernel.layer,
             kind="bias blocks the fusion",
             text=(
-                f"{kernel.layer} runs as a kernel of its own ({kernel.op_type}), "
-                f"{ms_text(kernel.wall_ms)} ms, {kernel.wall_ms / time:.1%} of the layers' "
-                f"time, behind {conv}, which adds a bias."
+                f"{name_of(profile, kernel.layer)} runs as a kernel of its own "
+                f"({kernel.op_type}), {ms_text(kernel.wall_ms)} ms, "
+                f"{of_predict(profile, kernel.wall_ms)}, behind {conv}, which adds a bias."
                 + (f" {frees} ({ms_text(freed_ms)} ms) would fuse too." if freed_ms else "")
             ),
             cause=(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tftrace.findings.basis.commands import WITHOUT_XLA
 from tftrace.findings.basis.evidence import Evidence
-from tftrace.findings.basis.figures import by_layer, kernels, settled_ms, settled_part
+from tftrace.findings.basis.figures import by_layer, kernels, name_of, settled_ms, settled_part
 from tftrace.findings.registry import Finding, finding
 from tftrace.graph.flatten import CALLS
 from tftrace.graph.kernel_types import plain_type
@@ -54,7 +54,8 @@ def _thin(
         layer=row["path"],
         kind=f"{how} convolution",
         text=(
-            f"{row['name']} ({how}) takes {ms_text(spent)} ms and reaches {share:.1%} of its "
+            f"{name_of(profile, row['path'])} ({how}) takes {ms_text(spent)} ms and reaches "
+            f"{share:.1%} of its "
             f"{row['bound']} roof on this machine.{reached}"
         ),
         cause=_CAUSES["compiled" if compiled else how],
@@ -126,8 +127,8 @@ def dilated_by_copies(profile: Evidence) -> Iterator[Finding]:
             layer=path,
             kind="dilation by copies",
             text=(
-                f"{path} is dilated and runs as SpaceToBatchND, convolution, BatchToSpaceND: the "
-                f"two copies take {ms_text(spent)} of its {ms_text(whole)} ms."
+                f"{name_of(profile, path)} is dilated and runs as SpaceToBatchND, convolution, "
+                f"BatchToSpaceND: the two copies take {ms_text(spent)} of its {ms_text(whole)} ms."
             ),
             cause=(
                 "Keras calls tf.nn.convolution, which rearranges the image so that a plain "

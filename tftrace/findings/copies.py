@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tftrace.findings.basis.evidence import Evidence
-from tftrace.findings.basis.figures import by_layer, kernels, layers_ms, settled_ms
+from tftrace.findings.basis.figures import (
+    by_layer,
+    kernels,
+    layers_ms,
+    name_of,
+    of_predict,
+    settled_ms,
+)
 from tftrace.findings.registry import Finding, finding
 from tftrace.text import ms_text
 
@@ -56,8 +63,8 @@ def copy_pass(profile: Evidence) -> Iterator[Finding]:
                 layer=path,
                 kind=copy.kind,
                 text=(
-                    f"{types} in {path} takes {ms_text(spent)} ms, {spent / time:.1%} of the "
-                    "layers' time, and computes nothing."
+                    f"{types} in {name_of(profile, path)} takes {ms_text(spent)} ms, "
+                    f"{of_predict(profile, spent)}, and computes nothing."
                 ),
                 cause=copy.cause,
                 remedy=copy.remedy,

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from tftrace.attribution.rows import LAYERS
 from tftrace.findings.basis.commands import TRY_XLA, batch_size
 from tftrace.findings.basis.evidence import Evidence
-from tftrace.findings.basis.figures import call_times, component_ms, idle_ms, layers_ms, waited_ms
+from tftrace.findings.basis.figures import (
+    call_times,
+    component_ms,
+    idle_ms,
+    layers_ms,
+    name_of,
+    waited_ms,
+)
 from tftrace.findings.registry import Finding, finding
 from tftrace.tables.frame import total
 from tftrace.text import ms_text
@@ -42,7 +49,7 @@ def dispatch_bound(profile: Evidence) -> Iterator[Finding]:
         text=(
             f"{expected:,} kernels of {mean_us:.1f} us on average: starting them took "
             f"{ms_text(executor)} ms beside {ms_text(running)} ms in the layers; "
-            f"{most:,} of them are in {busiest}."
+            f"{most:,} of them are in {name_of(profile, busiest)}."
         ),
         cause=(
             "The executor's cost per kernel is the same for a small one as for a large one"

@@ -9,7 +9,15 @@ from typing import Any
 from tftrace.attribution.primitives import COMPUTE, WEIGHTS
 from tftrace.findings.basis.commands import FREEZE, WITHOUT_ONEDNN
 from tftrace.findings.basis.evidence import Evidence
-from tftrace.findings.basis.figures import by_op, kernels, layers_ms, settled_ms, total
+from tftrace.findings.basis.figures import (
+    by_op,
+    kernels,
+    layers_ms,
+    name_of,
+    of_predict,
+    settled_ms,
+    total,
+)
 from tftrace.findings.registry import Finding, finding
 from tftrace.text import ms_text
 
@@ -27,8 +35,8 @@ def reordered_weights(profile: Evidence) -> Iterator[Finding]:
             layer=path,
             kind="weights reordered on every batch",
             text=(
-                f"oneDNN copies the weights of {path} into a layout of its own on every batch: "
-                f"{ms_text(spent)} ms of the traced pass, {share:.1%} of the layers' time."
+                f"oneDNN copies the weights of {name_of(profile, path)} into a layout of its own "
+                f"on every batch: {ms_text(spent)} ms, {of_predict(profile, spent)}."
             ),
             cause=(
                 "The weights are variables, which may change from batch to batch, so TensorFlow "
@@ -62,8 +70,8 @@ def reference_implementation(profile: Evidence) -> Iterator[Finding]:
             layer=path,
             kind="reference implementation",
             text=(
-                f"oneDNN computes {path} by its reference code ({ran}): {ms_text(spent)} ms of "
-                f"the traced pass, {share:.1%} of the layers' time."
+                f"oneDNN computes {name_of(profile, path)} by its reference code ({ran}): "
+                f"{ms_text(spent)} ms, {of_predict(profile, spent)}."
             ),
             cause=(
                 "None of its optimized implementations takes this element type, shape and layout "

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tftrace.findings.basis.evidence import Evidence
-from tftrace.findings.basis.figures import by_layer, kernels, layers_ms, settled_ms
+from tftrace.findings.basis.figures import (
+    by_layer,
+    kernels,
+    layers_ms,
+    name_of,
+    of_predict,
+    settled_ms,
+)
 from tftrace.findings.registry import Finding, finding
 from tftrace.runs.layer_graph import LayerGraph
 from tftrace.text import ms_text
@@ -36,8 +43,8 @@ def double_precision(profile: Evidence) -> Iterator[Finding]:
             layer=path,
             kind="double precision",
             text=(
-                f"{path} computes in float64 ({', '.join(types)}): "
-                f"{ms_text(spent)} ms, {spent / time:.1%} of the layers' time."
+                f"{name_of(profile, path)} computes in float64 ({', '.join(types)}): "
+                f"{ms_text(spent)} ms, {of_predict(profile, spent)}."
             ),
             cause=f"This machine{beside} moves twice the bytes in float64.",
             remedy="dtype='float32' for the layer (or keras.config.set_floatx) and for the data",

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from tftrace.findings.basis.commands import TRY_ALL
 from tftrace.findings.basis.evidence import Evidence
-from tftrace.findings.basis.figures import by_layer, kernels, layers_ms, settled_ms, total
+from tftrace.findings.basis.figures import (
+    by_layer,
+    kernels,
+    layers_ms,
+    name_of,
+    of_predict,
+    settled_ms,
+    total,
+)
 from tftrace.findings.basis.reasons import one_thread
 from tftrace.findings.registry import Finding, finding
 from tftrace.text import ms_text
@@ -27,9 +35,9 @@ def poor_parallelism(profile: Evidence) -> Iterator[Finding]:
             layer=path,
             kind="one thread",
             text=(
-                f"{', '.join(types)} in {path} keeps {used:.2f} of {threads} threads busy for "
-                f"{ms_text(spent)} ms, {spent / time:.1%} of the layers' time, with nothing else "
-                "running."
+                f"{', '.join(types)} in {name_of(profile, path)} keeps {used:.2f} of {threads} "
+                f"threads busy for {ms_text(spent)} ms, {of_predict(profile, spent)}, with nothing "
+                "else running."
             ),
             cause=(
                 "TensorFlow does not split this kernel, or not for this shape: often it works "

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-def in_short(findings: list[dict[str, Any]], run: dict[str, Any]) -> Iterator[Line]:
+def in_short(profile: Profile) -> Iterator[Line]:
     """One line per kind and its remedy; the costliest kinds of many."""
-    groups = grouped(findings)
+    groups = grouped(profile.findings)
     many = f"{len(groups)} finding{'' if len(groups) == 1 else 's'}"
     yield Line(f"{many} (--explain for causes)", EM)
     for number, group in enumerate(groups[:_SHOWN], start=1):
         yield Line(f"{number} {group.title}", indent=1)
         yield from (Line(remedy, indent=3) for remedy in group.remedies[:1])
         yield from (Line(command, indent=3, whole=True) for command in group.commands)
-        yield from _before(group, run)
+        yield from _before(group, profile.run)
     yield from _rest(groups)
 
 
-def explained(findings: list[dict[str, Any]], run: dict[str, Any]) -> Iterator[Line]:
+def explained(profile: Profile) -> Iterator[Line]:
     """What was seen, why, and what to do, by kind, the largest first."""
-    groups = grouped(findings)
+    groups = grouped(profile.findings, short_names(list(profile.layers["path"])))
     yield Line("why time and multiplications disagree, and what would help", EM)
     for number, group in enumerate(groups, start=1):
         yield Line(f"{number} {group.title}", indent=1)
@@ -40,7 +40,7 @@ def explained(findings: list[dict[str, Any]], run: dict[str, Any]) -> Iterator[L
         told += ["remedy: " + remedy for remedy in group.remedies]
         yield from (Line(line, indent=3) for line in told)
         yield from (Line(command, indent=3, whole=True) for command in group.commands)
-        yield from _before(group, run)
+        yield from _before(group, profile.run)
     if sum(group.saving_ms is not None for group in groups) > 1:
         yield Line("savings are per traced pass and may overlap", FAINT)
 

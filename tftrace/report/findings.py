@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tftrace.text import ms_text
@@ -14,11 +15,13 @@ _ALONE = 3
 class Group:
     """Findings of one kind, the largest first.
 
-    ``saving_ms`` is the sum of what they promise, None when none promises anything.
+    ``names`` are the short ones of layers, by path. ``saving_ms`` is the sum of what they
+    promise, None when none promises anything.
     """
 
     kind: str
     members: list[dict[str, Any]]
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def saving_ms(self) -> float | None:
@@ -63,7 +66,8 @@ class Group:
         if not others:
             return ""
         spent = sum(f["evidence"].get("ms", 0.0) for f in others)
-        names = [str(f["layer"]).rpartition("/")[2] for f in others[:_ALONE]]
+        paths = [str(f["layer"]) for f in others[:_ALONE]]
+        names = [self.names.get(path, path.rpartition("/")[2]) for path in paths]
         more = " …" if len(others) > _ALONE else ""
         return f"Likewise {len(others)} more, {ms_text(spent)} ms: {', '.join(names)}{more}"
 
@@ -75,12 +79,16 @@ class Group:
         return found if len(self.members) <= _ALONE else found[:2]
 
 
-def grouped(findings: list[dict[str, Any]]) -> list[Group]:
-    """One group per kind; the groups that promise most come first, then those about most time."""
+def grouped(findings: list[dict[str, Any]], names: Mapping[str, str] | None = None) -> list[Group]:
+    """One group per kind; the groups that promise most come first, then those about most time.
+
+    Args:
+        names: short ones of layers, by path; without them the last part of a path is taken.
+    """
     kinds: dict[str, list[dict[str, Any]]] = {}
     for item in findings:
         kinds.setdefault(item["kind"], []).append(item)
-    groups = [Group(kind, members) for kind, members in kinds.items()]
+    groups = [Group(kind, members, names or {}) for kind, members in kinds.items()]
     return sorted(
         groups,
         key=lambda g: (

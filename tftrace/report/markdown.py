@@ -43,8 +43,7 @@ def _table(sheet: Sheet) -> Iterator[str]:
     shown = list(sheet.shown(_WIDTH))
     columns = [sheet.columns[n] for n in shown]
     yield ""
-    yield f"**{escaped(sheet.title)}**"
-    yield ""
+    yield from (f"**{escaped(sheet.title)}**", "") if sheet.title else ()
     yield _row([escaped(column.name) for column in columns])
     yield _row(["--:" if column.right else ":--" for column in columns])
     for row in sheet.rows:

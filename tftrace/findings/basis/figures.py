@@ -14,6 +14,7 @@ import pandas as pd
 from tftrace.attribution.rows import LAYERS
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.graph.kernel_types import is_onednn, plain_type
+from tftrace.text import short_names
 from tftrace.timeline.share_out import PIPELINE
 
 
@@ -26,6 +27,16 @@ def component_ms(profile: Evidence, name: str) -> float:
     """One component of **wall** in ms."""
     wall = profile.wall
     return float(wall.loc[wall["component"] == name, "wall_ms"].sum())
+
+
+def of_predict(profile: Evidence, ms: float) -> str:
+    """``13.7% of predict``: of the wall time of the traced pass, the base of every report."""
+    return f"{float(ms) / float(profile.wall['wall_ms'].sum()):.1%} of predict"
+
+
+def name_of(profile: Evidence, path: str) -> str:
+    """The layer's shortest name that no other has."""
+    return _names(_Same(profile.layers)).get(path, path)
 
 
 class Kernel(NamedTuple):
@@ -111,6 +122,11 @@ class _Same:
 
     def __hash__(self) -> int:
         return id(self.table)
+
+
+@lru_cache(maxsize=1)
+def _names(key: _Same) -> dict[str, str]:
+    return short_names(list(key.table["path"]))
 
 
 # Every rule asks, about one run after the other. Rules take the kernels apart layer by layer,

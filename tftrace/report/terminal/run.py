@@ -78,7 +78,7 @@ def report_parts(
         yield from primitives(profile.onednn, profile.primitives)
     if profile.findings:
         yield BLANK
-        yield from (explained if explain else in_short)(profile.findings, profile.run)
+        yield from (explained if explain else in_short)(profile)
     if explain and len(profile.disagreements):
         yield BLANK
         yield from disagreeing(profile)

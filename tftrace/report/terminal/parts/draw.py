@@ -41,7 +41,7 @@ def table_of(sheet: Sheet, console: Console) -> Table:
     shown = list(sheet.shown(console.width))
     blocks = console.encoding.startswith("utf")
     table = Table(
-        title=Text(sheet.title, style="bold"),
+        title=Text(sheet.title, style="bold") if sheet.title else None,
         title_justify="left",
         box=None,
         pad_edge=False,

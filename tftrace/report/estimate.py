@@ -1,27 +1,25 @@
-"""An estimate on a terminal."""
+"""An estimate as parts of a report."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from tftrace.text import count_text, ms_text
+from tftrace.report.sheet import BLANK, EM, FAINT, WARN, Column, Line, Part, Row, Sheet
+from tftrace.text import count_text, ms_text, short_names
 
 if TYPE_CHECKING:
     from tftrace.estimation.network import NetworkEstimate
 
 
-def print_estimate(
+def estimate_parts(
     estimate: NetworkEstimate,
-    console: Console,
     title: str,
     measured_ms: float | None = None,
     top: int | None = 15,
-) -> None:
+) -> Iterator[Part]:
     """The total with its interval, what multiplications alone would say, and the layers.
 
     Args:
@@ -29,48 +27,45 @@ def print_estimate(
     """
     total = estimate.total
     bound = "at least " if estimate.unknown else ""
-    console.print(Text(title, style="bold"))
-    console.print(
+    yield Line(title, EM)
+    yield Line(
         f"estimate: {bound}{ms_text(total.ms)} ms for {estimate.batches} x {estimate.batch} "
         f"samples (90% interval {ms_text(total.low_ms)} to {ms_text(total.high_ms)} ms)"
     )
-    console.print(f"multiplications alone would say: {bound}{ms_text(total.mac_only_ms)} ms")
+    yield Line(f"multiplications alone would say: {bound}{ms_text(total.mac_only_ms)} ms")
     if measured_ms is not None:
-        console.print(
+        yield Line(
             f"measured: {ms_text(measured_ms)} ms; error {_error(total.ms, measured_ms)}, of "
             f"multiplications alone {_error(total.mac_only_ms, measured_ms)}"
         )
     if estimate.unknown:
-        console.print(f"not in the sums: {', '.join(estimate.unknown)}", style="yellow")
-    console.print()
-    console.print(_layers(estimate, top))
+        yield Line(f"not in the sums: {', '.join(estimate.unknown)}", WARN)
+    yield BLANK
+    yield _layers(estimate, top)
 
 
 def _error(predicted: float, measured: float) -> str:
     return f"{predicted / measured - 1:+.0%}"
 
 
-def _layers(estimate: NetworkEstimate, top: int | None) -> Table:
+def _layers(estimate: NetworkEstimate, top: int | None) -> Sheet:
     layers = estimate.layers.sort_values("ms", ascending=False, kind="stable", na_position="first")
     shown = layers if top is None else layers.head(top)
-    root = estimate.layers["path"].iloc[0] + "/"
-    table = Table(title="one batch", title_justify="left", box=None, pad_edge=False)
-    table.add_column("layer", overflow="fold", ratio=1)
-    table.add_column("type", no_wrap=True, max_width=16, overflow="ellipsis")
-    for name in ("MACs", "ms", "low", "high", "MACs only"):
-        table.add_column(name, justify="right", no_wrap=True)
+    names = short_names(list(estimate.layers["path"]))
+    rows = []
     for _, row in shown.iterrows():
-        table.add_row(
-            row["path"].removeprefix(root),
-            row["type"],
-            count_text(_known(row["macs"])),
-            *(ms_text(_known(row[c])) for c in ("ms", "low_ms", "high_ms", "mac_only_ms")),
-        )
+        times = (ms_text(_known(row[c])) for c in ("ms", "low_ms", "high_ms", "mac_only_ms"))
+        rows.append(Row((names[row["path"]], row["type"], count_text(_known(row["macs"])), *times)))
     rest = layers.iloc[len(shown) :]
     if len(rest):
         more = None if rest["ms"].isna().any() else float(rest["ms"].sum())
-        table.add_row(f"({len(rest)} more)", "", "", ms_text(more), "", "", "")
-    return table
+        rows.append(Row((f"({len(rest)} more)", "", "", ms_text(more), "", "", ""), FAINT))
+    columns = (
+        Column("layer", right=False, folds=True),
+        Column("type", right=False, most=16),
+        *map(Column, ("MACs", "ms", "low", "high", "MACs only")),
+    )
+    return Sheet("one batch", columns, tuple(rows))
 
 
 def _known(value: float) -> float | None:
