@@ -30,8 +30,17 @@ def test_too_many(model):
     model.predict(X, verbose=0)
 
 @pytest.mark.tftrace(max_ms=1)
-def test_nothing():
-    pass
+def test_nothing(model):
+    model(X)
+
+@pytest.mark.tftrace(max_ms=1e6, repeats=2)
+def test_on_batch(model):
+    model.predict_on_batch(X)
+
+@pytest.mark.tftrace(max_ms=1e6, repeats=2)
+def test_function(model):
+    import tensorflow as tf
+    tf.function(model)(X)
 
 def test_unmarked(model):
     model.predict(X, verbose=0)
@@ -51,7 +60,7 @@ def outcome(tmp_path_factory):
 
 
 def test_a_limit_that_holds_passes_and_one_that_breaks_fails(outcome):
-    assert "3 failed, 2 passed" in outcome
+    assert "3 failed, 4 passed" in outcome
 
 
 def test_the_failure_names_limit_and_figure(outcome):
@@ -61,7 +70,10 @@ def test_the_failure_names_limit_and_figure(outcome):
 
 
 def test_a_mark_without_a_predict_is_an_error(outcome):
-    assert "called no model.predict" in outcome
+    assert "marked with tftrace, but no predict, predict_on_batch or tf.function with a model" in (
+        " ".join(outcome.split())
+    )
+    assert "call it in a tf.function" in " ".join(outcome.split())
 
 
 def test_the_summary_lists_what_was_measured(outcome):

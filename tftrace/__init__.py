@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # of `typing`, which takes a while to import: the command
 if TYPE_CHECKING:
     from typing import Any
 
+    from tftrace.api.callback import Callback
     from tftrace.api.count import count
     from tftrace.api.estimate import estimate
     from tftrace.api.load import load
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tftrace.counts import OpRecord, Work, register_count
 
 _HOMES = {
+    "Callback": "tftrace.api.callback",
     "OpRecord": "tftrace.counts",
     "Profile": "tftrace.api.profile",
     "Work": "tftrace.counts",
@@ -39,6 +41,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Callback",
     "OpRecord",
     "Profile",
     "TftraceError",

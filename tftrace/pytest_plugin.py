@@ -1,7 +1,8 @@
 """Budgets as pytest marks: ``@pytest.mark.tftrace(max_ms=50)``.
 
-Every ``model.predict`` inside a marked test is measured and traced; the test fails when a limit
-is broken. Loading this plugin imports neither TensorFlow nor pandas.
+Every ``model.predict`` inside a marked test, and whatever else ``tftrace.trace`` follows, is
+measured and traced; the test fails when a limit is broken. Loading this plugin imports neither
+TensorFlow nor pandas.
 """
 
 from __future__ import annotations
@@ -48,9 +49,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         with tftrace.trace(folder, repeats=mark.kwargs.get("repeats", 5)) as tracing:
             outcome = yield
         for reason in tracing.untraced:
-            pytest.fail(f"a model.predict of the test could not be traced: {reason}")
+            pytest.fail(f"a call of the test could not be traced: {reason}")
         if not tracing.profiles:
-            pytest.fail("the test is marked with tftrace but called no model.predict")
+            from tftrace.api.tracing import NONE_RAN
+
+            pytest.fail(f"the test is marked with tftrace, but {NONE_RAN}")
         for profile in tracing.profiles:
             _check(pyfuncitem, mark.kwargs, profile)
     return outcome

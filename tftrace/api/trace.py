@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from inspect import signature
 from itertools import islice
 from pathlib import Path
@@ -15,42 +15,23 @@ from typing import Any
 
 import keras
 
-from tftrace.api.measure import machine_roofs
-from tftrace.api.profile import Profile
-from tftrace.attribution.layers_track import append_layers_track
+from tftrace.api.calls import call_function, call_on_batch
+from tftrace.api.tracing import ANOTHER, TRACED, Settings, Tracing, reason_of, run_traced
 from tftrace.errors import TftraceError, TftraceWarning
-from tftrace.runs.run import open_run
-from tftrace.tracer.capture import Options, capture
+from tftrace.tracer.calls import FUNCTION
 from tftrace.tracer.data.inputs import fit_inputs
 from tftrace.tracer.data.own_batches import has_own_batches, own_batches
 from tftrace.tracer.predict import Predict
 from tftrace.undo import MEASURING, Turn
 
 
-@dataclass
-class Tracing:
-    """What ``trace`` yields: one profile for each ``predict`` inside the block that was traced,
-    and why the others, if any, were not."""
-
-    profiles: list[Profile] = field(default_factory=list)
-    untraced: list[str] = field(default_factory=list)
-
-    @property
-    def profile(self) -> Profile:
-        """The latest profile.
-
-        Raises:
-            LookupError: no predict has been traced yet.
-        """
-        if not self.profiles:
-            reason = self.untraced[-1] if self.untraced else "none has run inside the block yet"
-            raise LookupError(f"no model.predict was traced: {reason}")
-        return self.profiles[-1]
-
-
 @contextmanager
 def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Iterator[Tracing]:
     """Trace every ``model.predict`` that the block calls, one run each under ``logdir``.
+
+    So it does with ``predict_on_batch`` and with every ``tf.function`` that runs a model, for the
+    first call with arguments of the same shapes: the caller's own call first, untouched, and then
+    again, traced anew (the function's Python code runs three times more).
 
     Each predict runs twice: once to trace and warm up the graph, without the caller's
     callbacks, then under the profiler; ``repeats`` more passes in between measure latency. The
@@ -74,37 +55,44 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
     tracing = Tracing()
     settings = Settings(Path(logdir), all_ops, repeats)
 
-    def traced(original: Callable[..., Any]) -> Callable[..., Any]:
+    def predict(original: Callable[..., Any]) -> Callable[..., Any]:
         def predict(model: Any, *args: Any, **keywords: Any) -> Any:
             call = Call(original, model, args, keywords)
             return _predict(call, settings, tracing)
 
         return predict
 
+    def predict_on_batch(original: Callable[..., Any]) -> Callable[..., Any]:
+        def predict_on_batch(model: Any, x: Any) -> Any:
+            return call_on_batch(original, model, x, settings, tracing)
+
+        return predict_on_batch
+
+    def function(original: Callable[..., Any]) -> Callable[..., Any]:
+        def __call__(function: Any, *args: Any, **keywords: Any) -> Any:
+            return call_function(original, function, args, keywords, settings, tracing)
+
+        return __call__
+
+    ways = [(FUNCTION, "__call__", function)]
+    for model_class in _model_classes():
+        ways += [(model_class, "predict", predict)]
+        ways += [(model_class, "predict_on_batch", predict_on_batch)]
     with _PATCHED.taken():
-        originals = [(cls, cls.__dict__.get("predict")) for cls in _model_classes()]
+        originals = [(holder, name, holder.__dict__.get(name)) for holder, name, _ in ways]
 
         def put_back() -> None:
-            for model_class, own in originals:
+            for holder, name, own in originals:
                 if own is not None:
-                    model_class.predict = own
-                elif "predict" in model_class.__dict__:
-                    del model_class.predict
+                    setattr(holder, name, own)
+                elif name in holder.__dict__:
+                    delattr(holder, name)
 
         with _PATCHED.undone(put_back):
-            for model_class, _ in originals:
-                # Keras 3 inherits predict from its backend's trainer; the class's own goes before.
-                model_class.predict = traced(model_class.predict)
+            for holder, name, way in ways:
+                # Keras 3 inherits them from its backend's trainer; the class's own go before.
+                setattr(holder, name, way(getattr(holder, name)))
             yield tracing
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Where and how ``trace`` was asked to trace."""
-
-    logdir: Path
-    all_ops: bool
-    repeats: int
 
 
 @dataclass(frozen=True)
@@ -128,27 +116,25 @@ class Call:
 
 
 _PATCHED = Turn("another thread is inside trace(), which replaces predict for all of them")
-_ANOTHER = "another predict is being traced"
-_TRACED = Turn(_ANOTHER)
 
 
 def _predict(call: Call, settings: Settings, tracing: Tracing) -> Any:
     """Run the caller's predict once, traced if that can be."""
-    if _TRACED.mine():
-        return _untraced(call, _ANOTHER, tracing)
+    if TRACED.mine():
+        return _untraced(call, ANOTHER, tracing)
     if MEASURING.mine():
         return call.plain()  # of a measurement that the block asked for
     if has_own_batches(call.keywords.get("x", call.args[0] if call.args else None)):
         return _after(call, settings, tracing)
     run = None
     try:
-        with _TRACED.taken():
+        with TRACED.taken():
             run, x = _prepared(call)
-            tracing.profiles.append(_traced(run, x, settings))
+            tracing.profiles.append(run_traced(run, x, settings))
     except Exception as error:
         if run is not None and run.raised is error:
             raise
-        return _untraced(call, _reason(error), tracing, run)
+        return _untraced(call, reason_of(error), tracing, run)
     return run.outputs if run.done else call.plain()
 
 
@@ -167,11 +153,11 @@ def _after(call: Call, settings: Settings, tracing: Tracing) -> Any:
     try:
         run = Predict(call.model, 32, call.original)
         again = (batch for batch in x) if isinstance(x, list) else x
-        with _TRACED.taken():
+        with TRACED.taken():
             batches = own_batches(call.model, again, None, steps)
-            tracing.profiles.append(_traced(run, batches, settings))
+            tracing.profiles.append(run_traced(run, batches, settings))
     except Exception as error:
-        reason = _reason(error)
+        reason = reason_of(error)
         tracing.untraced.append(reason)
         warnings.warn(f"this predict is not traced: {reason}", TftraceWarning, stacklevel=4)
     return outputs
@@ -182,11 +168,6 @@ def _untraced(call: Call, reason: str, tracing: Tracing, run: Predict | None = N
     tracing.untraced.append(reason)
     warnings.warn(f"this predict is not traced: {reason}", TftraceWarning, stacklevel=4)
     return run.outputs if run is not None and run.done else call.plain()
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, TftraceError) else f"{type(error).__name__}: {text}"
 
 
 def _model_classes() -> list[Any]:
@@ -213,19 +194,3 @@ def _prepared(call: Call) -> tuple[Predict, Any]:
         raise TftraceError("trace() takes callbacks one by one, not as a CallbackList")
     run = Predict(call.model, batch_size, call.original, keywords, callbacks, of_caller=True)
     return run, x
-
-
-def _traced(run: Predict, x: Any, settings: Settings) -> Profile:
-    options = Options(
-        run.batch_size, settings.repeats, warmup=0, all_ops=settings.all_ops, trace_batches=0
-    )
-    folder = capture(
-        run.model,
-        x,
-        options,
-        settings.logdir,
-        append_layers_track,
-        predict=run,
-        roofs=machine_roofs(False, lambda _: None),
-    )
-    return Profile(open_run(folder))

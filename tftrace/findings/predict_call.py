@@ -31,7 +31,7 @@ _SLOW_END = (
 def predict_overhead(profile: Evidence) -> Iterator[Finding]:
     """A large part of the call is spent before the first batch and after the last."""
     times = call_times(profile)
-    if times is None:
+    if times is None or profile.run.get("call", "predict") != "predict":
         return
     # What comes once per call weighs less in the whole call than in a shortened pass.
     batches = times.batches * steps_per_traced_step(profile)

@@ -93,6 +93,8 @@ class Settings(msgspec.Struct, frozen=True):
     """What else the machine did meanwhile, in words; None where that is not known."""
     own_batches: bool | None = None
     """Whether the data came in batches of its own, through a pipeline of the user's."""
+    call: str = "predict"
+    """What was run: predict, predict_on_batch, or a tf.function by its name."""
     origin: Origin | None = None
     """None where Python code called, and in runs of older versions."""
 

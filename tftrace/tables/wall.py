@@ -13,6 +13,11 @@ from tftrace.attribution.rows import LAYERS, OUTSIDE_LAYERS
 from tftrace.tables.frame import PS_PER_MS, table_of
 from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE, UNKNOWN
 
+# What other calls than predict do not have: a pipeline of Keras's, a loop of Keras's.
+_OF_CALL = {
+    "predict_on_batch": {PIPELINE: LOOP},
+    "tf.function": {PIPELINE: DISPATCH, LOOP: DISPATCH},
+}
 COMPONENTS = (LAYERS, OUTSIDE_LAYERS, EXECUTOR, PIPELINE, DISPATCH, LOOP, COMPILATION)
 
 
@@ -35,8 +40,9 @@ def wall_table(join: Join) -> pd.DataFrame:
         outside = row.info.weights.get(OUTSIDE, 0.0)
         parts[OUTSIDE_LAYERS] += outside * wall
         parts[LAYERS] += (1 - outside) * wall if outside else wall
+    of_call = _OF_CALL.get(join.run.manifest.run.call.partition(" ")[0], {})
     for name, gap in timeline.gaps.items():
-        parts[name] += gap
+        parts[of_call.get(name, name)] += gap
     rows = [_row(name, ps, timeline.length) for name, ps in parts.items()]
     return table_of(rows, integers=(), numbers=("wall_ms", "wall_share"))
 

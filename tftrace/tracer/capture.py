@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import tensorflow as tf
@@ -21,6 +21,7 @@ from tftrace.runs.folder import new_run_folder, require_place
 from tftrace.runs.manifest import Latency, Manifest, Origin, Settings, TracedPass, write_manifest
 from tftrace.runs.names import MANIFEST, TRACE, WINDOW
 from tftrace.text import Stage
+from tftrace.tracer.calls import Repeated
 from tftrace.tracer.data.arrays import is_dense
 from tftrace.tracer.data.inputs import samples_of, steps_of, take
 from tftrace.tracer.data.own_batches import OwnBatches, has_own_batches, own_batches
@@ -46,10 +47,12 @@ from tftrace.tracer.manifest import build_manifest
 from tftrace.tracer.noise import load, noise
 from tftrace.tracer.predict import Predict
 from tftrace.tracer.session import Session, profiler_session
-from tftrace.tracer.state import State, chance_kept, keeps_chance, learning, state_of
+from tftrace.tracer.state import State, chance_kept, keeps_chance, state_of
 from tftrace.tracer.tf_private import collect_graphs
+from tftrace.tracer.ways import require_followed
 from tftrace.undo import MEASURING
 
+Run: TypeAlias = Predict | Repeated
 Progress = Callable[[str], None]
 Finish = Callable[[Path], None]
 
@@ -98,7 +101,7 @@ def capture(
     finish: Finish,
     progress: Progress = lambda _: None,
     source: str | None = None,
-    predict: Predict | None = None,
+    predict: Predict | Repeated | None = None,
     roofs: dict[str, Any] | None = None,
 ) -> Path:
     """Measure and trace ``model.predict(x)``.
@@ -119,22 +122,14 @@ def capture(
     Raises:
         TftraceError: the model cannot be traced, ``out`` not written, a profiler already runs.
     """
-    if getattr(model, "run_eagerly", False):
-        raise TftraceError(
-            "the model runs eagerly, and eager calls record no operations; "
-            "compile it with run_eagerly=False"
-        )
-    if tf.config.functions_run_eagerly():
-        raise TftraceError(
-            "tf.config.run_functions_eagerly(True) is set, and eager calls record no operations"
-        )
+    require_followed(model)
     require_place(out)
     if has_own_batches(x):
         x = own_batches(model, x, options.samples)
         options = replace(options, batch_size=x.sizes[0])
     elif options.samples is not None:
         x = take(x, min(options.samples, samples_of(x)))
-    run = predict or Predict(model, options.batch_size)
+    run: Run = predict or Predict(model, options.batch_size)
     run.batch_size = options.batch_size
     chance = nullcontext() if run.of_caller else chance_kept()
     with (
@@ -161,7 +156,7 @@ def capture(
             traced_x = _traced_part(x, run, options, functions)
             progress(Stage("tracing one pass", _lasting(plain or warm, 1 + again)))
             session, traced_ms = _trace(run, traced_x, state, scratch, options.all_ops)
-            settings = _settings(model, x, traced_x, options, session)
+            settings = _settings(run, x, traced_x, options, session)
             latency = _latency(plain, traced_ms, run, x, options, progress)
             settings = msgspec.structs.replace(settings, noise=noise(before, load()))
         progress("writing the run")
@@ -189,7 +184,7 @@ def _lasting(known: list[float], passes: int) -> float | None:
     return known[-1] / 1e3 * passes if known else None
 
 
-def _build(model: Any, run: Predict, x: Any) -> None:
+def _build(model: Any, run: Run, x: Any) -> None:
     """Have every layer make its weights.
 
     One that does so while it is recorded would be seen twice, and its first values not at all.
@@ -201,7 +196,7 @@ def _build(model: Any, run: Predict, x: Any) -> None:
 
 
 def _record(
-    model: Any, run: Predict, x: Any, state: State
+    model: Any, run: Run, x: Any, state: State
 ) -> tuple[Recording, Reference, list[Captured]]:
     """Trace the predict function on every batch shape that ``x`` will give it."""
     per_call = run.batch_size * steps_per_execution(model)
@@ -212,7 +207,7 @@ def _record(
     with (
         record_calls(model, True) as recording,
         collect_graphs() as collection,
-        learning(model, state),
+        run.learning(state),
         _names_explained(),
     ):
         run(first)
@@ -220,7 +215,7 @@ def _record(
         raise TftraceError(f"predict traced no graph of the model: {_why_eager(model)}")
     with chance_kept():
         reference, functions = captured_functions(
-            model, recording, collection, first, run.batch_size
+            model, recording, collection, first, run.batch_size, run.traces(), run.lists_batches
         )
     return recording, reference, functions
 
@@ -244,7 +239,7 @@ def _names_explained() -> Iterator[None]:
         raise
 
 
-def _traced_part(x: Any, run: Predict, options: Options, functions: list[Captured]) -> Any:
+def _traced_part(x: Any, run: Run, options: Options, functions: list[Captured]) -> Any:
     """All of ``x``, or its first batches when the trace would grow too large to write.
 
     Whole calls of the predict function: one of fewer batches would be traced anew.
@@ -260,9 +255,7 @@ def _traced_part(x: Any, run: Predict, options: Options, functions: list[Capture
     return take(x, min(count, whole * run.batch_size))
 
 
-def _trace(
-    run: Predict, x: Any, state: State, scratch: Path, all_ops: bool
-) -> tuple[Session, float]:
+def _trace(run: Run, x: Any, state: State, scratch: Path, all_ops: bool) -> tuple[Session, float]:
     marker = step_marker(run.model)
     # The pass is the one that would have come first.
     state.put_back()
@@ -274,17 +267,18 @@ def _trace(
     return session, traced_ms
 
 
-def _settings(model: Any, x: Any, traced_x: Any, options: Options, session: Session) -> Settings:
+def _settings(run: Run, x: Any, traced_x: Any, options: Options, session: Session) -> Settings:
     count, traced = samples_of(x), samples_of(traced_x)
     return Settings(
         samples=count,
         batch_size=options.batch_size,
         steps=steps_of(x, options.batch_size),
-        steps_per_execution=steps_per_execution(model),
+        call=run.name,
+        steps_per_execution=steps_per_execution(run.model) if run.lists_batches else 1,
         repeats=options.repeats,
         warmup=options.warmup,
-        jit=jit_compiled(model),
         own_batches=isinstance(x, OwnBatches),
+        jit=jit_compiled(run.model) if run.jit is None else run.jit,
         origin=options.origin,
         trace=TracedPass(
             samples=traced,
@@ -299,7 +293,7 @@ def _settings(model: Any, x: Any, traced_x: Any, options: Options, session: Sess
 def _latency(
     plain: list[float],
     traced_ms: float,
-    run: Predict,
+    run: Run,
     x: Any,
     options: Options,
     progress: Progress,
@@ -313,8 +307,8 @@ def _latency(
     steady, reason = None, None
     if not options.steady:
         reason = "left out, for a quick answer"
-    elif overrides_predict(run.model):
-        reason = "the model has a predict of its own, which may not take a tf.data.Dataset"
+    elif run.unsteady is not None:
+        reason = run.unsteady
     elif isinstance(x, OwnBatches):
         reason = "the data comes through a pipeline of its own, which is measured as it is"
     elif not all(is_dense(array) for array in tf.nest.flatten(x)):

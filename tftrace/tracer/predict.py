@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,10 @@ import tensorflow as tf
 from tftrace.errors import TftraceError
 from tftrace.machine.bench.batches import steady_batches
 from tftrace.tracer.data.inputs import given
-from tftrace.tracer.state import State
+from tftrace.tracer.keras_model import overrides_predict
+from tftrace.tracer.state import State, learning
+
+_OWN_PREDICT = "the model has a predict of its own, which may not take a tf.data.Dataset"
 
 
 @dataclass
@@ -38,6 +41,23 @@ class Predict:
     outputs: Any = None
     left: State | None = None
     raised: Exception | None = None
+    name: str = field(default="predict", init=False)
+    lists_batches: bool = field(default=True, init=False)
+    jit: bool | None = field(default=None, init=False)
+
+    @property
+    def unsteady(self) -> str | None:
+        """Why a pass cannot do without tf.data's autotuner; None where it can."""
+        own = overrides_predict(self.model)
+        return _OWN_PREDICT if own else None
+
+    def learning(self, state: State) -> AbstractContextManager[None]:
+        """A context in which ``state`` learns what a pass moves before the first one runs."""
+        return learning(self.model, state)
+
+    def traces(self) -> Any:
+        """The function whose traces a pass runs."""
+        return self.model.predict_function
 
     def __call__(self, x: Any) -> None:
         """A pass for warming up or timing."""

@@ -92,6 +92,17 @@ def concrete_functions(function: Any) -> list[tuple[str, Any]]:
     return [(_text(concrete.name), concrete.graph) for concrete in lister()]
 
 
+def jit_of(function: Any) -> bool | None:
+    """What a ``tf.function`` was told of XLA; None too where that is hidden."""
+    told = getattr(function, "_jit_compile", None)
+    return None if told is None else bool(told)
+
+
+def autograph_of(function: Any) -> bool:
+    """Whether a ``tf.function`` converts Python's control flow; True, the default, if hidden."""
+    return bool(getattr(function, "_autograph", True))
+
+
 def copy_handle_data(source: Any, target: Any) -> None:
     """Tell ``target`` what ``source`` knows of the resource that both refer to.
 

@@ -72,20 +72,32 @@ class Reference:
 
 
 def captured_functions(
-    model: Any, recording: Recording, collection: GraphCollection, x: Any, batch_size: int
+    model: Any,
+    recording: Recording,
+    collection: GraphCollection,
+    x: Any,
+    batch_size: int,
+    function: Any,
+    lists_batches: bool = True,
 ) -> tuple[Reference, list[Captured]]:
     """The traces that ``recording`` saw of the predict function, oldest first.
 
     Args:
         x: data of the run, for the shapes.
+        function: the ``tf.function`` that was traced.
+        lists_batches: whether it takes a list of batches, as the predict function does.
 
     Returns: the trace that counts, and all traces with their work.
     """
-    names = {id(graph): name for name, graph in concrete_functions(model.predict_function)}
+    names = {id(graph): name for name, graph in concrete_functions(function)}
     roots = [g for g in recording.roots if not names or id(g) in names]
     settle(recording, roots)
     flows = [
-        (graph, _batches(model, recording, graph), flow_of(program_of(graph, recording)))
+        (
+            graph,
+            _batches(model, recording, graph, lists_batches),
+            flow_of(program_of(graph, recording)),
+        )
         for graph in roots
     ]
     reference = next(
@@ -109,15 +121,17 @@ def captured_functions(
     return reference, result
 
 
-def _batches(model: Any, recording: Recording, graph: Any) -> tuple[int | None, ...]:
+def _batches(
+    model: Any, recording: Recording, graph: Any, lists_batches: bool
+) -> tuple[int | None, ...]:
     """Samples of each batch that one call of the traced function runs; None where the graph
     leaves them open.
 
     Keras 3 hands over a list of batches, Keras 2 runs them in a loop.
     """
-    if is_legacy(model):
+    if is_legacy(model) and lists_batches:
         return (_batch(graph),) * steps_per_execution(model)
-    data = data_specs(graph)
+    data = data_specs(graph) if lists_batches else None
     if data is None:
         return (_batch(graph),) * recording.model_calls(graph)
     return tuple(_leading(tf.nest.flatten(step)) for step in data)

@@ -6,11 +6,13 @@ themselves are watched: whatever a graph gains between two calls belongs to the 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tftrace.undo import MEASURING
@@ -234,6 +236,43 @@ def record_calls(model: Any, predicting: bool = False) -> Iterator[Recording]:
     recording.finish()
 
 
+@contextmanager
+def outermost_layers() -> Iterator[list[Any]]:
+    """The layers, each once, that the block's graphs call outside of any other layer.
+
+    The classes' ``__call__`` are wrapped for the time of the block, as by `record_calls`.
+    """
+    found: list[Any] = []
+    inside = False
+
+    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
+        def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+            nonlocal inside
+            if inside or tf.executing_eagerly():
+                return original(self, *args, **kwargs)
+            if not any(known is self for known in found):
+                found.append(self)
+            inside = True
+            try:
+                return original(self, *args, **kwargs)
+            finally:
+                inside = False
+
+        return __call__
+
+    with MEASURING.taken():
+        originals = [(cls, cls.__dict__["__call__"]) for cls in layer_classes()]
+
+        def put_back() -> None:
+            for cls, original in reversed(originals):
+                cls.__call__ = original
+
+        with MEASURING.undone(put_back):
+            for cls, original in originals:
+                cls.__call__ = watched(original)
+            yield found
+
+
 def _patches(model: Any, recording: Recording) -> list[tuple[Any, str, Any]]:
     """(holder, name of the attribute, what takes its place)."""
     watched: list[tuple[Any, str, Any]] = [
@@ -253,6 +292,12 @@ def call_classes(model: Any) -> Iterable[type]:
         for cls in type(model).__mro__
         if "__call__" in cls.__dict__ and cls.__name__ in ("Layer", "Operation")
     ]
+
+
+def layer_classes() -> list[Any]:
+    """What the layers of Keras 3 derive from, and those of Keras 2 where it is imported."""
+    legacy = sys.modules.get("tf_keras")
+    return [keras.layers.Layer, *([legacy.layers.Layer] if legacy is not None else [])]
 
 
 def _watched(original: Callable[..., Any], recording: Recording) -> Callable[..., Any]:

@@ -1,0 +1,157 @@
+"""Other ways to run a model than ``predict``, as a run repeats them pass by pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import tensorflow as tf
+
+from tftrace.errors import TftraceError
+from tftrace.runs.names import STEP
+from tftrace.tracer.graphs.recorder import outermost_layers
+from tftrace.tracer.state import State, chance_kept, learning
+from tftrace.tracer.tf_private import autograph_of, jit_of
+
+FUNCTION = type(tf.function(lambda: None))
+"""The class of what ``tf.function`` makes."""
+
+
+@dataclass
+class Repeated:
+    """A call that holds one batch, repeated under the profiler after the caller's own.
+
+    Attributes:
+        model: whose layers are looked for.
+        call: makes one pass.
+        function: the ``tf.function`` that the pass runs.
+        learn: given a `State`, a context in which it learns what ``function`` moves.
+        name: how the call is told of.
+        jit: whether it is compiled with XLA; None leaves the model's own setting.
+        lists_batches: whether the function takes a list of batches, as that of predict does.
+    """
+
+    model: Any
+    call: Callable[[], Any]
+    function: Callable[[], Any]
+    learn: Callable[[State], AbstractContextManager[None]]
+    name: str
+    jit: bool | None = None
+    batch_size: int = 1
+    of_caller: bool = False
+    repeatable: bool = True
+    left: State | None = None
+    unsteady: str | None = "it is no predict, and has no pipeline of Keras's that would wait"
+    lists_batches: bool = False
+
+    def __call__(self, x: Any) -> None:
+        """A pass for warming up or timing."""
+        self.call()
+
+    def steady(self, x: Any) -> None:
+        """A pass without tf.data's autotuner: there is none."""
+        self.call()
+
+    def traced(self, x: Any, marker: Any, state: State) -> None:
+        """The traced pass, which is one step."""
+        with tf.profiler.experimental.Trace(STEP, step_num=0, _r=1):
+            self.call()
+        self.left = None
+
+    def learning(self, state: State) -> AbstractContextManager[None]:
+        """A context in which ``state`` learns what a pass moves before the first one runs."""
+        return self.learn(state)
+
+    def traces(self) -> Any:
+        """The function whose traces a pass runs."""
+        return self.function()
+
+
+def on_batch(model: Any, original: Callable[..., Any], x: Any) -> Repeated:
+    """``model.predict_on_batch(x)``."""
+    return Repeated(
+        model,
+        call=partial(original, model, x),
+        function=lambda: model.predict_function,
+        learn=lambda state: learning(model, state),
+        name="predict_on_batch",
+        lists_batches=True,
+    )
+
+
+def in_function(
+    function: Any, args: Sequence[Any], keywords: Mapping[str, Any]
+) -> tuple[Repeated, list[Any]] | None:
+    """A call of a ``tf.function`` that runs one model, and the arrays that it is given.
+
+    The function is traced anew, once to see whether it calls a model and once to see which layer
+    makes what; its Python code runs that often.
+
+    Returns: None when it calls no Keras layer.
+
+    Raises:
+        TftraceError: it calls layers of no model, or several models.
+    """
+
+    args = _as_signed(function, args)
+    jit = jit_of(function)
+
+    def made() -> Any:
+        inner = tf.function(
+            function.python_function, jit_compile=jit, autograph=autograph_of(function)
+        )
+        # As in predict: a function around it shows what of the call is compiled.
+        return tf.function(lambda *a, **k: inner(*a, **k), autograph=False) if jit else inner
+
+    with chance_kept(), outermost_layers() as called:
+        made().get_concrete_function(*args, **keywords)
+    if not called:
+        return None
+    name = getattr(function.python_function, "__name__", "a tf.function")
+    model = _only_model(called, name)
+    again = made()
+
+    @contextmanager
+    def learn(state: State) -> Iterator[None]:
+        state.learn(again.get_concrete_function(*args, **keywords).graph)
+        yield
+
+    run = Repeated(
+        model,
+        call=partial(again, *args, **keywords),
+        function=lambda: again,
+        learn=learn,
+        name=f"tf.function {name}",
+        jit=bool(jit),
+    )
+    return run, arrays_of((args, keywords))
+
+
+def _as_signed(function: Any, args: Sequence[Any]) -> Sequence[Any]:
+    """The arguments in the element types that the function's signature, if it has one, asks for."""
+    signature = function.input_signature
+    if signature is None or len(signature) != len(args):
+        return args
+    pairs = zip(args, signature, strict=True)
+    plain = (isinstance(spec, tf.TensorSpec) for spec in signature)
+    return [tf.cast(a, s.dtype) if p else a for (a, s), p in zip(pairs, plain, strict=True)]
+
+
+def _only_model(called: Sequence[Any], name: str) -> Any:
+    models = [layer for layer in called if hasattr(layer, "predict")]
+    if not models:
+        raise TftraceError(f"{name} calls layers, and no model that they belong to")
+    if len(models) > 1:
+        names = ", ".join(model.name for model in models)
+        raise TftraceError(f"{name} calls several models ({names}); trace them one by one")
+    return models[0]
+
+
+def arrays_of(structure: Any) -> list[Any]:
+    """The arrays with a first axis in the arguments of a call; one of one sample if none has."""
+    leaves = tf.nest.flatten(structure)
+    found = [leaf for leaf in leaves if len(getattr(leaf, "shape", ())) > 0]
+    return found or [tf.zeros((1,))]
