@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 import tensorflow as tf
@@ -27,18 +26,11 @@ from tftrace.tracer.data.inputs import samples_of, steps_of, take
 from tftrace.tracer.data.own_batches import OwnBatches, has_own_batches, own_batches
 from tftrace.tracer.graphs.functions import (
     Captured,
-    Reference,
-    batch_specs,
-    captured_functions,
     events_per_step,
 )
-from tftrace.tracer.graphs.programs import trace_batch
-from tftrace.tracer.graphs.recorder import Recording, record_calls
 from tftrace.tracer.keras_model import (
-    all_built,
     borrowed,
     jit_compiled,
-    overrides_predict,
     step_marker,
     steps_per_execution,
 )
@@ -46,18 +38,16 @@ from tftrace.tracer.latency import measure, passes
 from tftrace.tracer.manifest import build_manifest
 from tftrace.tracer.noise import load, noise
 from tftrace.tracer.predict import Predict
+from tftrace.tracer.recording import Run, build, record
 from tftrace.tracer.session import Session, profiler_session
 from tftrace.tracer.state import State, chance_kept, keeps_chance, state_of
-from tftrace.tracer.tf_private import collect_graphs
 from tftrace.tracer.ways import require_followed
 from tftrace.undo import MEASURING
 
-Run: TypeAlias = Predict | Repeated
 Progress = Callable[[str], None]
 Finish = Callable[[Path], None]
 
 _EVENT_BUDGET = 400_000
-_REFUSED = re.compile(r"'[^\n]*' is not a valid (root )?scope name|Node '[^\n]*invalid characters")
 _JIT = {"auto": None, "on": True, "off": False}
 
 
@@ -139,10 +129,10 @@ def capture(
         chance,
     ):
         progress("tracing the graph")
-        _build(model, run, x)
+        build(model, run, x)
         state = state_of(model)
         with MEASURING.undone(lambda: (run.left or state).put_back()):
-            recording, reference, functions = _record(model, run, x, state)
+            recording, reference, functions = record(model, run, x, state)
             run.repeatable = not any(keeps_chance(function.flow) for function in functions)
             before = load()
             if options.warmup:
@@ -182,61 +172,6 @@ def capture(
 def _lasting(known: list[float], passes: int) -> float | None:
     """Seconds of so many passes, by the last that was timed in ms; None where none was."""
     return known[-1] / 1e3 * passes if known else None
-
-
-def _build(model: Any, run: Run, x: Any) -> None:
-    """Have every layer make its weights.
-
-    One that does so while it is recorded would be seen twice, and its first values not at all.
-    """
-    if not all_built(model):
-        with chance_kept():
-            trace_batch(model, batch_specs(x, run.batch_size))
-        model.predict_function = None
-
-
-def _record(
-    model: Any, run: Run, x: Any, state: State
-) -> tuple[Recording, Reference, list[Captured]]:
-    """Trace the predict function on every batch shape that ``x`` will give it."""
-    per_call = run.batch_size * steps_per_execution(model)
-    count = samples_of(x)
-    # One full call, then the remainder: the same signatures in the same order as the real pass.
-    short = count > per_call and not isinstance(x, OwnBatches)
-    first = take(x, per_call + count % per_call) if short else x
-    with (
-        record_calls(model, True) as recording,
-        collect_graphs() as collection,
-        run.learning(state),
-        _names_explained(),
-    ):
-        run(first)
-    if not recording.roots:
-        raise TftraceError(f"predict traced no graph of the model: {_why_eager(model)}")
-    with chance_kept():
-        reference, functions = captured_functions(
-            model, recording, collection, first, run.batch_size, run.traces(), run.lists_batches
-        )
-    return recording, reference, functions
-
-
-def _why_eager(model: Any) -> str:
-    name = type(model).__name__
-    if overrides_predict(model):
-        return f"{name} has a predict of its own"
-    return f"the predict function of {name} calls no layer in a tf.function"
-
-
-@contextmanager
-def _names_explained() -> Iterator[None]:
-    """Say which name it is that TensorFlow takes for no name."""
-    try:
-        yield
-    except (ValueError, tf.errors.InvalidArgumentError) as error:
-        refused = _REFUSED.search(str(error))
-        if refused:
-            raise TftraceError(f"TensorFlow refuses a layer's name: {refused[0]}") from error
-        raise
 
 
 def _traced_part(x: Any, run: Run, options: Options, functions: list[Captured]) -> Any:
