@@ -1,4 +1,4 @@
-"""The first passes of a run: every layer made, every graph traced and noted, before any is timed."""
+"""The first passes of a run: layers made, graphs traced and noted, before any is timed."""
 
 from __future__ import annotations
 
