@@ -177,6 +177,61 @@ def test_trace_leaves_the_callers_batches_to_the_caller(kind, tmp_path):
     assert (tracing.profile.run["samples"], tracing.profile.run["steps"]) == (SAMPLES, STEPS)
 
 
+def of_mappings():
+    return tf.data.Dataset.from_tensor_slices({"a": X, "b": X, "c": X}).batch(BATCH)
+
+
+def weighted():
+    return tf.data.Dataset.from_tensor_slices((X, X[:, 0], X[:, 0])).batch(BATCH)
+
+
+def cut():
+    return tf.data.Dataset.from_tensor_slices(X).repeat().take(SAMPLES).batch(BATCH)
+
+
+def of_text():
+    return tf.data.Dataset.from_tensor_slices(TEXT).batch(BATCH)
+
+
+def of_rows():
+    rows = tf.data.Dataset.range(SAMPLES).map(lambda i: tf.ones(1 + i % 3, tf.int32))
+    return rows.ragged_batch(BATCH)
+
+
+def of_sparse():
+    return tf.data.Dataset.from_tensor_slices(tf.sparse.from_dense(X)).batch(BATCH)
+
+
+def flat_inputs():
+    a, b, c = (keras.Input((8,), name=name) for name in "abc")
+    return keras.Model([a, b, c], layers.Dense(4)(layers.Concatenate()([a, b, c])))
+
+
+PIPELINES = {
+    of_mappings: (flat_inputs, 96),
+    weighted: (plain, 32),
+    cut: (plain, 32),
+    of_text: (words, None),
+    of_rows: (ragged, None),
+    of_sparse: (sparse, None),
+}
+
+
+@pytest.mark.parametrize("data", PIPELINES, ids=lambda f: f.__name__)
+def test_pipelines_of_every_kind_are_measured(data):
+    build, macs = PIPELINES[data]
+    run = tftrace.profile(build(), data(), repeats=0, calibrate=False)
+    assert (run.run["samples"], run.run["steps"], len(run.steps)) == (SAMPLES, STEPS, STEPS)
+    if macs is not None:
+        assert run.layers["macs"].sum(min_count=len(run.layers)) == macs
+
+
+def test_a_pipeline_of_single_samples_is_said_to_be_one():
+    data = tf.data.Dataset.from_tensor_slices(X)
+    with pytest.raises(TftraceError, match=r"samples one by one, it seems; make batches"):
+        tftrace.profile(plain(), data, calibrate=False)
+
+
 def test_of_data_without_end_whole_batches_are_taken(tmp_path):
     model = plain()
     with pytest.raises(TftraceError, match="never ends"):

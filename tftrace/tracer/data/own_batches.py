@@ -79,6 +79,7 @@ def own_batches(
         # Inputs, labels and weights come in a tuple.
         arrays = tf.nest.map_structure(as_fed, batch[0] if isinstance(batch, tuple) else batch)
         if not sizes:
+            _check_batch(model, arrays)
             spec = tf.nest.map_structure(spec_of, arrays)
         sizes.append(next(count_of(a) for a in tf.nest.flatten(arrays) if a is not None))
         if kept is not None:
@@ -88,6 +89,20 @@ def own_batches(
     if not sum(sizes):
         raise TftraceError("the data has zero samples")
     return OwnBatches(x if kept is None else _sequence(model, kept), tuple(sizes), spec)
+
+
+def _check_batch(model: Any, arrays: Any) -> None:
+    """Whether a batch of the only input has samples first: a pipeline may give them one by one."""
+    declared = list(getattr(model, "inputs", None) or [])
+    if len(declared) != 1 or tf.nest.is_nested(arrays) or arrays is None:
+        return
+    wanted, got = len(declared[0].shape), len(arrays.shape)
+    # Keras adds a last dimension of 1 where it is wanted.
+    if got == wanted - 1 and declared[0].shape[-1] != 1:
+        raise TftraceError(
+            f"the data gives arrays of rank {got} and the model wants rank {wanted}: "
+            "samples one by one, it seems; make batches of them (.batch(32) in tf.data)"
+        )
 
 
 def _as_tuple(batch: Any) -> tuple[Any, ...]:
