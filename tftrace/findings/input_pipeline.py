@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from tftrace.findings.basis.commands import TRY_ALL
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import call_times, waited_ms
 from tftrace.findings.registry import Finding, finding
@@ -79,6 +80,7 @@ def _of_arrays(text: str, evidence: dict[str, Any]) -> Finding:
             "call the model in a tf.function on slices of the array; hand over smaller elements "
             "(uint8 and a Rescaling layer, say, instead of float32)"
         ),
+        command=TRY_ALL,
         evidence=evidence,
     )
 

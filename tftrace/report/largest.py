@@ -37,7 +37,8 @@ def largest_share(profile: Profile, percents: Mapping[str, str]) -> str | None:
         return None
     row = wall.iloc[int(wall["wall_ms"].astype(float).argmax())]
     name = str(row["component"])
-    return f"{name} take{_s(name)} {percents[name]} of predict: {_EXPLAINED[name](profile)}"
+    told = f"{name} take{_s(name)} {percents[name]} of predict"
+    return f"{told}: {_EXPLAINED[name](profile)}" if name in _EXPLAINED else told
 
 
 def _s(name: str) -> str:

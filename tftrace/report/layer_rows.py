@@ -10,7 +10,7 @@ import pandas as pd
 
 from tftrace.attribution.rows import LAYERS
 from tftrace.report.sheet import FAINT, MARKED, Barred, Column, Row, Sheet
-from tftrace.report.verdict import Verdict
+from tftrace.report.verdict import Verdict, short_component
 from tftrace.tables.frame import total
 from tftrace.text import bytes_text, count_text, ms_text, share_text, short_names
 
@@ -229,7 +229,8 @@ def _beside(profile: Profile, verdict: Verdict, scale: _Scale, extra: list[str])
         share = scale.bar(_known(row["wall_share"]))
         percent = verdict.percent_of(row["component"])
         share = share if percent is None else replace(share, text=percent)
-        yield Row((row["component"], "", ms_text(row["wall_ms"]), share, "", *empty))
+        name = short_component(row["component"])
+        yield Row((name, "", ms_text(row["wall_ms"]), share, "", *empty))
     whole = ms_text(float(wall["wall_ms"].sum()))
     yield Row(("predict, traced", "", whole, Barred("100%", None), "", *empty), "bold")
 

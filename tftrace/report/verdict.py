@@ -32,6 +32,11 @@ _IQR_FROM = 4
 _HOST = "/host:"
 
 
+def short_component(name: str) -> str:
+    """What a row of **wall** is called where there is little room."""
+    return _SHORT.get(name, name)
+
+
 @dataclass(frozen=True)
 class Share:
     """A part of the wall: ``components`` are its rows of **wall**; ``share`` is 0 to 1, and the
@@ -241,9 +246,9 @@ def _shares(parts: dict[str, float]) -> tuple[Share, ...]:
     named = [n for n in there if parts[n] >= least and n != LAYERS][:_NAMED]
     named = [n for n in there if n in named or n == LAYERS]
     rest = [n for n in there if n not in named]
-    groups: list[tuple[str, tuple[str, ...]]] = [(_SHORT.get(n, n), (n,)) for n in named]
+    groups: list[tuple[str, tuple[str, ...]]] = [(short_component(n), (n,)) for n in named]
     if rest:
-        name = _SHORT.get(rest[0], rest[0]) if len(rest) == 1 else OTHER
+        name = short_component(rest[0]) if len(rest) == 1 else OTHER
         groups.append((name, tuple(rest)))
     ms = [sum(parts[n] for n in members) for _, members in groups]
     shares = [value / whole for value in ms]

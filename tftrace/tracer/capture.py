@@ -128,7 +128,8 @@ def capture(
         borrowed(model, _JIT[options.jit]),
         chance,
     ):
-        progress("tracing the graph")
+        compiles = ", which XLA compiles: that may take minutes" if jit_compiled(model) else ""
+        progress(f"tracing the graph{compiles}")
         build(model, run, x)
         state = state_of(model)
         with MEASURING.undone(lambda: (run.left or state).put_back()):
