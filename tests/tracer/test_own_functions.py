@@ -158,6 +158,14 @@ def test_weights_of_another_model_are_refused(here):
         load_model(Path("m.weights.h5"), built_by="own_functions:array")
 
 
+def test_a_model_of_keras_2_asks_for_it(here):
+    pytest.importorskip("tf_keras")
+    text = "import tf_keras\ndef build(): return tf_keras.Sequential([tf_keras.layers.Dense(1)])\n"
+    Path("own_keras_2.py").write_text(text)
+    with pytest.raises(TftraceError, match="no model of keras; with --keras 2 it is one"):
+        load_model(Path("m.weights.h5"), built_by="own_keras_2:build")
+
+
 def test_weights_alone_ask_for_the_function(here):
     with pytest.raises(TftraceError, match="weights only; name what builds the model with --model"):
         load_model(Path("m.weights.h5"))

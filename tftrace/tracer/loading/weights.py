@@ -27,7 +27,10 @@ def with_weights(path: Path, function: str, keras: Any) -> Any:
     model = result_of(OPTION, function)
     if not isinstance(model, keras.Model):
         kind = f"{type(model).__module__}.{type(model).__name__}"
-        raise TftraceError(f"{OPTION} {function} returned a {kind}, no model of {keras.__name__}")
+        other = "; with --keras 2 it is one" if kind.startswith("tf_keras.") else ""
+        raise TftraceError(
+            f"{OPTION} {function} returned a {kind}, no model of {keras.__name__}{other}"
+        )
     try:
         model.load_weights(path)
     except Exception as error:
