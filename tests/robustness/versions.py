@@ -9,57 +9,34 @@ newest of the last. Prints a Markdown table: versions, and what the tests said.
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-try:
-    import tomllib
-except ImportError:
-    import tomli as tomllib
-
 ROOT = Path(__file__).parents[2]
 TESTS = ("tests/test_main_job.py", "tests/api", "tests/report", "tests/findings", "tests/runs")
 SHOWN = ("tensorflow", "keras", "pandas", "numpy", "protobuf", "numba", "scipy", "typer", "rich")
-_LEAST = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[\w+\])?>=([\d.]+)")
 
 
-def lowest() -> list[str]:
-    """``name==version`` for every lower bound of what tftrace needs."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    needed = [*project["dependencies"], *extras["parquet"], *extras["legacy"]]
-    found = [match for text in needed if (match := _LEAST.match(text))]
-    return sorted({f"{m[1]}=={_three(m[2])}" for m in found if m[1] != "tomli"})
-
-
-def _three(version: str) -> str:
-    """``2.21`` -> ``2.21.*``: the first releases of it."""
-    return version if version.count(".") >= 2 else f"{version}.*"
-
-
-def installed(python: str, constraints: list[str], folder: Path) -> Path:
+def installed(python: str, resolution: str, folder: Path) -> Path:
     """A virtual environment with tftrace and its test tools; its interpreter.
+
+    Args:
+        resolution: ``lowest-direct`` takes the lowest versions that tftrace asks for, ``highest``
+            the newest.
 
     Raises:
         subprocess.CalledProcessError: the versions do not go together.
     """
     subprocess.run([f"python{python}", "-m", "venv", folder], check=True)
     inside = folder / "bin" / "python"
-    pinned = folder / "constraints.txt"
-    pinned.write_text("\n".join(constraints))
-    install = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    needs = [
-        "--constraint",
-        pinned,
-        "--editable",
-        f"{ROOT}[parquet,legacy]",
-        "pytest",
-        "hypothesis",
-    ]
-    subprocess.run([*install, *needs], check=True)
+    quiet = ["--quiet", "--disable-pip-version-check"]
+    subprocess.run([inside, "-m", "pip", "install", *quiet, "uv"], check=True)
+    install = [folder / "bin" / "uv", "pip", "install", "--quiet", "--python", inside]
+    chosen = ["--resolution", resolution, "--editable", f"{ROOT}[parquet,legacy]"]
+    subprocess.run([*install, *chosen], check=True)
+    subprocess.run([*install, "pytest>=8", "hypothesis>=6.100"], check=True)
     return inside
 
 
@@ -70,15 +47,18 @@ def main() -> int:
     parser.add_argument("--tests", nargs="+", default=list(TESTS))
     parser.add_argument("--only", choices=["lowest", "newest"])
     wanted = parser.parse_args()
-    sets = {"lowest": (wanted.pythons[0], lowest()), "newest": (wanted.pythons[1], [])}
+    sets = {
+        "lowest": (wanted.pythons[0], "lowest-direct"),
+        "newest": (wanted.pythons[1], "highest"),
+    }
     failed = False
     print("| set | Python | " + " | ".join(SHOWN) + " | tests |")
     print("|---" * (len(SHOWN) + 3) + "|", flush=True)
-    for name, (python, constraints) in sets.items():
+    for name, (python, resolution) in sets.items():
         if wanted.only not in (None, name):
             continue
         with tempfile.TemporaryDirectory() as scratch:
-            inside = installed(python, constraints, Path(scratch) / "venv")
+            inside = installed(python, resolution, Path(scratch) / "venv")
             ask = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[1:]))"
             versions = subprocess.run(
                 [inside, "-c", ask, *SHOWN], check=True, capture_output=True, text=True

@@ -119,6 +119,11 @@ class Profile:
         return layer_graph(self._run.manifest)
 
     @property
+    def window_start_ns(self) -> float:
+        """When the window of the tables begins, on the clock of **events**."""
+        return float(self._join.run.trace.base_ns + self._join.window.start / 1e3)
+
+    @property
     def roofs(self) -> MachineModel | None:
         """What the machine can do at best, when it was calibrated."""
         return self._join.machine

@@ -78,6 +78,10 @@ class Format(str, Enum):
     csv = "csv"
     parquet = "parquet"
     json = "json"
+    markdown = "markdown"
+    perfetto = "perfetto"
+    speedscope = "speedscope"
+    collapsed = "collapsed"
 
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of runs; TensorBoard's --logdir.")]
