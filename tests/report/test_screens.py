@@ -212,6 +212,7 @@ def test_the_shell_completes(folder):
         "",
         _TFTRACE_COMPLETE="complete_bash",
         _PYTHON_M_TFTRACE_COMPLETE="complete_bash",
+        **{"_PYTHON _M TFTRACE_COMPLETE": "complete_bash"},  # of older versions of typer
         COMP_WORDS="tftrace rep",
         COMP_CWORD="1",
     )
