@@ -16,7 +16,7 @@ help: ## list the targets
 demo: $(VENV)/ready ## measure two networks, with and without batch norm, and explain the difference
 	$(BIN)/tftrace demo
 
-test: $(VENV)/ready ## run the tests
+test: $(VENV)/ready $(VENV)/browser ## run the tests
 	$(BIN)/python -m pytest
 
 kernels: $(VENV)/ready ## run the tests that depend on which kernels run, without and with oneDNN
@@ -63,6 +63,15 @@ matrix: ## run the tests under every supported Python of this machine, each in a
 	    $(MAKE) test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
 	  else echo "== no Python $$version here"; fi; \
 	done
+
+# The page's tests skip, and say so, where there is no Chromium and none can be had.
+$(VENV)/browser: $(VENV)/ready
+	@command -v chromium-headless-shell chromium chromium-browser google-chrome >/dev/null \
+	  || timeout 120 $(BIN)/playwright install chromium-headless-shell >/dev/null 2>&1 \
+	  || { [ "$$(id -u)" = 0 ] && timeout 240 apt-get install -qq -y --no-install-recommends \
+	       chromium-headless-shell >/dev/null 2>&1; } \
+	  || echo "no Chromium: the page is not tested in a browser"
+	@touch $@
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

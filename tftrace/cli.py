@@ -29,6 +29,7 @@ from tftrace.commands.report import report
 from tftrace.commands.run import run
 from tftrace.commands.scan import scan
 from tftrace.commands.shared import DEBUG_VARIABLE, debugging
+from tftrace.commands.view import view
 from tftrace.errors import TftraceError
 from tftrace.text import printable
 from tftrace.version import __version__
@@ -55,6 +56,7 @@ app = typer.Typer(
 for _command in (
     run,
     report,
+    view,
     export,
     scan,
     count,

@@ -13,6 +13,7 @@ from tftrace.commands.options import (
     BatchSize,
     Custom,
     DataModule,
+    HtmlFile,
     Jit,
     JitOption,
     JsonFile,
@@ -67,6 +68,7 @@ def compare(
         int, typer.Option(min=0, max=MOST, help="Rows of the layer table; 0 for all.")
     ] = 15,
     json: JsonFile = None,
+    html: HtmlFile = None,
     layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
@@ -75,7 +77,7 @@ def compare(
     from tftrace.report.exports.tables import write_plain_json
     from tftrace.report.terminal.parts.progress import stages
 
-    check_targets(json)
+    check_targets(json, html=html)
     if b is None and not settings:
         raise TftraceError(f"nothing to compare {a} with (see --help)")
     if b is not None and data is None and not settings and data_module is None:
@@ -106,6 +108,13 @@ def compare(
             found = compare_models(*pair, arrays, pairs=pairs, out=out, progress=say)
     if json is not None:
         write_plain_json(found.to_dict(), json)
+    if html is not None:
+        from tftrace.report.html.comparison import write_comparison
+
+        write_comparison(found, html)
     print_parts(
-        lambda: comparison_parts(found, top or None), found.to_dict, layout, quiet or printing(json)
+        lambda: comparison_parts(found, top or None),
+        found.to_dict,
+        layout,
+        quiet or printing(json, html),
     )

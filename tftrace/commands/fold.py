@@ -12,12 +12,20 @@ from tftrace.commands.options import (
     BatchSize,
     Custom,
     DataModule,
+    HtmlFile,
     Keras,
     ModelModule,
     Quiet,
     Unsafe,
 )
-from tftrace.commands.shared import check_data, check_model_path, console, start_tensorflow
+from tftrace.commands.shared import (
+    check_data,
+    check_model_path,
+    check_targets,
+    console,
+    printing,
+    start_tensorflow,
+)
 from tftrace.tracer.loading.models import Loading
 
 
@@ -36,12 +44,14 @@ def fold(
     keras: Keras = 3,
     data_module: DataModule = None,
     model_module: ModelModule = None,
+    html: HtmlFile = None,
     quiet: Quiet = False,
 ) -> None:
     """Fold batch norms exactly into neighboring layers, and save the model."""
     from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
+    check_targets(html=html)
     if data is not None and data_module is not None:
         check_data(data, data_module)
     with stages(quiet, 6 if data or data_module else 3) as say:
@@ -59,7 +69,11 @@ def fold(
             pairs=pairs,
             progress=say,
         )
-    if not quiet:
+    if html is not None:
+        from tftrace.report.html.comparison import write_fold
+
+        write_fold(outcome, html)
+    if not (quiet or printing(html)):
         from tftrace.report.terminal.fold import print_fold
 
         print_fold(outcome, console())

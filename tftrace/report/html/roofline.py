@@ -1,78 +1,68 @@
-"""The roofline plot as SVG: what each layer reaches, under what the machine could do."""
+"""The roofline: what each layer reaches, below what the machine could do."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import pandas as pd
+from bokeh.models import ColumnDataSource, LabelSet, Range1d
+from bokeh.plotting import figure
 
 from tftrace.machine.model import MachineModel
-from tftrace.text import ms_text, share_text
+from tftrace.report.html.drawing import filled, hover, new_figure
 
-_WIDTH, _HEIGHT = 860, 430
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 30, 50
-_LARGEST_RADIUS, _SMALLEST_RADIUS = 22.0, 2.5
-_LABELLED = 6
+_LABELLED = 5
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """A logarithmic axis over whole decades, from ``start`` to ``end`` pixels."""
-
-    low: int
-    high: int
-    start: float
-    end: float
-
-    def at(self, value: float) -> float:
-        part = (math.log10(value) - self.low) / (self.high - self.low)
-        return self.start + part * (self.end - self.start)
-
-
-def roofline_svg(layers: pd.DataFrame, samples: int, machine: MachineModel | None) -> str | None:
-    """Layers as dots (area: time) over intensity and rate, below the machine's roofs.
-
-    Args:
-        layers: the **layers** table.
-        samples: samples that its times are over.
-        machine: its peak and its bandwidths become lines; without it there are dots only.
-
-    Returns: an SVG element, or None when no layer has both arithmetic and a time.
-    """
-    dots = _dots(layers, samples)
-    if not len(dots):
+def roofline(source: ColumnDataSource, machine: MachineModel | None) -> figure | None:
+    """Layers (area: time) over intensity and rate, below the machine's roofs; None where no layer
+    has both arithmetic and a time."""
+    data = source.data
+    places = [
+        (x, y, n)
+        for n, (x, y) in enumerate(zip(data["intensity"], data["rate"], strict=True))
+        if x > 0 and y > 0
+    ]
+    if not places:
         return None
-    roofs = _roofs(machine) if machine is not None else []
-    tops = list(dots["rate"]) + ([_peak(machine)] if machine is not None else [])
-    x = _axis(list(dots["intensity"]), _LEFT, _WIDTH - _RIGHT)
-    y = _axis(tops, _HEIGHT - _BOTTOM, _TOP)
-    parts = [*_grid(x, y)]
-    if machine is not None:
-        parts += _lines(x, y, _peak(machine), roofs)
-    parts += _circles(x, y, dots)
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Roofline plot: rate of '
-        f'each layer over its arithmetic intensity">{"".join(parts)}</svg>'
+    xs, ys = [p[0] for p in places], [p[1] for p in places]
+    roofs = [] if machine is None else memory_roofs(machine)
+    peak = None if machine is None else 2 * machine.peak_gmacs()
+    tops = ys + ([] if peak is None else [peak])
+    x_range = Range1d(min(xs) / 2, max([*xs, *([peak / roofs[0][1]] if peak else [])]) * 2)
+    y_range = Range1d(min(ys) / 2, max(tops) * 2)
+    plot = new_figure(
+        420,
+        "pan,box_zoom,wheel_zoom,reset",
+        x_axis_type="log",
+        y_axis_type="log",
+        x_range=x_range,
+        y_range=y_range,
+        x_axis_label="intensity, FLOP per byte",
+        y_axis_label="GFLOP/s",
     )
+    if peak is not None:
+        ridge = min(peak / rate for _, rate in roofs)
+        ends = [min(max(ridge, x_range.start), x_range.end), x_range.end]
+        _roof(plot, ends, [peak, peak], f"peak {peak:.0f} GFLOP/s", "solid")
+        for name, rate in roofs:
+            end = min(x_range.end, peak / rate)
+            _roof(plot, [x_range.start, end], [x_range.start * rate, end * rate], name, "dashed")
+    dots = plot.scatter(
+        "intensity",
+        "rate",
+        size="size",
+        source=source,
+        **filled("color", 0.6),
+    )
+    longest = sorted((p[2] for p in places), key=lambda n: -data["ms"][n])[:_LABELLED]
+    _label(plot, data, _apart(longest, data))
+    hover(plot, dots, ("intensity", "@intensity{0.00} FLOP/byte"), ("rate", "@rate{0.00} GFLOP/s"))
+    return plot
 
 
-def _dots(layers: pd.DataFrame, samples: int) -> pd.DataFrame:
-    """Layers with a place in the plot: name, type, intensity, rate in GFLOP/s, wall_ms, share."""
-    found = layers[(layers["intensity"].fillna(0) > 0) & (layers["wall_ms"].fillna(0) > 0)].copy()
-    found["rate"] = found["flops"].astype(float) * samples / found["wall_ms"].astype(float) / 1e6
-    total = float(layers["wall_ms"].sum())
-    found["share"] = found["wall_ms"].astype(float) / total if total else 0.0
-    return found.sort_values("wall_ms", ascending=False)
-
-
-def _peak(machine: MachineModel) -> float:
-    """GFLOP/s: two operations per multiply-accumulate."""
-    return 2 * machine.peak_gmacs()
-
-
-def _roofs(machine: MachineModel) -> list[tuple[str, float]]:
+def memory_roofs(machine: MachineModel) -> list[tuple[str, float]]:
     """The two bandwidths that frame the rest, in GB/s: of the largest data, and the best."""
     rates = [measured.best for _, measured in machine.bandwidth_gb]
     memory, cache = rates[-1], max(rates)
@@ -80,94 +70,60 @@ def _roofs(machine: MachineModel) -> list[tuple[str, float]]:
     return roofs if cache < 1.5 * memory else [*roofs, (f"cache {cache:.0f} GB/s", cache)]
 
 
-def _axis(values: list[float], start: float, end: float) -> _Axis:
-    low = math.floor(math.log10(min(values)))
-    high = math.ceil(math.log10(max(values)))
-    return _Axis(low, max(high, low + 1), start, end)
-
-
-def _grid(x: _Axis, y: _Axis) -> list[str]:
-    parts = []
-    for decade in range(x.low, x.high + 1):
-        at = x.at(10.0**decade)
-        parts.append(_line(at, y.start, at, y.end, "grid"))
-        parts.append(_text(at, y.start + 18, _tick(decade), "tick", "middle"))
-    for decade in range(y.low, y.high + 1):
-        at = y.at(10.0**decade)
-        parts.append(_line(x.start, at, x.end, at, "grid"))
-        parts.append(_text(x.start - 8, at + 4, _tick(decade), "tick", "end"))
-    parts.append(_text((x.start + x.end) / 2, _HEIGHT - 8, "intensity, FLOP/byte", "", "middle"))
-    parts.append(_text(x.start, _TOP - 14, "GFLOP/s", "", "end"))
-    return parts
-
-
-def _lines(x: _Axis, y: _Axis, peak: float, roofs: list[tuple[str, float]]) -> list[str]:
-    """The flat roof from the first ridge on, and each bandwidth's slope up to it."""
-    left, right = 10.0**x.low, 10.0**x.high
-    ridge = min(peak / bandwidth for _, bandwidth in roofs)
-    flat = y.at(peak)
-    parts = [
-        _line(x.at(min(max(ridge, left), right)), flat, x.end, flat, "roof"),
-        _text(x.end - 4, flat - 6, f"peak {peak:.0f} GFLOP/s", "", "end"),
-    ]
-    for name, bandwidth in roofs:
-        # From where it enters the frame, at the left or at the bottom, to the roof.
-        begin = max(left, 10.0**y.low / bandwidth)
-        end = min(right, peak / bandwidth)
-        if end <= begin:
-            continue
-        low, high = (x.at(begin), y.at(begin * bandwidth)), (x.at(end), y.at(end * bandwidth))
-        parts.append(_line(*low, *high, "roof memory"))
-        angle = math.degrees(math.atan2(high[1] - low[1], high[0] - low[0]))
-        middle = ((low[0] + high[0]) / 2, (low[1] + high[1]) / 2)
-        parts.append(_slanted(*middle, angle, name))
-    return parts
-
-
-def _circles(x: _Axis, y: _Axis, dots: pd.DataFrame) -> list[str]:
-    """The dots, and the names of the longest layers where they do not hide each other."""
-    largest = float(dots["wall_ms"].max())
-    circles, names = [], []
-    taken: list[tuple[float, float]] = []
-    for _, row in dots.iterrows():
-        radius = max(_SMALLEST_RADIUS, _LARGEST_RADIUS * math.sqrt(row["wall_ms"] / largest))
-        at = (x.at(float(row["intensity"])), y.at(float(row["rate"])))
-        circles.append(
-            f'<circle cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="{radius:.1f}">'
-            f"<title>{escape(_told(row))}</title></circle>"
+def _roof(plot: figure, xs: list[float], ys: list[float], name: str, dash: str) -> None:
+    line = plot.line(xs, ys, line_width=1.5, line_dash=dash)
+    line.name = "roof"
+    where = ColumnDataSource({"x": [xs[-1]], "y": [ys[-1]], "text": [name]})
+    if dash == "dashed":
+        middle = math.sqrt(xs[0] * xs[1]), math.sqrt(ys[0] * ys[1])
+        where = ColumnDataSource({"x": [middle[0]], "y": [middle[1]], "text": [name]})
+    align = "left" if dash == "dashed" else "right"
+    plot.add_layout(
+        LabelSet(
+            x="x",
+            y="y",
+            text="text",
+            source=where,
+            text_align=align,
+            text_baseline="top" if dash == "dashed" else "bottom",
+            x_offset=8 if dash == "dashed" else -4,
+            text_font_size="12px",
         )
-        near = any(abs(at[0] - u) < 160 and abs(at[1] - v) < 15 for u, v in taken)
-        if len(taken) < _LABELLED and not near:
-            taken.append(at)
-            right = at[0] > (x.start + x.end) / 2
-            beside = at[0] - radius - 4 if right else at[0] + radius + 4
-            names.append(_text(beside, at[1] + 4, row["name"], "", "end" if right else "start"))
-    return circles + names
-
-
-def _told(row: pd.Series) -> str:
-    return (
-        f"{row['path']} ({row['type']}): {ms_text(row['wall_ms'])} ms, "
-        f"{share_text(row['share'])} of the layers' time; {row['intensity']:.3g} FLOP/byte, "
-        f"{row['rate']:.3g} GFLOP/s"
     )
 
 
-def _tick(decade: int) -> str:
-    return f"{10.0**decade:g}"
+def _apart(rows: Sequence[int], data: Mapping[str, Any]) -> list[int]:
+    """Those whose dots are far enough from each other for a name beside each."""
+    kept: list[int] = []
+    for n in rows:
+        place = math.log10(data["intensity"][n]), math.log10(data["rate"][n])
+        others = [(math.log10(data["intensity"][m]), math.log10(data["rate"][m])) for m in kept]
+        if all(abs(place[1] - y) > 0.15 or abs(place[0] - x) > 1.5 for x, y in others):
+            kept.append(n)
+    return kept
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, name: str) -> str:
-    return f'<line class="{name}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, name: str, anchor: str) -> str:
-    kind = f' class="{name}"' if name else ""
-    return f'<text{kind} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _slanted(x: float, y: float, angle: float, text: str) -> str:
-    return (
-        f'<text class="tick" transform="translate({x:.1f} {y:.1f}) rotate({angle:.1f})" dy="-5" '
-        f'text-anchor="middle">{escape(text)}</text>'
+def _label(plot: figure, data: Mapping[str, Any], rows: Sequence[int]) -> None:
+    middle = math.sqrt(plot.x_range.start * plot.x_range.end)
+    source = ColumnDataSource(
+        {
+            "x": [data["intensity"][n] for n in rows],
+            "y": [data["rate"][n] for n in rows],
+            "text": [data["name"][n] for n in rows],
+            # Away from the nearer edge, where a name would be cut off.
+            "align": ["left" if data["intensity"][n] < middle else "right" for n in rows],
+            "offset": [12 if data["intensity"][n] < middle else -12 for n in rows],
+        }
+    )
+    plot.add_layout(
+        LabelSet(
+            x="x",
+            y="y",
+            text="text",
+            source=source,
+            text_font_size="12px",
+            text_align="align",
+            x_offset="offset",
+            y_offset=8,
+        )
     )

@@ -1,27 +1,57 @@
-"""The report as one HTML file that needs nothing else: no network, no other files."""
+"""The page of a run, or of a trace from elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from html import escape
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from tftrace.report.exports.tables import write_text
-from tftrace.report.facts import noise_text, what_is_counted, what_ran
 from tftrace.report.findings import Group, grouped
-from tftrace.report.html.foreign import foreign_sections
-from tftrace.report.html.page import page
-from tftrace.report.html.roofline import roofline_svg
-from tftrace.report.html.wall import wall_bar
-from tftrace.tables.frame import total
-from tftrace.text import bytes_text, count_text, ms_text, share_text
+from tftrace.report.foreign import short_device
+from tftrace.report.html.drawing import type_colors
+from tftrace.report.html.icicle import icicle
+from tftrace.report.html.page import document, plain_table
+from tftrace.report.html.pairs import layer_pairs, type_pairs
+from tftrace.report.html.roofline import roofline
+from tftrace.report.html.rows import Rows, kernels_of, row_numbers, rows_of
+from tftrace.report.html.said import answer as answer_lines
+from tftrace.report.html.said import badges, facts, figures
+from tftrace.report.html.source import source_of
+from tftrace.report.html.timeline import timeline_chart, timeline_of
+from tftrace.report.verdict import Verdict, verdict
+from tftrace.text import count_text, ms_text, share_text, time_text
 
 if TYPE_CHECKING:
     from tftrace.api.profile import Profile
+
+_COLUMNS = {
+    "name": ("layer", "The layer's shortest name. Choose it to see its kernels."),
+    "type": ("type", "The layer's class."),
+    "ms": (
+        "ms",
+        "The layer's share of the traced pass: where several kernels run at once, each gets an "
+        "equal share of the instant. In the tree, with everything below it.",
+    ),
+    "self": ("self", "Time of the layer itself, without those below it."),
+    "work": (
+        "mults",
+        "Per sample. mults: multiply-accumulates and the element-wise multiplications; MACs: "
+        "multiply-accumulates alone; FLOPs: two per MAC and one per element-wise operation.",
+    ),
+    "bytes": ("bytes moved", "Inputs, outputs and weights of the kernels that ran, per sample."),
+    "gmacs": ("GMAC/s", "Multiply-accumulates per second, in 1e9."),
+    "gbs": ("GB/s", "Bytes moved per second, in 1e9."),
+    "threads": ("threads", "How many threads worked for it on average while it ran."),
+    "bound": (
+        "bound",
+        "What limits it against this machine's measured roofs: compute, memory or overhead.",
+    ),
+    "roof": ("of roof", "Time the roofline allows over the time it took: 100% is the best."),
+}
 
 
 def write_html(profile: Profile, path: Path) -> None:
@@ -35,170 +65,215 @@ def write_html(profile: Profile, path: Path) -> None:
 
 def render_page(profile: Profile) -> str:
     """The whole report as an HTML document."""
-    name = str(profile.model["source"] or profile.model["name"])
-    return page(f"{name}: where predict's time goes", "\n".join(_sections(profile, name)))
-
-
-def _sections(profile: Profile, name: str) -> Iterator[str]:
-    yield _header(profile, name)
-    if profile.foreign:
-        yield from foreign_sections(profile)
-    else:
-        yield f"<h2>Where the wall time went</h2>\n{wall_bar(profile.wall)}"
-    if profile.findings:
-        yield _findings(grouped(profile.findings))
-    if len(profile.layers):
-        yield _roofline(profile)
-        yield _layers(profile)
-    if profile.no_findings is not None:
-        yield f'<h2>Findings</h2>\n<p class="dim">None: {escape(profile.no_findings)}.</p>'
-    told = [" ".join(profile.counting["rule"].split())]
-    if not profile.foreign:
-        told += what_is_counted(profile.layers, profile.counting["coverage"])
-    lines = "".join(f'<p class="dim">{escape(line)}</p>' for line in told)
-    yield f"<h2>How it is counted</h2>\n{lines}"
-
-
-def _header(profile: Profile, name: str) -> str:
-    lines = "".join(f'<p class="warn">{escape(warning)}</p>' for warning in profile.warnings)
-    lines += "".join(f'<p class="dim">{escape(fact)}</p>' for fact in _facts(profile))
-    return f"<header><h1>{escape(name)}</h1>{lines}{_latency(profile)}</header>"
-
-
-def _facts(profile: Profile) -> Iterator[str]:
-    run, machine, model = profile.run, profile.machine, profile.model
-    if profile.window is not None:
-        yield "a trace taken elsewhere: samples, latency and graph are not known"
-        yield f"window: {profile.window}"
-        return
-    if noise := noise_text(run):
-        yield noise
-    params = model["params"]
-    yield (model["class"] or "a model") + ("" if params is None else f", {params:,} parameters")
-    yield f"{run['samples']:,} samples, batch size {run['batch_size']}, {run['steps']} steps"
-    yield (
-        f"{machine['cpu']}, {machine['cores']} cores; threads: {machine['intra_op_threads']} "
-        f"intra-op, {machine['inter_op_threads']} inter-op; XLA {'on' if run['jit'] else 'off'}"
-    )
-    yield "; ".join(what_ran(machine))
-    yield ", ".join(f"{package} {version}" for package, version in profile.versions.items())
-
-
-def _latency(profile: Profile) -> str:
-    latency, samples = profile.latency, profile.run["samples"]
-    traced = "window of the trace" if profile.foreign else "traced pass"
-    figures = [(traced, f"{ms_text(profile.window_ms)} ms")]
-    median = latency["median_ms"]
-    if median is not None:
-        figures = [
-            (f"median latency, {latency['n']} passes", f"{ms_text(median)} ms"),
-            ("interquartile range", f"{ms_text(latency['iqr_ms'])} ms"),
-            ("minimum", f"{ms_text(latency['min_ms'])} ms"),
-            ("per sample", f"{ms_text(median / samples)} ms"),
-            *_steady(latency.get("without_autotuner")),
-            *figures,
-        ]
-    items = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in figures)
-    warning = latency.get("warning")
-    note = f'<p class="warn">{escape(warning)}</p>' if warning else ""
-    return f'<dl class="figures">{items}</dl>{note}'
-
-
-def _steady(found: dict[str, Any] | None) -> list[tuple[str, str]]:
-    if found is None:
-        return []
-    return [("median without tf.data's autotuner", f"{ms_text(found['median_ms'])} ms")]
-
-
-@dataclass(frozen=True)
-class _Column:
-    title: str
-    value: str
-    text: Callable[[Any], str]
-
-
-_COLUMNS = (
-    _Column("ms", "wall_ms", ms_text),
-    _Column("time", "time_share", share_text),
-    _Column("mults", "mults", count_text),
-    _Column("mults share", "mults_share", share_text),
-    _Column("bytes moved", "bytes_executed", bytes_text),
-    _Column("GMAC/s", "gmacs_per_s", lambda v: "–" if v is None else f"{v:.2f}"),
-    _Column("GB/s", "gb_per_s", lambda v: "–" if v is None else f"{v:.2f}"),
-    _Column("threads", "parallelism", lambda v: "–" if v is None else f"{v:.2f}"),
-    _Column("bound", "bound", lambda v: v or "–"),
-    _Column("of roof", "roof_share", share_text),
-)
-
-
-def _layers(profile: Profile) -> str:
-    layers = profile.layers.copy()
-    time, mults = float(layers["wall_ms"].sum()), total(layers["mults"])
-    layers["time_share"] = layers["wall_ms"] / time if time else 0.0
-    layers["mults_share"] = layers["mults"] / mults if mults else pd.NA
-    rows = layers.sort_values("wall_ms", ascending=False, kind="stable")
-    head = "".join(
-        f'<th scope="col"{" aria-sort=descending" if c == "ms" else ""}>'
-        f'<button type="button">{c}</button></th>'
-        for c in ("layer", "type", *(c.title for c in _COLUMNS))
-    )
-    root = str(layers["path"].iloc[0]) + "/"
-    body = "".join(_row(row, root) for _, row in rows.iterrows())
-    foot = f"<td>all layers</td><td></td><td>{ms_text(time)}</td><td>100.0%</td>"
-    foot += f"<td>{count_text(mults)}</td>" + "<td></td>" * (len(_COLUMNS) - 3)
-    return (
-        "<h2>Layers</h2>\n"
-        '<p class="dim">Time of the traced pass, work per sample. '
-        "Choose a column's name to sort by it.</p>"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody><tfoot><tr>{foot}</tr></tfoot></table></div>"
-    )
-
-
-def _row(row: pd.Series, root: str) -> str:
-    note = f' title="{escape(row["note"])}"' if isinstance(row["note"], str) else ""
-    name = escape(row["path"].removeprefix(root))
-    cells = [f"<td{note}>{name}</td>", f"<td>{escape(row['type'])}</td>"]
-    for column in _COLUMNS:
-        value = None if pd.isna(row[column.value]) else row[column.value]
-        plain = "" if value is None else escape(str(value))
-        cells.append(f'<td data-value="{plain}">{escape(column.text(value))}</td>')
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _roofline(profile: Profile) -> str:
+    answer, rows = verdict(profile), rows_of(profile)
+    colors = type_colors(rows)
     samples = profile.run["trace"]["samples"]
-    plot = None if samples is None else roofline_svg(profile.layers, samples, profile.roofs)
-    if plot is None:
-        return ""
-    text = (
-        "One dot per layer, its area the time. Above the slanted lines memory traffic would have "
-        "to be faster, above the flat one arithmetic."
-        if profile.roofs is not None
-        else "One dot per layer, its area the time. This machine was not calibrated "
-        "(tftrace calibrate), so its roofs are not known."
+    charts = _charts(profile, rows, colors, samples)
+    return document(
+        f"{answer.model}: where predict's time goes",
+        _data(profile, rows, colors, samples),
+        charts,
+        name=answer.model,
+        verdict=answer_lines(answer),
+        badges=list(badges(answer, profile)),
+        warnings=profile.warnings,
+        figures=figures(profile),
+        bars=_bars(profile, answer),
+        cards=[_card(g, rows, answer.base_ms) for g in grouped(profile.findings)],
+        nothing=_nothing(profile),
+        pairs_note=_pairs_note(rows),
+        layers_note=f"Times are {answer.base}; work is per sample. Red: at least twice the share "
+        "of time that the share of multiplications explains.",
+        units=(
+            ("ms", "ms", True),
+            ("%", "% of predict" if not profile.foreign else "% of the window", bool(rows.base)),
+            ("sample", "per sample", bool(samples)),
+        ),
+        columns=[{"key": k, "title": t, "help": h} for k, (t, h) in _COLUMNS.items()]
+        if rows.sites
+        else [],
+        foot=_foot(rows),
+        timeline_note=_timeline_note(profile),
+        roofline_note=_roofline_note(profile, charts["roofline"] is not None)
+        if rows.sites
+        else None,
+        icicle_note=_icicle_note(rows) if rows.sites else None,
+        tables=list(_tables(profile)),
+        tables_title="Steps" if not profile.foreign else "Ops and devices",
+        facts=list(facts(profile)),
     )
-    warnings = () if profile.roofs is None else profile.roofs.warnings
-    doubts = "".join(f'<p class="warn">{escape(warning)}</p>' for warning in warnings)
-    return f'<h2>Roofline</h2>\n<p class="dim">{text}</p>{doubts}{plot}'
 
 
-def _findings(groups: list[Group]) -> str:
-    cards = "".join(_card(group) for group in groups)
+def _charts(
+    profile: Profile, rows: Rows, colors: dict[str, str], samples: int | None
+) -> dict[str, Any]:
+    found = timeline_of(profile)
+    lanes = None if found is None else timeline_chart(profile, found, rows, colors)
+    charts: dict[str, Any] = {"roofline": None}
+    if rows.sites:
+        source = source_of(rows, samples, colors)
+        charts = {
+            "types": type_pairs(rows, colors),
+            "pairs": layer_pairs(source, rows),
+            "roofline": roofline(source, profile.roofs),
+            "icicle_time": icicle(source, "left", "right", "ms"),
+            "icicle_work": icicle(source, "work_left", "work_right", "multiplications per sample"),
+        }
+    return charts | {"timeline": lanes}
+
+
+def _data(
+    profile: Profile, rows: Rows, colors: dict[str, str], samples: int | None
+) -> dict[str, Any]:
+    """What the script reads."""
+    kinds = rows.columns["type"]
+    return {
+        "layers": rows.columns if rows.sites else None,
+        "kernels": kernels_of(profile, rows) if rows.sites else {},
+        "base": rows.base or None,
+        "samples": samples,
+        "total": rows.totals,
+        "types": [[kind, color, kinds.count(kind)] for kind, color in colors.items()],
+    }
+
+
+def _bars(profile: Profile, answer: Verdict) -> list[dict[str, Any]]:
+    """One bar; of a trace from elsewhere one per device and host."""
+    if not profile.foreign:
+        note = f"Shares {answer.base}. Choose a part to see only what is in it."
+        parts = _parts(profile.wall, filters=bool(len(profile.layers)))
+        return [{"title": "Where the time went", "note": note, "parts": parts}]
+    return [
+        {"title": f"What {short_device(str(device))} did", "note": "", "parts": _parts(wall)}
+        for device, wall in profile.wall.groupby("device", sort=False)
+    ]
+
+
+def _parts(wall: pd.DataFrame, filters: bool = False) -> list[dict[str, Any]]:
+    parts = []
+    for row in wall.to_dict(orient="records"):
+        share = None if pd.isna(row["wall_share"]) else float(row["wall_share"])
+        text = f"{row['component']}: {ms_text(row['wall_ms'])} ms, {share_text(share)}"
+        width = f"{100 * share:.3f}" if share else None
+        there = filters and row["wall_ms"] > 0
+        parts.append({"text": text, "width": width, "filter": row["component"] if there else None})
+    return parts
+
+
+def _card(group: Group, rows: Rows, base: float) -> dict[str, Any]:
+    texts = [str(f["text"]) for f in group.members]
+    shown = len(group.shown)
+    saving = group.saving_ms
+    told = None
+    if saving is not None:
+        share = f" (-{share_text(saving / base)})" if base else ""
+        told = f"about -{time_text(saving)}{share}"
+    number = row_numbers(rows)
+    named = {f["layer"] for f in group.members if f["layer"] is not None}
+    return {
+        "title": group.title,
+        "saving": told,
+        "shown": texts[:shown],
+        "rest_title": group.rest,
+        "rest": texts[shown:],
+        "causes": list(dict.fromkeys(f["cause"] for f in group.members)),
+        "remedies": list(dict.fromkeys(f["remedy"] for f in group.members)),
+        "commands": group.commands,
+        "layers": json.dumps(sorted(number[n] for n in named if n in number)) if named else "",
+    }
+
+
+def _nothing(profile: Profile) -> str | None:
+    if profile.no_findings is not None:
+        return f"None: {profile.no_findings}."
+    return None if profile.findings else "Nothing was found that would help."
+
+
+def _pairs_note(rows: Rows) -> str:
+    told = (
+        "Each pair: the share of predict, and the share of all multiplications. Where the first "
+        "is much longer, something other than multiplying takes the time."
+    )
+    if rows.totals["mults"] is None and rows.sites:
+        told += " The multiplications of a layer are not known, so no shares of them are drawn."
+    return told
+
+
+def _foot(rows: Rows) -> list[dict[str, str]]:
+    cells = ["all layers", "", ms_text(rows.totals["ms"]), ""]
+    cells += [count_text(rows.totals["mults"])] + [""] * (len(_COLUMNS) - 5)
+    kinds = {2: "total-ms ms", 3: "self", 4: "total-work work"}
+    return [{"text": text, "kind": kinds.get(n, "")} for n, text in enumerate(cells)]
+
+
+def _timeline_note(profile: Profile) -> str:
+    found = timeline_of(profile)
+    if found is None:
+        return "Nothing was recorded that could be drawn."
     return (
-        "<h2>Why time and multiplications disagree, and what would help</h2>\n"
-        f'{cards}<p class="dim">Savings are per traced pass and may overlap.</p>'
+        f"{found.told} Above, each layer from its first kernel to its last, inside its "
+        "containers; below, kernels by thread and device. Drag to zoom."
+        if len(profile.layers)
+        else f"{found.told} Kernels by thread and device. Drag to zoom."
     )
 
 
-def _card(group: Group) -> str:
-    texts = [escape(f["text"]) for f in group.members]
-    shown, rest = texts[: len(group.shown)], texts[len(group.shown) :]
-    told = "".join(f"<p>{text}</p>" for text in shown)
-    if rest:
-        items = "".join(f"<li>{text}</li>" for text in rest)
-        told += f"<details><summary>{escape(group.rest)}</summary><ul>{items}</ul></details>"
-    causes = dict.fromkeys(f["cause"] for f in group.members)
-    told += "".join(f'<p class="dim">Because: {escape(cause)}</p>' for cause in causes)
-    told += "".join(f"<p><strong>Remedy:</strong> {escape(r)}</p>" for r in group.remedies)
-    return f'<section class="finding"><h3>{escape(group.title)}</h3>{told}</section>'
+def _roofline_note(profile: Profile, drawn: bool) -> str:
+    if not drawn:
+        return "Not drawn: no layer has a time and arithmetic that are both known."
+    told = (
+        "One dot per layer, its area the time, its color the type. Above the slanted lines memory "
+        "traffic would have to be faster, above the flat one arithmetic."
+        if profile.roofs is not None
+        else "One dot per layer, its area the time, its color the type. This machine was not "
+        "calibrated (tftrace calibrate), so its roofs are not known."
+    )
+    doubts = 0 if profile.roofs is None else len(profile.roofs.warnings)
+    return f"{told} Of the calibration there are doubts ({doubts}), told below." if doubts else told
+
+
+def _icicle_note(rows: Rows) -> str:
+    told = "A box is as wide as the layer and all below it: time first, multiplications second."
+    unknown = [n for n in range(rows.sites) if rows.columns["mults"][n] is None]
+    if unknown:
+        told += (
+            f" The multiplications of {len(unknown):,} layers are not known: they have no width "
+            "in the second."
+        )
+    return told
+
+
+def _tables(profile: Profile) -> Iterator[dict[str, Any]]:
+    if profile.foreign:
+        yield from _foreign_tables(profile)
+    elif len(profile.steps):
+        text = {"step": str, "samples": _whole, "start": ("start_ms", ms_text)}
+        text |= {"ms": ("wall_ms", ms_text), "ms in ops": ("ops_ms", ms_text)}
+        text |= {"executions": ("calls", _whole)}
+        yield plain_table("Batches of the traced pass", profile.steps, text)
+
+
+def _foreign_tables(profile: Profile) -> Iterator[dict[str, Any]]:
+    if len(profile.ops):
+        columns = {
+            "op": str,
+            "type": ("op_type", str),
+            "device": short_device,
+            "calls": _whole,
+            "ms": ("wall_ms", ms_text),
+        }
+        yield plain_table("Ops", profile.ops, columns)
+    if len(profile.replicas):
+        columns = {
+            "op": str,
+            "devices": str,
+            "min ms": ("min_ms", ms_text),
+            "median ms": ("median_ms", ms_text),
+            "max ms": ("max_ms", ms_text),
+            "slowest": short_device,
+        }
+        yield plain_table("The same op on several devices", profile.replicas, columns)
+
+
+def _whole(value: Any) -> str:
+    return f"{int(value):,}"
