@@ -145,7 +145,7 @@ function paint() {
   const ink = color("--ink"), dim = color("--dim"), line = color("--line");
   const put = (model, wanted) => { for (const key in wanted) if (key in model.properties) model[key] = wanted[key]; };
   for (const figure of charts?.figures ?? []) {
-    for (const each of [...figure.left, ...figure.below, ...figure.center, figure.title])
+    for (const each of [...figure.left, ...figure.below, ...figure.above, ...figure.center, figure.title])
       if (each) put(each, { axis_label_text_color: ink, major_label_text_color: dim, axis_line_color: line, major_tick_line_color: line,
         minor_tick_line_color: null, grid_line_color: line, label_text_color: ink, background_fill_color: null, border_line_color: null, text_color: ink });
     for (const each of figure.renderers) if (each.name === "roof") each.glyph.line_color = ink;

@@ -80,7 +80,7 @@ def plain_table(
         [_cell(row.get(column), text) for _, column, text in told]
         for row in shown.to_dict(orient="records")
     ]
-    rest = f"{more:,} more rows are in the CSV and JSON files." if more > 0 else ""
+    rest = f"{more:,} more rows are not shown." if more > 0 else ""
     heads = [name for name, _, _ in told]
     return {"title": title, "note": note, "columns": heads, "rows": cells, "more": rest}
 

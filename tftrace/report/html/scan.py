@@ -24,8 +24,8 @@ def write_scan(result: ScanResult, path: Path) -> None:
     hosts = result.hosts
     size = bytes_text(int(hosts["bytes"].sum())) if len(hosts) else "0 B"
     verdict = [
-        f"traces: {len(hosts):,} ({size}) of {hosts['run'].nunique():,} runs on "
-        f"{hosts['host'].nunique():,} hosts",
+        f"traces: {len(hosts):,} ({size}); runs: {hosts['run'].nunique():,}; "
+        f"hosts: {hosts['host'].nunique():,}",
         *_stragglers(result),
     ]
     failed = len(result.errors)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST = 1500
 _MOST_LANES = 40
 _FAINT = 0.12
+_LONG = 18  # characters of a thread's or a stream's name
 _THREAD = re.compile(r"/-?\d{4,}$")
 
 
@@ -85,8 +86,11 @@ def lane_names(lines: Sequence[tuple[str, str]]) -> list[str]:
     for device, line in lines:
         if (device, line) not in names:
             pool = _THREAD.sub("", line)
+            pool = pool if len(pool) <= _LONG else pool[:_LONG] + "…"
             pools[device, pool] += 1
-            number = f" {pools[device, pool]}" if pool != line else ""
+            number = (
+                f" {pools[device, pool]}" if pools[device, pool] > 1 or _THREAD.search(line) else ""
+            )
             names[device, line] = f"{short_device(device)} · {pool}{number}"
     return [names[line] for line in lines]
 
