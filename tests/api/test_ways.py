@@ -207,3 +207,14 @@ def test_runs_that_are_not_followed_are_refused(model, tmp_path) -> None:
     strategy = SimpleNamespace(num_replicas_in_sync=2)
     with pytest.raises(tftrace.TftraceError, match="runs on 2 replicas"):
         require_followed(SimpleNamespace(distribute_strategy=strategy))
+
+
+def test_a_data_frame_is_taken_as_without_trace(tmp_path) -> None:
+    pd = pytest.importorskip("pandas")
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, name="dense")], name="net")
+    frame = pd.DataFrame(np.random.default_rng(0).random((8, 3), dtype=np.float32))
+    expected = model.predict_on_batch(frame)
+    with tftrace.trace(tmp_path) as tracing:
+        found = model.predict_on_batch(frame)
+    np.testing.assert_array_equal(found, expected)
+    assert (tracing.untraced, tracing.profile.run["samples"]) == ([], 8)

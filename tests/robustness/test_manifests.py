@@ -79,6 +79,13 @@ def test_loops_in_a_graph_that_should_have_none(run, tmp_path):
     assert changed(run, tmp_path, change) == ""
 
 
+def test_a_traced_pass_without_a_time_is_read(run, tmp_path):
+    def change(data):
+        data["latency"]["traced_ms"] = None
+
+    assert changed(run, tmp_path, change) == ""
+
+
 @pytest.mark.parametrize(
     ("way", "value", "words"),
     [
@@ -91,6 +98,9 @@ def test_loops_in_a_graph_that_should_have_none(run, tmp_path):
         (("roofs",), {}, "roofs"),
         (("run", "samples"), 0, "run.samples"),
         (("run", "trace", "steps"), None, "run.trace.steps"),
+        (("latency", "n"), None, "latency: a median without n"),
+        (("latency", "all_ms"), [], "latency: a median without n"),
+        (("latency", "min_ms"), None, "latency: a median without n"),
         (("functions", 0, "ops", "work", 0), {"macs": "many"}, r"functions\[0\]\.ops\.work"),
     ],
 )

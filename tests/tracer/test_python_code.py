@@ -40,6 +40,12 @@ def evil(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("keras", [2, 3])
 @pytest.mark.parametrize("name", FILES)
 def test_a_lambda_is_refused_and_does_not_run(evil, name, keras):
+    if keras == 3 and name == "evil":  # a SavedModel is its graph there; no Python is read
+        model = load_model(evil / name, keras=keras)
+        (found,) = model.predict(np.ones((1, 4), "float32"), verbose=0).values()
+        assert found.shape == (1, 2)
+        assert not (evil / "ran").exists()
+        return
     with pytest.raises(TftraceError) as error:
         load_model(evil / name, keras=keras)
     assert not (evil / "ran").exists()

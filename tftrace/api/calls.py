@@ -23,9 +23,11 @@ def call_on_batch(
 ) -> Any:
     """``model.predict_on_batch(x)``, the first of its shapes traced."""
     outputs = original(model, x)
-    if _ours() or not tracing.first(model, x):
+    if _ours():
         return outputs
     try:
+        if not tracing.first(model, x):
+            return outputs
         with TRACED.taken():
             fitted = fit_inputs(model, x)
             run = on_batch(model, original, fitted)
@@ -49,9 +51,9 @@ def call_function(
     python = function.python_function
     if not tf.executing_eagerly() or _of_keras(python) or _ours():
         return outputs
-    if not tracing.first(python, (args, keywords)):
-        return outputs
     try:
+        if not tracing.first(python, (args, keywords)):
+            return outputs
         with TRACED.taken():
             found = in_function(function, args, keywords)
             if found is not None:

@@ -65,7 +65,9 @@ def profile(
     from tftrace.tracer.data.inputs import fit_inputs
     from tftrace.tracer.keras_model import fixed_batch
     from tftrace.tracer.predict import failures_explained
+    from tftrace.tracer.ways import require_followed
 
+    require_followed(model)  # before the machine is measured
     options = Options(
         fixed_batch(model) or batch_size,
         repeats,

@@ -51,7 +51,9 @@ class Tracing:
     def first(self, called: Any, structure: Any) -> bool:
         """Whether ``called`` has not been seen before with arguments of such shapes and types."""
         shapes = tuple(
-            (tuple(leaf.shape), str(leaf.dtype)) if hasattr(leaf, "shape") else repr(leaf)
+            (tuple(leaf.shape), str(getattr(leaf, "dtype", "")))
+            if hasattr(leaf, "shape")
+            else repr(leaf)
             for leaf in tf.nest.flatten(structure)
         )
         key = (id(called), shapes)

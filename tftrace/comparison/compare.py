@@ -135,7 +135,10 @@ def compare_models(
     from tftrace.tracer.data.own_batches import has_own_batches, own_batches
     from tftrace.tracer.keras_model import borrowed, overrides_predict
     from tftrace.tracer.state import state_kept
+    from tftrace.tracer.ways import require_followed
 
+    for side in (a, b):
+        require_followed(side.model)
     own = has_own_batches(x)
     if own:
         # Fresh batches may be others: a shuffle's, say.

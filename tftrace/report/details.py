@@ -67,11 +67,17 @@ def _latency(profile: Profile) -> Iterator[Line]:
         )
         if steady["warning"]:
             yield Line(steady["warning"], WARN, 2)
-    trace = run["trace"]
-    cost = f"; what tracing costs: {tracing_cost(latency)}" if trace["whole"] and median else ""
+    known = run["trace"]["whole"] and median and latency["traced_ms"] is not None
+    cost = f"; what tracing costs: {tracing_cost(latency)}" if known else ""
     yield Line(f"traced pass: {ms_text(latency['traced_ms'])} ms{cost}")
-    if trace["note"]:
-        yield Line(f"not every kernel could be recorded: {trace['note']}", WARN, 2)
+    yield from doubts(profile)
+
+
+def doubts(profile: Profile) -> Iterator[Line]:
+    """That TensorFlow did not let every kernel be recorded."""
+    note = None if profile.foreign else profile.run["trace"]["note"]
+    if note:
+        yield Line(f"not every kernel could be recorded: {note}", WARN, 2)
 
 
 def tracing_cost(latency: dict[str, Any]) -> str:

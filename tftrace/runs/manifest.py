@@ -109,6 +109,19 @@ class Passes(msgspec.Struct, frozen=True):
     all_ms: list[Amount] = []
     warning: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a median of nothing, and a spread that is missing.
+
+        Raises:
+            ValueError: naming what is missing.
+        """
+        if self.median_ms is None:
+            return
+        if self.n is None or self.min_ms is None or not self.all_ms:
+            raise ValueError("a median without n, min_ms and all_ms")
+        if self.n > 1 and self.iqr_ms is None:
+            raise ValueError(f"a median of {self.n} passes without iqr_ms")
+
 
 class Latency(Passes, frozen=True):
     """Of plain ``predict`` calls; beside them the traced pass, and passes without tf.data's

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from tftrace.report.details import details, gaps
+from tftrace.report.details import details, doubts, gaps
 from tftrace.report.explained import disagreeing, explained, in_short
+from tftrace.report.facts import what_ran
 from tftrace.report.foreign import foreign_parts
 from tftrace.report.input import input_sheet
 from tftrace.report.layer_rows import layers_sheet
@@ -58,6 +59,8 @@ def report_parts(
     found = verdict(profile)
     yield from _answer(found)
     yield from (Line(warning, WARN, 2) for warning in warnings)
+    if not verbose:
+        yield from doubts(profile)
     if profile.foreign:
         yield Line(f"{profile.folder}; window: {profile.window}")
     yield BLANK
@@ -85,6 +88,9 @@ def report_parts(
     if verbose or profile.foreign:
         yield BLANK
         yield from details(profile)
+    else:
+        yield BLANK
+        yield Line("; ".join(what_ran(profile.machine)), FAINT)
 
 
 def _answer(found: Verdict) -> Iterator[Line]:
