@@ -37,6 +37,33 @@ _CONFIGURATION_FINE = (
 )
 
 
+# Functions for `--data-module` and `--model-module`, by what is wrong with them.
+_MADE = """
+import numpy as np
+number = 5
+def needs(argument): return np.zeros((8, 4), "float32")
+def raises(): raise ValueError("of its own")
+def exits(): raise SystemExit(0)
+def nothing(): return None
+def text(): return "x.npy"
+def shape(): return np.zeros((8, 5), "float32")
+def empty(): return np.zeros((0, 4), "float32")
+def objects(): return np.array([{}] * 8)
+def endless():
+    while True: yield
+def none(): yield from ()
+def later():
+    yield np.zeros((8, 4), "float32")
+    raise ValueError("of its own")
+"""
+_WRONG_MODULES = (
+    *("", ":", "no_such:f", "raises:f", "exits:f", "syntax:f", "made", "made:", ":needs", "made:f"),
+    *("made:number", "made:needs", "made:raises", "made:exits", "made:a.b"),
+)
+_WRONG_DATA = ("nothing", "text", "shape", "empty", "objects")
+_WRONG_BATCHES = ("endless", "none", "later")
+
+
 @dataclass(frozen=True)
 class Case:
     """Arguments, and the words that the one line must have; ``code`` is 2 but for `scan`."""
@@ -91,6 +118,7 @@ def make_files(folder: Path) -> None:
     (folder / "exits.py").write_text("import sys; sys.exit(0)")
     (folder / "syntax.py").write_text("def (")
     (folder / "fine.py").write_text("class Fine: pass")
+    (folder / "made.py").write_text(_MADE)
     (folder / "empty").mkdir()
     (folder / "alone").mkdir()
     shutil.copy(next(RUN.glob("*.pb")), folder / "alone" / "vm.xplane.pb")
@@ -123,6 +151,8 @@ def cases(folder: Path) -> Iterator[Case]:
             yield Case(("report", name), name)
             yield Case(("report", name, "--json", "report.json"), name)
             yield Case(("export", name, "-o", "tables"), name)
+            yield Case(("export", name, "-o", "run.txt", "--format", "speedscope"), name)
+            yield Case(("view", name, "--no-browser"), name)
             yield Case(("check", name, "--budget", "budget.toml"), name)
             yield Case(("compare", "run", name), name)
     yield from _options()
@@ -163,6 +193,8 @@ def _options() -> Iterator[Case]:
         (run, "--try"),
         (("count", "m.keras"), "--rule"),
         (("export", "run", "-o", "tables"), "--format"),
+        (run, "--format"),
+        (("report", "run"), "--format"),
     ):
         yield Case((*command, option, "x"), option)
         yield Case((*command, option, ""), option)
@@ -177,6 +209,8 @@ def _options() -> Iterator[Case]:
         "fold",
         "check",
         "advise",
+        "view",
+        "estimate",
     ):
         yield Case((command,), "Missing argument")
         yield Case((command, "--nonsense"), "--nonsense")
@@ -193,6 +227,16 @@ def _others() -> Iterator[Case]:
     for custom in ("", ":", "no_such", "raises", "exits", "syntax", "fine:Other", "fine:", ":Fine"):
         for command in (("count", "m.keras"), ("run", "m.keras", "x.npy")):
             yield Case((*command, "--custom", custom), "--custom")
+    for module in (*_WRONG_MODULES, *(f"made:{name}" for name in _WRONG_DATA)):
+        for command in (("run", "m.keras"), ("compare", "m.keras", "m.h5"), ("advise", "m.keras")):
+            yield Case((*command, "--data-module", module), "--data-module")
+        yield Case(("fold", "m.keras", "-o", "folded.keras", "--data-module", module), "")
+    for name in _WRONG_BATCHES:
+        for command in (("run", "m.keras"), ("compare", "m.keras", "m.h5"), ("advise", "m.keras")):
+            yield Case((*command, "--data-module", f"made:{name}"), "the data")
+    for module in (*_WRONG_MODULES, "made:nothing", "made:text", "made:endless"):
+        for command in (("count", "m.h5"), ("run", "m.h5", "x.npy"), ("estimate", "m.h5")):
+            yield Case((*command, "--model-module", module), "--model-module")
     for url in ("gs://b/x", "nosuch://b/x", "s3://b", "hdfs://x", "abfs://x", "memory://"):
         yield Case(("scan", url), url)
     yield Case(("scan", "empty"), "empty")
@@ -238,6 +282,13 @@ def _paths() -> Iterator[Case]:
             ("export", "run", "-o", path),
             ("scan", path),
             ("scan", "alone", "--out", path),
+            ("scan", "alone", "--html", path),
+            ("view", path),
+            *(("export", "run", "-o", path, "--format", name) for name in ("json", "perfetto")),
+            ("compare", "m.keras", "m.h5", "x.npy", "--html", path),
+            ("fold", "m.keras", "-o", "folded.keras", "--html", path),
+            ("run", "m.h5", "x.npy", "--model-module", path),
+            (*run[:2], "--data-module", path),
             ("count", path),
             ("count", "m.keras", "--json", path),
             ("estimate", path),

@@ -30,6 +30,9 @@ COMMANDS = {
     "compare": "compare m.keras m.keras x.npy --out out/runs --pairs 6 --json out/c.json",
     "scan": "scan runs --out out/set --workers 1",
     "estimate": "estimate m.keras --json out/e.json",
+    "advise": "advise m.keras x.npy --passes 6 --script out/best.py --json out/a.json",
+    "view": "view runs --no-browser",
+    "perfetto": "export runs -o out/run.pftrace --format perfetto",
     "calibrate": "calibrate --force",
 }
 QUIET = ("Traceback", "Exception ignored", "Fatal", "Aborted")
@@ -124,8 +127,14 @@ def main() -> None:
                 after = chance.uniform(0, 0.05 if turn % 10 == 0 else takes)
                 if fault := fault_of(folder, COMMANDS[command], number, after):
                     faults += 1
-                    print(f"{command}, {signal.Signals(number).name} after {after:.3f} s: {fault}")
-            print(f"{command}: {options.times} signals in {takes:.1f} s, code {process.returncode}")
+                    print(
+                        f"{command}, {signal.Signals(number).name} after {after:.3f} s: {fault}",
+                        flush=True,
+                    )
+            print(
+                f"{command}: {options.times} signals in {takes:.1f} s, code {process.returncode}",
+                flush=True,
+            )
     sys.exit(1 if faults else 0)
 
 

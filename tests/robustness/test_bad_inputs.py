@@ -51,3 +51,21 @@ def test_a_fault_of_tftrace_is_called_one(folder, monkeypatch):
     assert outcome.code == 70
     assert outcome.err.startswith("tftrace: a fault of tftrace: ZeroDivisionError: in the middle (")
     assert outcome.err.count("\n") == 1
+
+
+def test_in_a_scan_a_bad_manifest_costs_itself_only(folder):
+    from tftrace.scan.find import find_captures
+    from tftrace.scan.read import read_capture
+
+    whole = read_capture(*find_captures([str(folder / "run")]))
+    assert whole.layers is not None
+    assert len(whole.ops)
+    bad = [run for run in sorted((folder / "manifest").iterdir()) if run.name != "folder"]
+    assert len(bad) > 40
+    for run in bad:
+        found = read_capture(*find_captures([str(run)]))
+        assert found.layers is None, run.name
+        assert found.ops.equals(whole.ops), run.name
+        assert "manifest" in found.manifest_error or "tftrace.json" in found.manifest_error, (
+            run.name
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
@@ -24,11 +24,13 @@ _NUMBERS = ("wall_ms", "time_share", "mults_share", "reason_ms")
 _LEAST_TIME = 0.02
 _FAR_ABOVE = 2.0
 _NAMES = 3
+_TOLD = 0.9
+"""Of a layer's time; as many reasons are told as that takes, the longest first."""
 
 
 @dataclass(frozen=True)
 class _Case:
-    """A layer and those of its kernels whose time has the same, largest reason."""
+    """A layer and those of its kernels whose time has the same reason."""
 
     row: dict[Hashable, Any]
     part: Sequence[Kernel]
@@ -56,9 +58,10 @@ def disagreements(profile: Evidence, found: Sequence[dict[str, Any]] = ()) -> pd
     Returns:
         One row per layer, longest first: ``path, type, wall_ms``, its shares of all layers'
         ``time_share, mults_share``, the ``reason`` that most of its time has (see
-        `tftrace.findings.basis.reasons`; ``unknown`` where nothing tells), ``reason_ms`` of its
-        time that the reason holds for, ``why`` in words, ``remedy`` (null: none is known), and the
-        kind of the ``finding`` about it (null: there is none).
+        `tftrace.findings.basis.reasons`; ``unknown`` where nothing tells), ``why`` in words: that
+        reason and as many more as explain 90 % of its time, ``reason_ms`` of its time that they
+        hold for, ``remedy`` (null: none is known), and the kind of the ``finding`` about it (null:
+        there is none).
     """
     layers = profile.layers
     time, mults = float(layers["wall_ms"].sum()), layers["mults"].sum()
@@ -74,14 +77,19 @@ def disagreements(profile: Evidence, found: Sequence[dict[str, Any]] = ()) -> pd
         mine = of_layer.get(row["path"], [])
         if of_time < _LEAST_TIME or of_time < _FAR_ABOVE * of_mults or not mine:
             continue
-        reason, part = _largest(mine, threads)
-        case = _Case(row, part, trace["samples"], len(profile.steps), threads, usual / 1e6)
+        told = {
+            reason: _Case(row, part, trace["samples"], len(profile.steps), threads, usual / 1e6)
+            for reason, part in _most(mine, threads)
+        }
+        first = next(iter(told))
+        known = total(case.ms for reason, case in told.items() if reason != UNKNOWN)
+        why = "; ".join(_WORDS[reason](case) for reason, case in told.items())
         finding = about.get(row["path"])
-        remedy = _remedy(reason, part) if finding is None else finding["remedy"]
+        remedy = _remedy(first, told[first].part) if finding is None else finding["remedy"]
         rows.append(
             (
-                *(row["path"], row["type"], row["wall_ms"], of_time, of_mults, reason, case.ms),
-                *(_WORDS[reason](case), remedy, None if finding is None else finding["kind"]),
+                *(row["path"], row["type"], row["wall_ms"], of_time, of_mults, first, known, why),
+                *(remedy, None if finding is None else finding["kind"]),
             )
         )
     return _table(rows).sort_values("wall_ms", ascending=False, kind="stable", ignore_index=True)
@@ -99,21 +107,24 @@ def no_disagreements() -> pd.DataFrame:
 
 
 def explained(table: pd.DataFrame) -> tuple[float, float]:
-    """Shares of the layers' time in layers that disagree: with a reason, and without one.
-
-    Of a layer, what its reason holds for is explained and the rest is not.
-    """
-    known = table[table["reason"] != UNKNOWN]
+    """Shares of the layers' time in layers that disagree: with a told reason, and without."""
     whole = float(table["time_share"].sum())
-    told = float((known["time_share"] * known["reason_ms"] / known["wall_ms"]).sum())
+    told = float((table["time_share"] * table["reason_ms"] / table["wall_ms"]).sum())
     return told, whole - told
 
 
-def _largest(mine: Sequence[Kernel], threads: int) -> tuple[str, list[Kernel]]:
+def _most(mine: Sequence[Kernel], threads: int) -> Iterator[tuple[str, list[Kernel]]]:
+    """The reasons, longest first, until most of the layer's time has one."""
     parts: dict[str, list[Kernel]] = {}
     for kernel in mine:
         parts.setdefault(reason_of(kernel, threads), []).append(kernel)
-    return max(parts.items(), key=lambda item: total(kernel.wall_ms for kernel in item[1]))
+    times = {reason: total(kernel.wall_ms for kernel in part) for reason, part in parts.items()}
+    whole, told = total(times.values()), 0.0
+    for reason in sorted(parts, key=lambda reason: -times[reason]):
+        yield reason, parts[reason]
+        told += times[reason]
+        if told >= _TOLD * whole:
+            return
 
 
 def _names(part: Sequence[Kernel]) -> str:

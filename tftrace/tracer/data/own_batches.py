@@ -66,7 +66,8 @@ def own_batches(
         keep: have the batches that were made now in every pass, instead of fresh ones.
 
     Raises:
-        TftraceError: it has no batch, no end, or something else than arrays in it.
+        TftraceError: it has no batch, no end, or something else than arrays in it, or its own
+            code raises.
     """
     if isinstance(x, OwnBatches):
         return x
@@ -75,13 +76,16 @@ def own_batches(
     kept: list[Any] | None = [] if keep or isinstance(x, GeneratorType) else None
     sizes: list[int] = []
     spec = None
-    for batch in islice(_batches(x), steps):
+    for batch in islice(_given(_batches(x)), steps):
         # Inputs, labels and weights come in a tuple.
         arrays = tf.nest.map_structure(as_fed, batch[0] if isinstance(batch, tuple) else batch)
         if not sizes:
             _check_batch(model, arrays)
             spec = tf.nest.map_structure(spec_of, arrays)
-        sizes.append(next(count_of(a) for a in tf.nest.flatten(arrays) if a is not None))
+        there = [array for array in tf.nest.flatten(arrays) if array is not None]
+        if not there:
+            raise TftraceError(f"batch {len(sizes)} of the data has no array in it")
+        sizes.append(count_of(there[0]))
         if kept is not None:
             kept.append(_as_tuple(batch))
         if samples is not None and sum(sizes) >= samples:
@@ -89,6 +93,15 @@ def own_batches(
     if not sum(sizes):
         raise TftraceError("the data has zero samples")
     return OwnBatches(x if kept is None else _sequence(model, kept), tuple(sizes), spec)
+
+
+def _given(batches: Iterable[Any]) -> Iterator[Any]:
+    """The batches; what the code that makes them raises is told as the data's."""
+    try:
+        yield from batches
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        raise TftraceError(f"the data raises {type(error).__name__}: {lines[0][:300]}") from error
 
 
 def _check_batch(model: Any, arrays: Any) -> None:
