@@ -12,15 +12,15 @@ from tftrace.tables.frame import total
 from tftrace.text import count_text
 
 
-def what_ran(machine: dict[str, Any]) -> list[str]:
-    """Kernels' library, allocator and instruction sets; runs of earlier versions did not say."""
+def what_ran(machine: dict[str, Any], sets: bool = True) -> list[str]:
+    """Kernels' library, allocator and, with ``sets``, all instruction sets of the processor; runs of
+    earlier versions did not say."""
     onednn = machine.get("onednn")
     told = ["oneDNN not known" if onednn is None else f"oneDNN {'on' if onednn else 'off'}"]
     if machine.get("allocator") is not None:
         told.append(f"allocator {machine['allocator']}")
-    sets = machine.get("instruction_sets")
-    if sets:
-        told.append(" ".join(sets))
+    if sets and machine.get("instruction_sets"):
+        told.append(" ".join(machine["instruction_sets"]))
     if machine.get("instruction_limit") is not None:
         told.append(f"oneDNN held to {machine['instruction_limit']}")
     return told

@@ -90,7 +90,7 @@ def report_parts(
         yield from details(profile)
     else:
         yield BLANK
-        yield Line("; ".join(what_ran(profile.machine)), FAINT)
+        yield Line("; ".join(what_ran(profile.machine, sets=False)), FAINT)
 
 
 def _answer(found: Verdict) -> Iterator[Line]:
