@@ -71,7 +71,7 @@ def start(folder: Path, command: str) -> subprocess.Popen:
     )
 
 
-def fault_of(folder: Path, command: str, number: int, after_s: float) -> str | None:
+def fault_of(folder: Path, command: str, number: int, after_s: float, takes_s: float) -> str | None:
     """What was wrong after that signal at that moment; None when nothing was."""
     process = start(folder, command)
     time.sleep(after_s)
@@ -84,7 +84,9 @@ def fault_of(folder: Path, command: str, number: int, after_s: float) -> str | N
         return "it hangs"
     # Before Python runs any of tftrace, the signal has the effect that Python or the system gives.
     early = process.returncode in (-number, 1, 130) and "cli.py" not in said
-    if process.returncode not in (0, 128 + number) and not (early and after_s < 0.3):
+    if process.returncode not in (0, 128 + number) and not (
+        early and after_s < max(0.3, 0.15 * takes_s)
+    ):
         return f"exit code {process.returncode}: {said[-300:]}"
     if not early and (any(word in said for word in QUIET) or len(said.splitlines()) > 1):
         return f"it says {said[-300:]!r}"
@@ -125,7 +127,7 @@ def main() -> None:
                 number = (signal.SIGTERM, signal.SIGINT)[turn % 2]
                 # Every tenth in the first 50 ms.
                 after = chance.uniform(0, 0.05 if turn % 10 == 0 else takes)
-                if fault := fault_of(folder, COMMANDS[command], number, after):
+                if fault := fault_of(folder, COMMANDS[command], number, after, takes):
                     faults += 1
                     print(
                         f"{command}, {signal.Signals(number).name} after {after:.3f} s: {fault}",
