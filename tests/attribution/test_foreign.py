@@ -12,6 +12,7 @@ import pytest
 from tftrace.api.load import load_foreign
 from tftrace.attribution.by_name.model_file import LayerNode, read_layers
 from tftrace.attribution.by_name.scopes import BY_NAME, match_operations
+from tftrace.attribution.checks import checks
 from tftrace.errors import TftraceError
 
 
@@ -187,3 +188,16 @@ def test_reading_a_foreign_trace_does_not_import_tensorflow(elsewhere: Path):
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_self_checks_of_a_trace_without_a_graph(elsewhere: Path):
+    profile = load_foreign(elsewhere / "logs")
+    names = [*profile.checks]
+    assert list(profile.checks.values()) == [None, None, None]
+    join = profile._join
+    join.totals.wall[0] += 3e9  # ps
+    (wall,) = (check.fault for check in checks(join) if check.fault)
+    assert wall == "the parts of the wall of /host:CPU differ from it by 3 ms"
+    join.row_of = join.row_of.copy()
+    join.row_of[:2] = -1
+    assert [check.name for check in checks(join) if check.fault] == names[:2]

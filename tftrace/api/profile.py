@@ -218,13 +218,13 @@ class Profile:
 
     @property
     def checks(self) -> dict[str, str | None]:
-        """What must hold of every run, by name: what was found where it does not, else None. Empty
-        for a trace that another program took."""
+        """What must hold of every run, by name: what was found where it does not, else None. Of a
+        trace that another program took there are three: it has no graph to be held against."""
         return {check.name: check.fault for check in self._checks}
 
     @cached_property
     def _checks(self) -> list[Check]:
-        return [] if self.foreign else checks(self._join)
+        return checks(self._join)
 
     def _untraced(self) -> str | None:
         """Which part of the data the traced pass, and with it every table, is about."""

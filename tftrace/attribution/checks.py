@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tftrace.attribution.by_name.foreign import ForeignJoin
 from tftrace.attribution.join import Join
 from tftrace.attribution.provenance import MACHINERY
 from tftrace.attribution.rows import OUTSIDE_LAYERS
@@ -25,8 +26,25 @@ class Check:
 
 
 def checks(join: Join) -> list[Check]:
-    """All of them, for a run of tftrace."""
+    """All that apply: a trace from elsewhere has no graph to hold its kernels against."""
+    if isinstance(join, ForeignJoin):
+        walls = Check(_WALL, _walls_close(join))
+        return [walls, *(Check(name, _CHECKS[name](join)) for name in (_OWNED, _TWICE))]
     return [Check(name, look(join)) for name, look in _CHECKS.items()]
+
+
+def _walls_close(join: ForeignJoin) -> str | None:
+    walls: dict[str, float] = {}
+    for (device, _), gap in join.gaps.items():
+        walls[device] = walls.get(device, 0.0) + gap
+    for device, wall in zip(join.row_planes, join.totals.wall, strict=True):
+        walls[device] = walls.get(device, 0.0) + float(wall)
+    length = join.timeline.length
+    off = {device: wall - length for device, wall in walls.items()}
+    device, worst = max(off.items(), key=lambda item: abs(item[1]), default=("", 0.0))
+    if abs(worst) <= _ROUNDING * max(length, 1):
+        return None
+    return f"the parts of the wall of {device} differ from it by {worst / 1e9:.6g} ms"
 
 
 def _wall_closes(join: Join) -> str | None:
@@ -90,10 +108,13 @@ def _own_time(join: Join) -> str | None:
     return None
 
 
+_WALL = "the wall's parts sum to it"
+_OWNED = "every execution counts in a row"
+_TWICE = "no time is given twice on a thread"
 _CHECKS: dict[str, Callable[[Join], str | None]] = {
-    "the wall's parts sum to it": _wall_closes,
-    "every execution counts in a row": _all_owned,
+    _WALL: _wall_closes,
+    _OWNED: _all_owned,
     "no kernel ran more often than expected": _no_more_than_expected,
     "every kernel comes from an op": _provenance,
-    "no time is given twice on a thread": _own_time,
+    _TWICE: _own_time,
 }

@@ -13,7 +13,7 @@ from tftrace.text import count_text
 
 
 def what_ran(machine: dict[str, Any], sets: bool = True) -> list[str]:
-    """Kernels' library, allocator and, with ``sets``, all instruction sets of the processor; runs of
+    """Kernels' library, allocator and, with ``sets``, instruction sets; runs of
     earlier versions did not say."""
     onednn = machine.get("onednn")
     told = ["oneDNN not known" if onednn is None else f"oneDNN {'on' if onednn else 'off'}"]
