@@ -172,9 +172,3 @@ def test_in_markdown_names_are_text_and_tables_are_tables(run_of):
     assert "█" not in text
     assert "\n\n\n" not in text
     assert escaped("a|b\n`c` [x](y) <i>") == "a\\|b \\`c\\` \\[x\\](y) \\<i\\>"
-
-
-def test_a_notebook_shows_tables_without_scripts(profile):
-    html = profile._repr_html_()
-    assert html.count("<table") == 2
-    assert "<script" not in html

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -32,6 +32,9 @@ from tftrace.tables.steps import steps_table
 from tftrace.tables.tree import roll_up
 from tftrace.tables.wall import wall_table
 from tftrace.timeline.share_out import UNKNOWN
+
+if TYPE_CHECKING:
+    from tftrace.report.html.plots import Plots
 
 TABLES = ("layers", "ops", "events", "steps", "wall")
 _NO_FINDINGS = "they compare times with multiplications, and a trace alone has no counts"
@@ -241,6 +244,14 @@ class Profile:
         return roll_up(self.layers, depth, self.run["trace"]["samples"])
 
     @property
+    def plot(self) -> Plots:
+        """Charts: ``plot.layers()``, ``plot.roofline()``, ``plot.timeline()``, ``plot.icicle()``,
+        each a Bokeh figure."""
+        from tftrace.report.html.plots import Plots
+
+        return Plots(self)
+
+    @property
     def table_names(self) -> tuple[str, ...]:
         """Names of the tables: ``input`` too, where the data came in batches of its own, and
         ``primitives``, where the run has oneDNN's log."""
@@ -309,9 +320,9 @@ class Profile:
         return f"<tftrace.Profile of {self.model['name']} at {self.folder}>"
 
     def _repr_html_(self) -> str:
-        from tftrace.report.notebook import render_html
+        from tftrace.report.notebook import profile_html
 
-        return render_html(self)
+        return profile_html(self)
 
 
 def _unknown_text(function: UnknownFunction) -> str:

@@ -105,6 +105,11 @@ class Comparison:
             "kernels": records(self.kernels),
         }
 
+    def _repr_html_(self) -> str:
+        from tftrace.report.notebook import comparison_html
+
+        return comparison_html(self)
+
 
 def compare_models(
     a: Side,

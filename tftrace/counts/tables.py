@@ -121,6 +121,11 @@ class Counts:
             batch=batch,
         )
 
+    def _repr_html_(self) -> str:
+        from tftrace.report.notebook import counts_html
+
+        return counts_html(self)
+
 
 def coverage_of(counts: Iterable[OpCount]) -> Coverage:
     """Operations that run, how many have a count of multiplications, which do not, and why."""

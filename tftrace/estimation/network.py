@@ -53,6 +53,11 @@ class NetworkEstimate:
             "layers": records(self.layers),
         }
 
+    def _repr_html_(self) -> str:
+        from tftrace.report.notebook import estimate_html
+
+        return estimate_html(self)
+
 
 def estimate_program(
     program: Program, sites: Sequence[Any], machine: MachineModel, batch: int, batches: int = 1

@@ -32,7 +32,7 @@ def foreign_parts(profile: Profile, top: int | None) -> Iterator[Part]:
     if not len(profile.ops):
         return
     if not len(profile.layers):
-        yield _ops(profile.ops, top)
+        yield ops_sheet(profile.ops, top)
         yield BLANK
     replicas = profile.replicas
     if len(replicas):
@@ -77,7 +77,8 @@ def _side_by_side(wall: pd.DataFrame, title: str) -> Sheet:
     return Sheet(title, columns, tuple(rows))
 
 
-def _ops(ops: pd.DataFrame, top: int | None) -> Sheet:
+def ops_sheet(ops: pd.DataFrame, top: int | None) -> Sheet:
+    """The longest ops; their device where there are several."""
     several = ops["device"].nunique() > 1
     shown = ops.head(top or len(ops))
     rows = [
