@@ -10,7 +10,8 @@ from pyarrow import parquet
 import tftrace
 from tftrace.api.profile import TABLES
 from tftrace.errors import TftraceError
-from tftrace.report.exports.tables import export_tables, write_in_parts, write_json
+from tftrace.report.exports.parquet import write_in_parts
+from tftrace.report.exports.tables import export_tables, write_json
 
 LISTS = ("output_shape", "fused_with", "members")
 

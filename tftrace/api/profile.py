@@ -32,6 +32,7 @@ from tftrace.tables.steps import steps_table
 from tftrace.tables.tree import roll_up
 from tftrace.tables.wall import wall_table
 from tftrace.timeline.share_out import UNKNOWN
+from tftrace.units import with_units
 
 if TYPE_CHECKING:
     from tftrace.report.html.plots import Plots
@@ -63,17 +64,17 @@ class Profile:
     @cached_property
     def layers(self) -> pd.DataFrame:
         """One row per layer call site, in execution order; rows are exclusive."""
-        return layers_table(self._join)
+        return with_units(layers_table(self._join))
 
     @cached_property
     def ops(self) -> pd.DataFrame:
         """One row per executed operation or kernel, longest first."""
-        return ops_table(self._join)
+        return with_units(ops_table(self._join))
 
     @cached_property
     def events(self) -> pd.DataFrame:
         """One row per recorded execution, in time order."""
-        return events_table(self._join)
+        return with_units(events_table(self._join))
 
     def event_chunks(self, rows: int = 1 << 18) -> Iterator[pd.DataFrame]:
         """``events`` in parts of so many rows, for traces whose events do not fit into memory."""
@@ -82,20 +83,20 @@ class Profile:
     @cached_property
     def steps(self) -> pd.DataFrame:
         """One row per batch."""
-        return steps_table(self._join)
+        return with_units(steps_table(self._join))
 
     @cached_property
     def wall(self) -> pd.DataFrame:
         """One row per component of the measured window; they sum to it (of a trace from
         elsewhere: per device)."""
-        return wall_table(self._join)
+        return with_units(wall_table(self._join))
 
     @cached_property
     def input(self) -> pd.DataFrame:
         """One row per stage of the tf.data pipeline that made the batches; see `input_table`.
 
         That of Keras's own where the data are arrays."""
-        return input_table(self._join)
+        return with_units(input_table(self._join))
 
     @property
     def own_pipeline(self) -> bool:
@@ -105,7 +106,7 @@ class Profile:
     @cached_property
     def primitives(self) -> pd.DataFrame:
         """One row per kernel and primitive of oneDNN; empty without ``tftrace run --kernels``."""
-        return primitives_table(logged(self._run.manifest), self.ops)
+        return with_units(primitives_table(logged(self._run.manifest), self.ops))
 
     @property
     def onednn(self) -> dict[str, Any] | None:
@@ -147,7 +148,8 @@ class Profile:
         `tftrace.findings.disagreement`. Empty for a trace that another program took."""
         from tftrace.findings.disagreement import disagreements, no_disagreements
 
-        return no_disagreements() if self.foreign else disagreements(self, self.findings)
+        found = no_disagreements() if self.foreign else disagreements(self, self.findings)
+        return with_units(found)
 
     @property
     def foreign(self) -> bool:
@@ -163,13 +165,13 @@ class Profile:
     def replicas(self) -> pd.DataFrame:
         """What several devices ran alike, side by side; see `replicas_table`. Without rows where
         one device did all, and for runs of tftrace."""
-        return replicas_table(self.ops)
+        return with_units(replicas_table(self.ops))
 
     @cached_property
     def lines(self) -> pd.DataFrame:
         """One row per GPU stream and host thread: how long it was in any event; see
         `lines_table`."""
-        return lines_table(self._join)
+        return with_units(lines_table(self._join))
 
     @property
     def window(self) -> str | None:

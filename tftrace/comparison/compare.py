@@ -20,6 +20,7 @@ from tftrace.comparison.outputs import checked_difference
 from tftrace.comparison.ratio import MIN_APART, MIN_PAIRS, Ratio, interleave, ratio_of
 from tftrace.errors import TftraceError
 from tftrace.text import Stage
+from tftrace.units import with_units
 
 _WARMUP = 2
 
@@ -280,8 +281,8 @@ def _comparison(
         interleaved=interleaved,
         without_autotuner=without_autotuner,
         profiles=profiles,
-        layers=layers_side_by_side(*profiles),
-        kernels=_kernels(*profiles),
+        layers=with_units(layers_side_by_side(*profiles)),
+        kernels=with_units(_kernels(*profiles)),
         output_difference=output_difference,
     )
 

@@ -15,6 +15,7 @@ from tftrace.counts.flow import flow_of
 from tftrace.counts.layers import LayerCount, layer_counts, total
 from tftrace.counts.rule import rule_text
 from tftrace.graph import Program
+from tftrace.units import with_units
 
 WORK_COLUMNS = (
     "mults",
@@ -112,8 +113,8 @@ class Counts:
         rows = _layer_rows(layer_counts(flow, counted), call_sites, batch, flops_per_mac)
         ops = _op_rows(counted, batch, flops_per_mac)
         return cls(
-            layers=_table(rows, WORK_COLUMNS),
-            ops=_table(ops, OP_COLUMNS),
+            layers=with_units(_table(rows, WORK_COLUMNS)),
+            ops=with_units(_table(ops, OP_COLUMNS)),
             coverage=coverage_of(counted),
             rule=rule,
             totals={name: _sum(row[name] for row in rows) for name in (*WORK_COLUMNS, "params")},

@@ -17,6 +17,7 @@ from tftrace.estimation.kernels import Estimate, estimate_kernels, estimate_pred
 from tftrace.graph import FlatOp, Program, TensorSpec
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
+from tftrace.units import with_units
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile", "If", "Case")
 _NEVER_RUN = ("Const", "Placeholder", "NoOp", "Identity", "IdentityN")
@@ -266,7 +267,8 @@ def _layers(
             }
         )
     frame = pd.DataFrame(rows, columns=["path", "type", "macs", *columns])
-    return frame.astype({"macs": "Int64", **dict.fromkeys(columns, "Float64")})
+    typed = frame.astype({"macs": "Int64", **dict.fromkeys(columns, "Float64")})
+    return with_units(typed, "estimate")
 
 
 def _macs_by_layer(counts: Sequence[OpCount]) -> dict[str | None, int | None]:

@@ -19,6 +19,7 @@ from typing import Any
 from tftrace.errors import TftraceError
 from tftrace.files import reason, require_folder, written_into
 from tftrace.scan.result import TABLES, ScanResult
+from tftrace.units import schema_with_units, units_of
 
 _PARTITIONS = ("run", "host")
 
@@ -56,6 +57,9 @@ def write_dataset(result: ScanResult, out: str | os.PathLike[str]) -> None:
     schema = pa.unify_schemas(
         [table.schema for table in tables.values()], promote_options="permissive"
     ).remove_metadata()
+    # `bytes` is of a layer in one table and of a file in another: it has no unit here.
+    units = units_of(name for name in schema.names if name != "bytes")
+    schema = schema_with_units(schema, units)
     layout = dataset.partitioning(
         pa.schema([(name, pa.string()) for name in _PARTITIONS]), flavor="hive"
     )

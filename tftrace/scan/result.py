@@ -12,6 +12,7 @@ from tftrace.parsers import TraceError
 from tftrace.scan import summary
 from tftrace.scan.find import Capture
 from tftrace.scan.read import Reading
+from tftrace.units import with_units
 
 TABLES = ("ops", "layers", "hosts", "errors")
 
@@ -58,27 +59,27 @@ class ScanResult:
     @cached_property
     def stragglers(self) -> pd.DataFrame:
         """Rows of `hosts` much slower than their peers, the slowest first."""
-        return summary.stragglers(self.hosts)
+        return with_units(summary.stragglers(self.hosts), "hosts")
 
     @cached_property
     def layer_spread(self) -> pd.DataFrame:
         """Each layer's us per sample over the captures that are peers; see `summary.spread`."""
-        return summary.layer_spread(self.layers, self.hosts)
+        return with_units(summary.layer_spread(self.layers, self.hosts))
 
     @cached_property
     def op_spread(self) -> pd.DataFrame:
         """Each op's ms over the captures that are peers; see `summary.spread`."""
-        return summary.op_spread(self.ops, self.hosts)
+        return with_units(summary.op_spread(self.ops, self.hosts))
 
     @cached_property
     def layer_totals(self) -> pd.DataFrame:
         """Time of each layer of each model over all captures."""
-        return summary.layer_totals(self.layers, self.hosts)
+        return with_units(summary.layer_totals(self.layers, self.hosts))
 
     @cached_property
     def op_types(self) -> pd.DataFrame:
         """Time of each op type over all captures."""
-        return summary.op_type_totals(self.ops)
+        return with_units(summary.op_type_totals(self.ops))
 
 
 def assemble(
@@ -96,9 +97,11 @@ def assemble(
     ]
     table = pd.DataFrame(hosts, columns=[*_KEYS, *_HOSTS]).astype(_HOSTS)
     return ScanResult(
-        ops=_stack([(r.capture, r.ops) for r in readings], _OPS),
-        layers=_stack([(r.capture, r.layers) for r in readings if r.layers is not None], _LAYERS),
-        hosts=summary.compare_hosts(table),
+        ops=with_units(_stack([(r.capture, r.ops) for r in readings], _OPS)),
+        layers=with_units(
+            _stack([(r.capture, r.layers) for r in readings if r.layers is not None], _LAYERS)
+        ),
+        hosts=with_units(summary.compare_hosts(table), "hosts"),
         errors=pd.DataFrame(errors, columns=[*_KEYS, *_ERRORS]),
     )
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tftrace.errors import TftraceError
 from tftrace.files import STANDARD_OUTPUT, replacing, written_into
 from tftrace.report.exports.cells import harmless
+from tftrace.report.exports.parquet import write_in_parts, write_parquet
 
 if TYPE_CHECKING:
     from tftrace.api.profile import Profile
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 
 Writer = Callable[[pd.DataFrame, Path], None]
 
-_WRITERS: dict[str, Writer] = {}
-_NO_PYARROW = "Parquet needs pyarrow: pip install 'tftrace[parquet]'"
+_WRITERS: dict[str, Writer] = {"parquet": write_parquet}
 
 
 def exporter(suffix: str) -> Callable[[Writer], Writer]:
@@ -52,33 +50,6 @@ def _lists_as_json(table: pd.DataFrame) -> pd.DataFrame:
         if plain[name].map(lambda v: isinstance(v, list)).any():
             plain[name] = plain[name].map(lambda v: json.dumps(v) if isinstance(v, list) else v)
     return plain
-
-
-@exporter("parquet")
-def _parquet(table: pd.DataFrame, path: Path) -> None:
-    try:
-        table.to_parquet(path, index=False)
-    except ImportError:
-        raise TftraceError(_NO_PYARROW) from None
-
-
-def write_in_parts(parts: Iterator[pd.DataFrame], path: Path) -> None:
-    """Write each part (there is one at least) as a row group."""
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        raise TftraceError(_NO_PYARROW) from None
-    first = next(parts)
-    known = pa.Schema.from_pandas(first, preserve_index=False)
-    # A column without a value in the first part has no type yet; all such are names.
-    schema = pa.schema(
-        [f.with_type(pa.string()) if f.type == pa.null() else f for f in known],
-        metadata=known.metadata,
-    )
-    with parquet.ParquetWriter(path, schema) as writer:
-        for part in itertools.chain([first], parts):
-            writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
 
 
 def export_tables(
