@@ -35,6 +35,7 @@ _HOMES = {
     "count": "tftrace.api.count",
     "estimate": "tftrace.api.estimate",
     "load": "tftrace.api.load",
+    "load_ipython_extension": "tftrace.magic",
     "profile": "tftrace.api.measure",
     "register_count": "tftrace.counts",
     "trace": "tftrace.api.trace",
