@@ -38,6 +38,16 @@ def test_a_predict_becomes_a_run(tmp_path, data, steps) -> None:
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
 
 
+def test_keras_2_takes_it(tmp_path) -> None:
+    """The canary of what Keras 2 asks a callback."""
+    keras_2 = pytest.importorskip("tf_keras")
+    model = keras_2.Sequential([keras_2.layers.InputLayer((5,)), keras_2.layers.Dense(4)])
+    expected = model.predict(X, verbose=0)
+    watch = tftrace.Callback(tmp_path)
+    np.testing.assert_array_equal(model.predict(X, callbacks=[watch], verbose=0), expected)
+    assert watch.profile.layers["macs"].sum() == 20
+
+
 def test_several_predicts_are_several_runs(tmp_path) -> None:
     model, watch = stateful(), tftrace.Callback(tmp_path)
     for _ in range(2):

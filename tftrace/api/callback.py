@@ -14,10 +14,11 @@ from tftrace.api.tracing import TRACED, Settings, Tracing, reason_of, run_traced
 from tftrace.errors import TftraceError, TftraceWarning
 from tftrace.tracer.data.inputs import fit_inputs
 from tftrace.tracer.data.own_batches import has_own_batches, own_batches
-from tftrace.tracer.keras_private import predict_arguments
+from tftrace.tracer.keras_private import predict_arguments, without_batch_hooks
 from tftrace.tracer.predict import Predict
 
 
+@without_batch_hooks
 class Callback(keras.callbacks.Callback):  # type: ignore[misc]
     """``model.predict(x, callbacks=[tftrace.Callback("runs")])``.
 

@@ -14,6 +14,7 @@ from types import GeneratorType
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tftrace.api.calls import call_function, call_on_batch
 from tftrace.api.tracing import ANOTHER, TRACED, Settings, Tracing, reason_of, run_traced
@@ -22,6 +23,7 @@ from tftrace.tracer.calls import FUNCTION
 from tftrace.tracer.data.inputs import fit_inputs
 from tftrace.tracer.data.own_batches import has_own_batches, own_batches
 from tftrace.tracer.predict import Predict
+from tftrace.tracer.ways import EAGER_OFF
 from tftrace.undo import MEASURING, Turn
 
 
@@ -54,6 +56,9 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
     """
     tracing = Tracing()
     settings = Settings(Path(logdir), all_ops, repeats)
+    if not tf.executing_eagerly():  # models of Keras 2 are then of classes that are not replaced
+        tracing.untraced.append(EAGER_OFF)
+        warnings.warn(f"nothing will be traced: {EAGER_OFF}", TftraceWarning, stacklevel=3)
 
     def predict(original: Callable[..., Any]) -> Callable[..., Any]:
         def predict(model: Any, *args: Any, **keywords: Any) -> Any:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 _ABSENT = object()
+_Class = TypeVar("_Class", bound=type)
 
 
 def jit_setting(model: Any) -> dict[str, Any]:
@@ -102,6 +103,13 @@ def predict_arguments(model: Any) -> dict[str, Any] | None:
             return {name: seen.get(name) for name in ("x", "batch_size", "steps")}
         frame = frame.f_back
     return None
+
+
+def without_batch_hooks(callback: _Class) -> _Class:
+    """Let Keras 2 take a callback of Keras 3, which it asks whether its batches concern it."""
+    for pass_ in ("train", "test", "predict"):
+        setattr(callback, f"_implements_{pass_}_batch_hooks", lambda self: False)
+    return callback
 
 
 def _is_layer(value: Any) -> bool:

@@ -8,6 +8,11 @@ import tensorflow as tf
 
 from tftrace.errors import TftraceError
 
+EAGER_OFF = (
+    "eager execution is off (tf.compat.v1.disable_eager_execution, or a call inside a graph): "
+    "predict then makes no function of its own to look into; run it eagerly"
+)
+
 
 def require_followed(model: Any) -> None:
     """Fail where the layers' calls would not be found in the graph that runs.
@@ -16,10 +21,7 @@ def require_followed(model: Any) -> None:
         TftraceError: with the reason, and what to do.
     """
     if not tf.executing_eagerly():
-        raise TftraceError(
-            "eager execution is off (tf.compat.v1.disable_eager_execution, or a call inside a "
-            "graph): predict then makes no function of its own to look into; run it eagerly"
-        )
+        raise TftraceError(EAGER_OFF)
     if getattr(model, "run_eagerly", False):
         raise TftraceError(
             "the model runs eagerly, and eager calls record no operations; "
