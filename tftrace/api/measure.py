@@ -63,8 +63,8 @@ def profile(
     from tftrace.attribution.layers_track import append_layers_track
     from tftrace.tracer.capture import Options, capture
     from tftrace.tracer.data.inputs import fit_inputs
+    from tftrace.tracer.failures import failures_explained
     from tftrace.tracer.keras_model import fixed_batch
-    from tftrace.tracer.predict import failures_explained
     from tftrace.tracer.ways import require_followed
 
     require_followed(model)  # before the machine is measured

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-import tensorflow as tf
-
-from tftrace.errors import TftraceError
 from tftrace.machine.bench.batches import steady_batches
 from tftrace.tracer.data.inputs import given
 from tftrace.tracer.keras_model import overrides_predict
@@ -82,19 +79,3 @@ class Predict:
             raise
         finally:
             self.left = state.now()
-
-
-@contextmanager
-def failures_explained() -> Iterator[None]:
-    """Say in one line what TensorFlow says when ``predict`` fails on the data.
-
-    Raises:
-        TftraceError: with the line of TensorFlow's message that names the cause.
-    """
-    try:
-        yield
-    except tf.errors.OpError as error:
-        said = [line.strip() for line in (error.message or "").splitlines() if line.strip()]
-        telling = [line for line in said if " = " in line or " must " in line] or said
-        cause = telling[0][:300] if telling else type(error).__name__
-        raise TftraceError(f"model.predict fails on this data: {cause}") from error

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tftrace.errors import TftraceError
 from tftrace.tracer.data.arrays import as_fed, count_of, spec_of
+from tftrace.tracer.failures import cause_of
 from tftrace.tracer.keras_model import keras_of
 from tftrace.tracer.state import chance_kept
 
@@ -100,8 +101,7 @@ def _given(batches: Iterable[Any]) -> Iterator[Any]:
     try:
         yield from batches
     except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
-        raise TftraceError(f"the data raises {type(error).__name__}: {lines[0][:300]}") from error
+        raise TftraceError(f"the data raises {type(error).__name__}: {cause_of(error)}") from error
 
 
 def _check_batch(model: Any, arrays: Any) -> None:
