@@ -16,6 +16,7 @@ from tftrace.errors import TftraceError
 from tftrace.runs.run import open_run
 from tftrace.tracer.calls import Repeated
 from tftrace.tracer.capture import Options, capture
+from tftrace.tracer.failures import cause_of
 from tftrace.tracer.predict import Predict
 from tftrace.undo import Turn
 
@@ -73,8 +74,9 @@ class Settings:
 
 def reason_of(error: Exception) -> str:
     """Why something is not traced, in one line."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, TftraceError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, TftraceError):
+        return " ".join(str(error).split())
+    return f"{type(error).__name__}: {cause_of(error)}"
 
 
 def run_traced(run: Predict | Repeated, x: Any, settings: Settings) -> Profile:
