@@ -51,6 +51,8 @@ def folder(tmp_path_factory, run_of) -> Path:
     model, data = networks.BUILDERS["small"]()
     model.save(place / "m.keras")
     np.save(place / "x.npy", data)
+    networks.BUILDERS["mission"]()[0].save(place / "bn.keras")
+    (place / "budget.toml").write_text("[counts]\nparams = 1\n")
     return place
 
 
@@ -185,15 +187,28 @@ def test_standard_output_takes_one_file(folder):
     assert "one of the files only" in done.stderr
 
 
-@pytest.mark.parametrize("line", ["report runs", "count m.keras", "compare runs runs"])
-def test_each_layout(folder, line, monkeypatch):
+RESULTS = [
+    "report runs",
+    "count m.keras",
+    "compare runs runs",
+    "check runs --budget budget.toml",
+    "fold bn.keras -o folded.keras",
+    "scan runs --workers 1",
+    "advise m.keras x.npy --dry",
+]
+"""Of each command with a result, but for those that measure for long."""
+
+
+@pytest.mark.parametrize("line", RESULTS)
+def test_each_layout_and_json_on_standard_output(folder, line, monkeypatch):
     monkeypatch.chdir(folder)
-    text, markdown, data = (
-        CliRunner().invoke(app, [*line.split(), "--format", layout]).stdout
-        for layout in ("text", "markdown", "json")
+    text, markdown, data, file = (
+        CliRunner().invoke(app, [*line.split(), *option.split()]).stdout
+        for option in ("", "--format markdown", "--format json", "--json -")
     )
     assert json.loads(data)["schema"] == 1
-    assert "\n| :-- |" in markdown
+    assert json.loads(file).keys() == json.loads(data).keys()
+    assert ("**folded 1 of 1" if line.startswith("fold") else "\n| :-- |") in markdown
     assert "|" not in text
 
 

@@ -21,7 +21,8 @@ from cluster import cluster
 
 from tftrace.errors import TftraceError
 from tftrace.parsers.op_table import op_totals
-from tftrace.report.terminal.scan import print_scan
+from tftrace.report.scan import scan_parts
+from tftrace.report.terminal.parts.draw import draw
 from tftrace.scan import ScanResult, scan
 from tftrace.scan.find import find_captures
 from tftrace.scan.read import read_capture
@@ -162,7 +163,7 @@ def test_a_data_set_is_never_written_over_another(log_folder, out):
 
 def test_the_report_fits_80_columns(scanned):
     console = Console(width=80, record=True, highlight=False)
-    print_scan(scanned, console, top=3)
+    draw(scan_parts(scanned, top=3), console)
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= 80
     assert "5 traces" in text
@@ -179,7 +180,7 @@ def test_the_report_tells_runs_apart(scanned):
     hosts = compare_hosts(named(scanned.hosts))
     both = ScanResult(named(scanned.ops), named(scanned.layers), hosts, scanned.errors.head(0))
     console = Console(width=80, record=True, highlight=False)
-    print_scan(both, console, top=None)
+    draw(scan_parts(both, top=None), console)
     text = console.export_text()
     assert "[1] one" in text
     assert "[2] three" in text

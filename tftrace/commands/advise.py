@@ -14,6 +14,8 @@ from tftrace.commands.options import (
     DataModule,
     JsonFile,
     Keras,
+    Layout,
+    LayoutOption,
     ModelModule,
     Quiet,
     Samples,
@@ -23,7 +25,7 @@ from tftrace.commands.shared import (
     check_data,
     check_model_path,
     check_targets,
-    console,
+    print_parts,
     printing,
     start_tensorflow,
 )
@@ -53,6 +55,7 @@ def advise(
     data_module: DataModule = None,
     model_module: ModelModule = None,
     json: JsonFile = None,
+    layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
     """Try every remedy that applies, each beside the model as it is, and say what helps."""
@@ -90,7 +93,11 @@ def advise(
 
         with replacing(script) as path:
             path.write_text(program(found.best.recipe, str(model), str(data), unsafe, keras))
-    if not (quiet or printing(json, script)):
-        from tftrace.report.terminal.advise import print_advice
+    from tftrace.report.advise import advice_parts
 
-        print_advice(found, console(), script)
+    print_parts(
+        lambda: advice_parts(found, script),
+        found.to_dict,
+        layout,
+        quiet or printing(json, script),
+    )

@@ -13,7 +13,10 @@ from tftrace.commands.options import (
     Custom,
     DataModule,
     HtmlFile,
+    JsonFile,
     Keras,
+    Layout,
+    LayoutOption,
     ModelModule,
     Quiet,
     Unsafe,
@@ -22,7 +25,7 @@ from tftrace.commands.shared import (
     check_data,
     check_model_path,
     check_targets,
-    console,
+    print_parts,
     printing,
     start_tensorflow,
 )
@@ -44,14 +47,16 @@ def fold(
     keras: Keras = 3,
     data_module: DataModule = None,
     model_module: ModelModule = None,
+    json: JsonFile = None,
     html: HtmlFile = None,
+    layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
     """Fold batch norms exactly into neighboring layers, and save the model."""
     from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
-    check_targets(html=html)
+    check_targets(json, html=html)
     if data is not None and data_module is not None:
         check_data(data, data_module)
     with stages(quiet, 6 if data or data_module else 3) as say:
@@ -69,11 +74,13 @@ def fold(
             pairs=pairs,
             progress=say,
         )
+    from tftrace.report.exports.tables import write_plain_json
+    from tftrace.report.fold import fold_parts
+
+    if json is not None:
+        write_plain_json(outcome.to_dict(), json)
     if html is not None:
         from tftrace.report.html.comparison import write_fold
 
         write_fold(outcome, html)
-    if not (quiet or printing(html)):
-        from tftrace.report.terminal.fold import print_fold
-
-        print_fold(outcome, console())
+    print_parts(lambda: fold_parts(outcome), outcome.to_dict, layout, quiet or printing(json, html))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -26,9 +26,6 @@ from tftrace.commands.options import (
     Verbose,
 )
 from tftrace.commands.shared import check_targets, show
-
-if TYPE_CHECKING:
-    pass
 
 
 def report(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tftrace.commands.options import (
     MOST,
     HtmlFile,
+    JsonFile,
+    Layout,
+    LayoutOption,
     Quiet,
 )
-from tftrace.commands.shared import check_targets, console, printing
-
-if TYPE_CHECKING:
-    pass
+from tftrace.commands.shared import check_targets, print_parts, printing
 
 
 def scan(
@@ -32,23 +32,32 @@ def scan(
         int | None, typer.Option(min=1, max=MOST, help="Local processes [default: one per core].")
     ] = None,
     top: Annotated[int, typer.Option(min=0, max=MOST, help="Rows of each table; 0 for all.")] = 15,
+    json: JsonFile = None,
     html: HtmlFile = None,
+    layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
     """Read every run and host below the folders: totals, stragglers, spread per layer."""
     from tftrace.report.terminal.parts.progress import stages
     from tftrace.scan import scan as scan_all
 
-    check_targets(html=html)
+    check_targets(json, html=html)
     with stages(quiet, 3 + (out is not None)) as say:
         result = scan_all(logdirs, scheduler, out, workers, say)
+    from tftrace.report.exports.tables import write_plain_json
+    from tftrace.report.scan import scan_parts
+
+    if json is not None:
+        write_plain_json(result.to_dict(), json)
     if html is not None:
         from tftrace.report.html.scan import write_scan
 
         write_scan(result, html)
-    if not (quiet or printing(html)):
-        from tftrace.report.terminal.scan import print_scan
-
-        print_scan(result, console(), top or None)
+    print_parts(
+        lambda: scan_parts(result, top or None),
+        result.to_dict,
+        layout,
+        quiet or printing(json, html),
+    )
     if len(result.errors):
         raise typer.Exit(2 if result.hosts.empty else 1)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tftrace.comparison.compare import Comparison, Side, compare_models
 from tftrace.comparison.outputs import FLOAT_ROUNDING
@@ -24,6 +25,18 @@ class FoldOutcome:
     result: FoldResult
     saved: Path
     comparison: Comparison | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "schema": 1,
+            "saved": str(self.saved),
+            "folded": [asdict(each) | {"into": list(each.into)} for each in self.result.folded],
+            "kept": [asdict(each) for each in self.result.kept],
+            "max_abs_error": self.result.max_abs_error,
+            "max_rel_error": self.result.max_rel_error,
+            "comparison": None if self.comparison is None else self.comparison.to_dict(),
+        }
 
 
 def fold_file(

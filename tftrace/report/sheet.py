@@ -77,6 +77,7 @@ Part: TypeAlias = Line | Sheet
 BLANK = Line("")
 EM = "bold"
 WARN = "yellow"
+GOOD = "green"
 FAINT = "dim"
 MARKED = "red"
 

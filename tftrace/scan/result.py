@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -12,10 +13,14 @@ from tftrace.parsers import TraceError
 from tftrace.scan import summary
 from tftrace.scan.find import Capture
 from tftrace.scan.read import Reading
+from tftrace.tables.frame import records
 from tftrace.units import with_units
 
 TABLES = ("ops", "layers", "hosts", "errors")
 
+_TOLD = (
+    *("hosts", "errors", "stragglers", "layer_spread", "op_spread", "layer_totals", "op_types"),
+)
 _KEYS = ["run", "host"]
 _OPS = ["op", "op_type", "plane", "device", "occurrences", "total_ms", "mean_us", "self_ms"]
 _LAYERS = ["path", "name", "type", "wall_ms"]  # the least there is when nothing was read
@@ -80,6 +85,10 @@ class ScanResult:
     def op_types(self) -> pd.DataFrame:
         """Time of each op type over all captures."""
         return with_units(summary.op_type_totals(self.ops))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types: what all captures say together, and each host; not every op of each."""
+        return {"schema": 1} | {name: records(getattr(self, name)) for name in _TOLD}
 
 
 def assemble(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 
 from tftrace.report.comparison import comparison_parts
 from tftrace.report.exports.tables import write_text
+from tftrace.report.fold import outline
 from tftrace.report.html.page import document, plain_table
 from tftrace.report.html.pairs import two_sides
 from tftrace.report.html.parts import lines_of
@@ -41,17 +41,7 @@ def write_fold(outcome: FoldOutcome, path: Path) -> None:
         TftraceError: ``path`` cannot be written.
     """
     result = outcome.result
-    texts = [f"folded {len(result.folded)} of {len(result.folded) + len(result.kept)} batch norms"]
-    if result.max_rel_error is None:
-        warnings = ["outputs were not compared; give --data to check them"]
-    else:
-        warnings = []
-        texts.append(
-            f"largest difference of outputs: {result.max_abs_error:.2e} absolute, "
-            f"{result.max_rel_error:.2e} of the output's scale"
-        )
-    texts += [f"{n} kept: {why}" for why, n in Counter(k.reason for k in result.kept).most_common()]
-    texts.append(f"saved: {outcome.saved}")
+    texts, warnings, _ = lines_of(outline(outcome))
     folded = pd.DataFrame(
         [
             {"batch norm": f.path, "into": ", ".join(f.into), "direction": f.direction}

@@ -1,14 +1,12 @@
-"""What was tried on a model, on a terminal."""
+"""What was tried on a model, as parts of a report."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.text import Text
-
-from tftrace.report.terminal.parts.tables import new_table
+from tftrace.report.sheet import EM, FAINT, GOOD, WARN, Column, Line, Part, Row, Sheet
 from tftrace.text import ms_text
 
 if TYPE_CHECKING:
@@ -16,33 +14,39 @@ if TYPE_CHECKING:
     from tftrace.advice.trials import Trial
 
 
-def print_advice(advice: Advice, console: Console, script: Path | None = None) -> None:
-    """One row per way, fastest first, then what to do and what the outputs tell.
+def advice_parts(advice: Advice, script: Path | None = None) -> Iterator[Part]:
+    """What to do, one row per way, fastest first, and what the outputs tell.
 
     Args:
         script: where the best was written as a program, if it was asked for.
     """
-    console.print(Text(_verdict(advice), style="bold"))
+    yield Line(_verdict(advice), EM)
     if script is not None and advice.best is not None:
-        console.print(Text(f"as a program: {script}"))
-    table = new_table(_title(advice))
-    table.add_column("what", overflow="fold", ratio=1)
-    for name in ("ms", "of as it is", "95 %", "promised ms", "outputs"):
-        table.add_column(name, justify="right", no_wrap=True)
-    ways = [advice.base, *sorted(advice.trials, key=lambda trial: trial.share)]
-    for trial in ways if advice.together is None else [*ways, advice.together]:
-        style = "green" if trial.wins else "dim" if trial.reason else None
-        table.add_row(*_cells(trial), style=style)
-    console.print(table)
+        yield Line(f"as a program: {script}", whole=True)
+    yield _ways(advice)
     told = advice.trials if not advice.passes else [t for t in advice.trials if t.wins or t.reason]
     for trial in sorted(told, key=lambda trial: trial.share):
-        console.print(Text(f"{trial.name}: {trial.reason or trial.how}"))
+        yield Line(f"{trial.name}: {trial.reason or trial.how}", indent=1)
     if advice.outputs_vary is False:
-        console.print(
+        yield Line(
             "the outputs do not vary between samples, as of an untrained network: they cannot tell "
             "whether two ways compute the same",
-            style="yellow",
+            WARN,
         )
+
+
+def _ways(advice: Advice) -> Sheet:
+    ways = [advice.base, *sorted(advice.trials, key=lambda trial: trial.share)]
+    ways += [] if advice.together is None else [advice.together]
+    columns = (
+        Column("what", right=False, folds=True),
+        *map(Column, ("ms", "of as it is", "95 %", "promised ms", "outputs")),
+    )
+    return Sheet(_title(advice), columns, tuple(Row(_cells(t), _style(t)) for t in ways))
+
+
+def _style(trial: Trial) -> str:
+    return GOOD if trial.wins else FAINT if trial.reason else ""
 
 
 def _verdict(advice: Advice) -> str:
