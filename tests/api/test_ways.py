@@ -201,6 +201,10 @@ def state(model):
     return [*map(np.asarray, model.variables), *(c._calls[0].numpy() for c in counters)]
 
 
+def trained(model):
+    return [*state(model), *map(np.asarray, [*model.optimizer.variables, *model.metrics_variables])]
+
+
 def test_runs_that_are_not_followed_are_refused(model, tmp_path) -> None:
     with tf.Graph().as_default(), pytest.raises(tftrace.TftraceError, match="eager execution is"):
         tftrace.profile(model, X, out=tmp_path)
@@ -218,3 +222,67 @@ def test_a_data_frame_is_taken_as_without_trace(tmp_path) -> None:
         found = model.predict_on_batch(frame)
     np.testing.assert_array_equal(found, expected)
     assert (tracing.untraced, tracing.profile.run["samples"]) == ([], 8)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=3), st.booleans())
+def test_profile_and_callback_leave_no_trace_of_themselves(tmp_path_factory, parts, called) -> None:
+    def twin():
+        keras.utils.set_random_seed(5)
+        shape = keras.Input(batch_shape=(4, 5, 3))
+        model = keras.Sequential([shape, *(PARTS[part]() for part in parts)])
+        model.compile("adam", "mse", metrics=["mae"])
+        model.train_on_batch(x, np.zeros(model.output_shape, "float32"))
+        return model
+
+    x = np.random.default_rng(1).random((8, 5, 3), dtype=np.float32)[:4]
+    plain, watched = twin(), twin()
+    folder = tmp_path_factory.mktemp("runs")
+    if called:
+        watch = tftrace.Callback(folder)
+        found = [watched.predict(x, batch_size=4, callbacks=[watch], verbose=0) for _ in range(2)]
+        assert len(watch.profiles) == 2
+    else:
+        tftrace.profile(watched, x, batch_size=4, repeats=2, calibrate=False, out=folder)
+        found = [watched.predict(x, batch_size=4, verbose=0) for _ in range(2)]
+    expected = [plain.predict(x, batch_size=4, verbose=0) for _ in range(2)]
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(watched.optimizer.variables) > 1
+    for one, other in zip(trained(plain), trained(watched), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "tftrace.tracer.capture.record",
+        "tftrace.tracer.capture.profiler_session",
+        "tftrace.tracer.capture.build",
+        "tftrace.api.tracing.open_run",
+        "tftrace.api.tracing.capture",
+        "tftrace.api.tracing.machine_roofs",
+        "tftrace.attribution.layers_track.open_run",
+    ],
+)
+@pytest.mark.parametrize("way", ["predict", "predict_on_batch", "tf.function", "generator"])
+def test_a_fault_of_tftraces_own_takes_nothing_from_the_caller(
+    model, tmp_path, monkeypatch, part, way
+) -> None:
+    def broken(*_, **__):
+        raise ZeroDivisionError("in tftrace")
+
+    calls = WAYS | {"generator": lambda m, x: m.predict(((x,) for _ in range(2)), verbose=0)}
+    expected = calls[way](model, X)
+    before = [np.asarray(v) for v in model.variables]
+    monkeypatch.setattr(part, broken)
+    warned = pytest.warns(tftrace.TftraceWarning, match="ZeroDivisionError: in tftrace")
+    with tftrace.trace(tmp_path) as tracing, warned:
+        found = calls[way](model, X)
+    np.testing.assert_array_equal(found, expected)
+    assert (tracing.profiles, len(tracing.untraced)) == ([], 1)
+    for one, other in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(one, np.asarray(other))
+    monkeypatch.undo()
+    tf.profiler.experimental.start(str(tmp_path))  # it is idle
+    tf.profiler.experimental.stop(save=False)
