@@ -1,11 +1,13 @@
 """Budgets: limits that hold, limits that break, and limits that mean nothing."""
 
+import re
 import types
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tftrace.budget import Breach, check, check_budget, read_budget
+from tftrace.budget import KEYS, Breach, check, check_budget, read_budget
 from tftrace.errors import TftraceError
 
 
@@ -176,3 +178,15 @@ def test_a_file_that_limits_nothing_never_passes(tmp_path, content):
 def test_a_folder_is_no_budget(tmp_path):
     with pytest.raises(TftraceError, match="cannot read"):
         read_budget(tmp_path)
+
+
+def test_the_docs_list_every_table_and_key():
+    page = (Path(__file__).parents[1] / "docs" / "budgets.md").read_text()
+    name = ""
+    rows = re.findall(r"^\| (?:`(\[+\w+\]+)`)? ?\| (?:`(\w+)`|any component) \|", page, flags=re.M)
+    told: dict[str, set[str]] = {}
+    for table, key in rows:
+        name = table.strip("[]") or name  # a cell that is empty repeats the one above
+        told.setdefault(name, set()).update({key} - {""})
+    assert told.pop("wall") == set()
+    assert told == {table: set(keys) for table, keys in KEYS.items()}

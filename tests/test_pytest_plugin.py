@@ -1,11 +1,13 @@
 """The pytest mark, in a pytest of its own."""
 
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 
+import tftrace
 from tftrace.pytest_plugin import _mark_fault
 
 SUITE = """
@@ -29,6 +31,20 @@ def test_too_slow(model):
 def test_too_many(model):
     model.predict(X, verbose=0)
 
+@pytest.mark.tftrace(repeats=0)
+def test_not_timed(model):
+    model.predict(X, verbose=0)
+
+@pytest.mark.tftrace(repeats=0)
+def test_fails_by_itself(model):
+    model.predict(X, verbose=0)
+    assert False
+
+@pytest.mark.tftrace(repeats=0)
+def test_skips_itself(model):
+    model.predict(X, verbose=0)
+    pytest.skip("enough")
+
 @pytest.mark.tftrace(max_ms=1)
 def test_nothing(model):
     model(X)
@@ -49,18 +65,25 @@ def test_unmarked(model):
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory):
+def suite(tmp_path_factory):
     folder = tmp_path_factory.mktemp("suite")
     (folder / "test_suite.py").write_text(SUITE)
     # 8 x 4 multiplications a sample, one more than allowed.
     (folder / "budget.toml").write_text("[counts]\nmults = 31\n")
+    (folder / "kept").mkdir()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_suite.py"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return done.stdout
+    environment = os.environ | {"TMPDIR": str(folder / "kept")}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    return done.stdout, folder / "kept"
+
+
+@pytest.fixture(scope="module")
+def outcome(suite):
+    return suite[0]
 
 
 def test_a_limit_that_holds_passes_and_one_that_breaks_fails(outcome):
-    assert "3 failed, 4 passed" in outcome
+    assert "4 failed, 5 passed, 1 skipped" in outcome
 
 
 def test_the_failure_names_limit_and_figure(outcome):
@@ -79,12 +102,25 @@ def test_a_mark_without_a_predict_is_an_error(outcome):
 def test_the_summary_lists_what_was_measured(outcome):
     assert "test_suite.py::test_within: sequential" in outcome
     assert "10 samples" in outcome
+    assert re.search(r"test_not_timed: sequential \d+\.\d\d ms \(the traced pass\)", outcome)
+
+
+def test_the_runs_of_tests_that_fail_are_kept_and_told(suite):
+    """Of those that ran anything: `test_nothing` fails too."""
+    outcome, kept = suite
+    summary = dict(re.findall(r"test_suite.py::(\w+): runs kept: (\S+) ", outcome))
+    assert summary.keys() == {"test_too_slow", "test_too_many", "test_fails_by_itself"}
+    assert {str(path) for path in kept.glob("tftrace-*")} == set(summary.values())
+    for folder in summary.values():
+        assert outcome.count(f"runs kept: {folder}") == 2  # beside the failure, and in the summary
+        assert tftrace.load(folder).run["samples"] == 10
 
 
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
-        ({"repeats": 0}, "repeats must be a whole number from 1, not 0"),
+        ({"repeats": -1}, "repeats must be a whole number from 0, not -1"),
+        ({"repeats": 0, "max_ms": 5}, "max_ms is on the median of the repeats"),
         ({"repeats": 1.5}, "repeats must be"),
         ({"repeats": True}, "repeats must be"),
         ({"max_ms": "5"}, "max_ms must be a number"),

@@ -28,11 +28,12 @@ RELATIVE = "relative"
 _LAYER_MAX = {"max_ms": "wall_ms", "max_share": "share", "max_mults": "mults", "max_macs": "macs"}
 _LAYER_MIN = {"min_roof_share": "roof_share"}
 _SELECT = ("path", "type")
-_KEYS: dict[str, tuple[str, ...]] = {
+KEYS: dict[str, tuple[str, ...]] = {
     "latency": (*LATENCY, RELATIVE),
     "counts": COUNTS,
     "layer": (*_SELECT, *_LAYER_MAX, *_LAYER_MIN, RELATIVE),
 }
+"""What each table may have; ``[wall]`` has components as keys."""
 _TABLES = ("[latency]", "[counts]", "[wall]", "[[layer]]")
 _LARGEST = 1e300
 
@@ -95,7 +96,7 @@ def check_budget(data: dict[str, Any]) -> None:
 
 def _check_rule(name: str, table: str, rule: dict[str, Any]) -> None:
     for key, value in rule.items():
-        if table != "wall" and key not in _KEYS[table]:
+        if table != "wall" and key not in KEYS[table]:
             raise TftraceError(f"{name} has an unknown key {key!r}; known: {_allowed(table)}")
         if table == "layer" and key in _SELECT:
             if not isinstance(value, str) or not value:
@@ -107,7 +108,7 @@ def _check_rule(name: str, table: str, rule: dict[str, Any]) -> None:
 
 
 def _allowed(table: str) -> str:
-    return ", ".join(_KEYS[table]) if table in _KEYS else "components of wall as keys"
+    return ", ".join(KEYS[table]) if table in KEYS else "components of wall as keys"
 
 
 def _is_limit(value: Any) -> bool:

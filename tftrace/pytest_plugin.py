@@ -2,7 +2,7 @@
 
 Every ``model.predict`` inside a marked test, and whatever else ``tftrace.trace`` follows, is
 measured and traced; the test fails when a limit is broken. Loading this plugin imports neither
-TensorFlow nor pandas.
+TensorFlow nor pandas. The runs of a test that fails are kept, and the report says where.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "tftrace(max_ms=None, budget=None, repeats=5): fail when a model.predict inside the test "
-        "takes longer than max_ms (median of repeats passes) or breaks the budget (TOML file)",
+        "takes longer than max_ms (median of repeats passes) or breaks the budget (TOML file); "
+        "repeats=0 times nothing but the traced pass, for budgets of counts and shares",
     )
     config.stash[_LINES] = []
 
@@ -41,11 +42,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     fault = _mark_fault(mark)
     if fault is not None:
         raise pytest.UsageError(f"tftrace mark: {fault}")
+    import shutil
     import tempfile
 
     import tftrace
 
-    with tempfile.TemporaryDirectory(prefix="tftrace-") as folder:
+    folder, failed = Path(tempfile.mkdtemp(prefix="tftrace-")), True
+    try:
         with tftrace.trace(folder, repeats=mark.kwargs.get("repeats", 5)) as tracing:
             outcome = yield
         for reason in tracing.untraced:
@@ -56,11 +59,27 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
             pytest.fail(f"the test is marked with tftrace, but {NONE_RAN}")
         for profile in tracing.profiles:
             _check(pyfuncitem, mark.kwargs, profile)
+        failed = False
+    except pytest.skip.Exception:
+        failed = False
+        raise
+    finally:
+        if failed and any(folder.iterdir()):
+            _tell(pyfuncitem, folder)
+        else:
+            shutil.rmtree(folder)
     return outcome
 
 
+def _tell(item: pytest.Function, folder: Path) -> None:
+    """Say where the runs of a failed test are, beside its failure and in the summary."""
+    told = f"runs kept: {folder} (tftrace view {folder})"
+    item.add_report_section("call", "tftrace", told)
+    item.config.stash[_LINES].append(f"{item.nodeid}: {told}")
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """List what the marked tests took."""
+    """List what the marked tests took, and where the runs of those that failed are."""
     lines = config.stash[_LINES]
     if lines:
         terminalreporter.section("tftrace")
@@ -75,8 +94,10 @@ def _mark_fault(mark: pytest.Mark) -> str | None:
         known = ", ".join(sorted(_KEYWORDS))
         return f"unknown arguments {[*mark.args, *sorted(unknown)]}; known: {known}"
     repeats, limit = mark.kwargs.get("repeats", 1), mark.kwargs.get("max_ms", 1)
-    if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
-        return f"repeats must be a whole number from 1, not {repeats!r}: limits are on their median"
+    if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 0:
+        return f"repeats must be a whole number from 0, not {repeats!r}"
+    if not repeats and "max_ms" in mark.kwargs:
+        return "max_ms is on the median of the repeats, of which repeats=0 has none"
     if not isinstance(limit, int | float) or isinstance(limit, bool) or not 0 < limit < math.inf:
         return f"max_ms must be a number of milliseconds above 0, not {limit!r}"
     budget = mark.kwargs.get("budget", "")
@@ -94,14 +115,21 @@ def _check(item: pytest.Function, limits: Mapping[str, Any], profile: Profile) -
     if "max_ms" in limits:
         budget = {**budget, "latency": {**budget.get("latency", {}), "median_ms": limits["max_ms"]}}
     check_budget(budget)
-    median = profile.latency["median_ms"]
-    item.config.stash[_LINES].append(
-        f"{item.nodeid}: {profile.model['name']} {median:.2f} ms, {profile.run['samples']} samples"
-    )
+    name, samples = profile.model["name"], profile.run["samples"]
+    told = f"{item.nodeid}: {name} {_latency(profile)}, {samples} samples"
+    item.config.stash[_LINES].append(told)
     breaches = check(profile, budget)
     if breaches:
         rows = (f"{b.subject}: {b.rule} {_number(b.actual)}, limit {b.limit:g}" for b in breaches)
         pytest.fail("tftrace budget broken\n  " + "\n  ".join(rows), pytrace=False)
+
+
+def _latency(profile: Profile) -> str:
+    """The median; of a test without repeats the traced pass."""
+    median = profile.latency["median_ms"]
+    if median is None:
+        return f"{profile.latency['traced_ms']:.2f} ms (the traced pass)"
+    return f"{median:.2f} ms"
 
 
 def _number(value: float | None) -> str:
