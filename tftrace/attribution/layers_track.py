@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import OUTSIDE
 from tftrace.parsers.proto.xplane_proto import XSpace
+from tftrace.runs.manifest import Site
 from tftrace.runs.run import open_run
 
 PLANE = "/device:CUSTOM:Keras layers"
+STATS = ("layer", "type", "MACs per sample", "kernel")
+"""What a slice tells: path and class of the layer, what it multiplies, and the types of the kernels
+that it ran itself in that stretch."""
+
+Int = npt.NDArray[np.int64]
 
 
 def append_layers_track(folder: Path) -> None:
@@ -25,32 +35,100 @@ def append_layers_track(folder: Path) -> None:
         file.write(space.SerializeToString())
 
 
+@dataclass(frozen=True)
+class _Kernels:
+    """The layers' executions on one thread, in order: ``kind`` indexes the rows of the join."""
+
+    site: Int
+    step: npt.NDArray[np.int32]
+    kind: Int
+    start: Int
+    end: Int
+
+
 def _space(join: Join) -> XSpace:
-    """One line per executor thread; consecutive operations of a layer are one slice."""
-    e, trace = join.executions, join.run.trace
-    site = np.full(len(e), OUTSIDE, np.int64)
-    for row in join.rows:
+    """One line per executor thread: each layer as a slice below those of its containers."""
+    e = join.executions
+    site, kind = np.full(len(e), OUTSIDE, np.int64), np.full(len(e), -1, np.int64)
+    for number, row in enumerate(join.rows):
         if row.info is not None:
             site[row.executions] = row.info.layer
+            kind[row.executions] = number
     space = XSpace()
     plane = space.planes.add(id=1, name=PLANE)
-    for number, info in enumerate(join.run.sites):
-        plane.event_metadata[number + 1].id = number + 1
-        plane.event_metadata[number + 1].name = info.path
-        plane.event_metadata[number + 1].display_name = info.name
-    for number, line in enumerate(np.unique(e.line[site >= 0]).tolist()):
+    texts = _Texts(plane)
+    _name_sites(join, plane, texts)
+    levels = _levels(join.run.sites)
+    types = [row.type for row in join.rows]
+    for number, line in enumerate(np.unique(e.line[site >= 0]).tolist(), start=1):
         mine = np.flatnonzero((e.line == line) & (site >= 0))
         mine = mine[np.argsort(e.start[mine], kind="stable")]
         track = plane.lines.add(
-            id=number + 1,
-            name=f"Keras layers, thread {number + 1}",
-            timestamp_ns=trace.base_ns,
+            id=number,
+            name=f"Keras layers, thread {number}",
+            timestamp_ns=join.run.trace.base_ns,
         )
-        changes = (np.diff(site[mine]) != 0) | (np.diff(e.run[mine]) != 0)
-        cuts = np.flatnonzero(changes) + 1
-        for group in np.split(mine, cuts):
-            start, end = int(e.start[group].min()), int(e.end[group].max())
-            track.events.add(
-                metadata_id=int(site[group[0]]) + 1, offset_ps=start, duration_ps=end - start
-            )
+        kernels = _Kernels(site[mine], e.run[mine], kind[mine], e.start[mine], e.end[mine])
+        for key, start, end, own in sorted(_slices(kernels, levels), key=lambda s: (s[1], -s[2])):
+            event = track.events.add(metadata_id=key + 1, offset_ps=start, duration_ps=end - start)
+            if len(own):
+                ran = ", ".join(dict.fromkeys(types[n] for n in own.tolist()))
+                event.stats.add(metadata_id=texts.kernel, ref_value=texts.id_of(ran))
     return space
+
+
+class _Texts:
+    """Names of stats, and their texts, each written once."""
+
+    def __init__(self, plane: Any) -> None:
+        self._plane = plane
+        self._ids: dict[str, int] = {}
+        self.layer, self.type, self.macs, self.kernel = map(self.id_of, STATS)
+
+    def id_of(self, text: str) -> int:
+        """The number under which the plane knows the text."""
+        if text not in self._ids:
+            self._ids[text] = number = len(self._ids) + 1
+            self._plane.stat_metadata[number].id = number
+            self._plane.stat_metadata[number].name = text
+        return self._ids[text]
+
+
+def _name_sites(join: Join, plane: Any, texts: _Texts) -> None:
+    counting = join.run.manifest.counting
+    for number, site in enumerate(join.run.sites, start=1):
+        told = plane.event_metadata[number]
+        told.id, told.name, told.display_name = number, site.path, site.name
+        told.stats.add(metadata_id=texts.layer, ref_value=texts.id_of(site.path))
+        told.stats.add(metadata_id=texts.type, ref_value=texts.id_of(site.type))
+        work = counting.layers.get(site.path)
+        macs = 0 if work is None else work.macs  # a layer without any has no entry
+        if macs is not None:
+            told.stats.add(metadata_id=texts.macs, double_value=macs / counting.batch)
+
+
+def _levels(sites: Sequence[Site]) -> list[Int]:
+    """Per depth the container of each site at that depth, itself at its own, -1 below."""
+    number = {site.path: n for n, site in enumerate(sites)}
+    chains: list[list[int]] = []
+    for n, site in enumerate(sites):
+        above = number.get(site.parent or "", -1)
+        # A container's call begins before those inside it, so its chain is there already.
+        chains.append([*(chains[above] if 0 <= above < n else ()), n])
+    deepest = max(map(len, chains), default=0)
+    return [np.array([c[d] if d < len(c) else -1 for c in chains], int) for d in range(deepest)]
+
+
+def _slices(kernels: _Kernels, levels: Sequence[Int]) -> Iterator[tuple[int, int, int, Int]]:
+    """Site, start, end and the kinds of kernels that it ran itself, for each stretch of a step in
+    which one thread worked for it and what is inside it."""
+    for level in levels:
+        key = level[kernels.site]
+        cuts = np.flatnonzero((np.diff(key) != 0) | (np.diff(kernels.step) != 0)) + 1
+        firsts = np.concatenate([np.zeros(min(len(key), 1), np.int64), cuts])
+        for first, last in zip(firsts.tolist(), [*cuts.tolist(), len(key)], strict=False):
+            site = int(key[first])
+            if site >= 0:
+                part = slice(first, last)
+                own = kernels.kind[part][kernels.site[part] == site]
+                yield site, int(kernels.start[first]), int(kernels.end[part].max()), own
