@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -217,4 +219,25 @@ def _explain(path: Path, error: Exception, custom: Sequence[str], keras: int) ->
         return f"{path} holds Python code (a Lambda); if you trust the file, add --unsafe"
     if "truncated" in text or "unable to open file" in text.lower():
         return f"{path} is truncated or damaged"
+    version = _saved_by(path)
+    if version is not None and version.partition(".")[0] != str(keras):
+        remedy = "add --keras 2" if keras == 3 else "leave --keras 2 away"
+        return f"{path} was saved by Keras {version}, and Keras {keras} does not load it; {remedy}"
     return f"{path} does not load: {text[:300]}"
+
+
+def _saved_by(path: Path) -> str | None:
+    """The version of Keras that wrote the file; None where it does not say, or is damaged."""
+    import h5py
+
+    try:
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                told = json.loads(archive.read("metadata.json"))
+        else:
+            with h5py.File(path) as file:
+                told = dict(file.attrs)
+    except (OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile, zlib.error):
+        return None
+    version = told.get("keras_version") if isinstance(told, dict) else None
+    return version if isinstance(version, str) else None
