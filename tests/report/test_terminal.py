@@ -11,6 +11,7 @@ import tftrace
 from tftrace.report.details import tracing_cost
 from tftrace.report.layer_rows import SORTS, far_above, layers_sheet
 from tftrace.report.markdown import escaped, markdown
+from tftrace.report.place import page_command
 from tftrace.report.terminal.run import render_text, report_parts
 from tftrace.report.verdict import short_component, verdict
 
@@ -23,7 +24,9 @@ def profile(request, run_of):
 @pytest.mark.parametrize("width", [80, 120])
 def test_it_fits_the_width(profile, width):
     text = render_text(profile, width)
-    assert max(cell_len(line) for line in text.splitlines()) <= width
+    *lines, page = text.splitlines()
+    assert page.startswith("page: tftrace view /")  # whole, however long: it is pasted
+    assert max(map(cell_len, lines)) <= width
 
 
 def test_its_parts_stand_in_order(profile):
@@ -172,3 +175,17 @@ def test_in_markdown_names_are_text_and_tables_are_tables(run_of):
     assert "█" not in text
     assert "\n\n\n" not in text
     assert escaped("a|b\n`c` [x](y) <i>") == "a\\|b \\`c\\` \\[x\\](y) \\<i\\>"
+
+
+def test_the_page_is_offered_where_the_run_lasts(run_of, tmp_path, monkeypatch):
+    folder = run_of("small").save(tmp_path / "my runs")
+    monkeypatch.chdir(tmp_path)
+    profile = tftrace.load(folder)
+    last = render_text(profile).splitlines()[-1]
+    # Relative, for the run lies below, and quoted, for the shell would take two words.
+    assert last == f"page: tftrace view 'my runs/plugins/profile/{folder.name}'"
+    monkeypatch.chdir("/")
+    assert page_command(profile) == f"tftrace view '{str(folder)[1:]}'"
+    assert "page: " not in markdown(report_parts(profile))
+    profile._keep = object()  # as of a profile in a temporary folder
+    assert "page:" not in render_text(profile)

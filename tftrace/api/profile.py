@@ -152,6 +152,16 @@ class Profile:
         return with_units(found)
 
     @property
+    def trace_path(self) -> Path:
+        """The file of the trace."""
+        return self._join.run.trace_path
+
+    @property
+    def saved(self) -> bool:
+        """Whether its folder stays when the profile is gone: it was given one, or opened."""
+        return self._keep is None
+
+    @property
     def foreign(self) -> bool:
         """Whether another program took the trace: layers, if any, are matched by name."""
         return isinstance(self._join, ForeignJoin)

@@ -164,7 +164,6 @@ def run(
         verbose,
         explain,
         comparison,
-        folder=True,
     )
 
 

@@ -41,13 +41,11 @@ def show(
     verbose: bool = False,
     explain: bool = False,
     comparison: Comparison | None = None,
-    folder: bool = False,
 ) -> None:
     """Write the files that were asked for, then print the report.
 
     Args:
         comparison: what to print behind it.
-        folder: say where the run is.
     """
     from tftrace.report.exports.tables import export_tables, write_json
     from tftrace.report.terminal.run import report_parts
@@ -63,7 +61,14 @@ def show(
 
     def parts() -> Iterator[Part]:
         yield from report_parts(
-            found, top or None, depth, sort.value, order.value, verbose, explain
+            found,
+            top or None,
+            depth,
+            sort.value,
+            order.value,
+            verbose,
+            explain,
+            page=layout is Layout.text,
         )
         if comparison is not None:
             from tftrace.report.comparison import comparison_parts
@@ -72,8 +77,6 @@ def show(
             yield from comparison_parts(comparison)
 
     print_parts(parts, found.to_dict, layout, quiet or printing(json, csv, html))
-    if folder and layout is Layout.text and not (quiet or printing(json, csv, html)):
-        console().print(f"run folder: {found.folder}", soft_wrap=True)
 
 
 def print_parts(

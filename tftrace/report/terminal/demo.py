@@ -24,7 +24,6 @@ def print_demo(demo: Demo, console: Console) -> None:
     normalized = demo.question.profiles[1]
     console.rule("a small CNN with batch norm", align="left", characters="=")
     print_report(normalized, console)
-    console.print(f"run folder: {normalized.folder}", soft_wrap=True)
     console.print()
     console.rule("the question: what does batch norm cost?", align="left", characters="=")
     print_comparison(demo.question, console)

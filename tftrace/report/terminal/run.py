@@ -15,6 +15,7 @@ from tftrace.report.facts import what_ran
 from tftrace.report.foreign import foreign_parts
 from tftrace.report.input import input_sheet
 from tftrace.report.layer_rows import layers_sheet
+from tftrace.report.place import page_command
 from tftrace.report.primitives import primitives
 from tftrace.report.sheet import BLANK, EM, FAINT, WARN, Line, Part
 from tftrace.report.terminal.parts.draw import draw
@@ -34,7 +35,7 @@ def render_text(profile: Profile, width: int = 80, **options: Any) -> str:
 
 def print_report(profile: Profile, console: Console, **options: Any) -> None:
     """Print the report; options as in `report_parts`."""
-    draw(report_parts(profile, **options), console)
+    draw(report_parts(profile, page=True, **options), console)
 
 
 def report_parts(
@@ -45,6 +46,7 @@ def report_parts(
     order: str = "sorted",
     verbose: bool = False,
     explain: bool = False,
+    page: bool = False,
 ) -> Iterator[Part]:
     """The parts of the report, the answer first.
 
@@ -54,6 +56,7 @@ def report_parts(
         sort: one of `layer_rows.SORTS`; ``order`` = ``run`` keeps the order of execution instead.
         verbose: latency, machine, versions, coverage and the rule of counting, too.
         explain: of the findings also what was seen, and why.
+        page: end with the command that opens the page of the run, where its folder lasts.
     """
     warnings = profile.warnings  # an unreadable trace is an error, not half a report
     found = verdict(profile)
@@ -91,6 +94,9 @@ def report_parts(
     else:
         yield BLANK
         yield Line("; ".join(what_ran(profile.machine, sets=False)), FAINT)
+    command = page_command(profile) if page else None
+    if command is not None:
+        yield Line(f"page: {command}", whole=True)
 
 
 def _answer(found: Verdict) -> Iterator[Line]:
