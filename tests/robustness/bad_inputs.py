@@ -237,6 +237,11 @@ def _others() -> Iterator[Case]:
     for module in (*_WRONG_MODULES, "made:nothing", "made:text", "made:endless"):
         for command in (("count", "m.h5"), ("run", "m.h5", "x.npy"), ("estimate", "m.h5")):
             yield Case((*command, "--model-module", module), "--model-module")
+    for sizes in ("", "1", "1,", "1,1", "0,1", "-1,2", "1;2", "x,2", f"1,{HUGE}"):
+        yield Case(("estimate", "m.keras", "--batch", sizes), "--batch")
+    for file in ("x.npy", "nowhere", "run", "budget.toml", ""):
+        yield Case(("estimate", "m.keras", "--calibration", file), file)
+    yield Case(("calibrate", "--export", "x.npy/c.json"), "x.npy")
     for url in ("gs://b/x", "nosuch://b/x", "s3://b", "hdfs://x", "abfs://x", "memory://"):
         yield Case(("scan", url), url)
     yield Case(("scan", "empty"), "empty")

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from tftrace.errors import TftraceError
+from tftrace.estimation.curve import BatchCurve, curve_of
 from tftrace.estimation.network import NetworkEstimate, estimate_program
+from tftrace.machine.model import MachineModel
 from tftrace.text import Stage
 from tftrace.tracer.graphs.programs import trace_model
 from tftrace.tracer.keras_model import fixed_batch
@@ -20,19 +22,61 @@ def estimate(
     input_shapes: Sequence[Sequence[int | None]] | None = None,
     *,
     batches: int = 1,
+    machine: MachineModel | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> NetworkEstimate:
-    """Predict ``model.predict`` on ``batches`` batches from this machine's calibration.
+    """Predict ``model.predict`` on ``batches`` batches from a machine's calibration.
 
     Args:
         model: a Keras model; it is traced, not run.
         input_shapes: one shape per input, batch first; by default the model's own, batch 1.
+        machine: another machine's calibration (`read_calibration`); None for this one's.
         progress: called with a word on each stage; a full calibration takes about two minutes,
             once per machine.
 
     Raises:
         TftraceError: a shape is missing or does not fit the model.
     """
+    known = this_machine(progress) if machine is None else machine
+    try:
+        program, sites = trace_model(model, input_shapes)
+    except ValueError as error:
+        raise TftraceError(str(error)) from error
+    first = (fixed_batch(model),) if input_shapes is None else input_shapes[0]
+    batch = first[0] or 1
+    return estimate_program(program, sites, known, batch, batches)
+
+
+def estimate_batches(
+    model: Any,
+    shapes_of: Callable[[int], Sequence[Sequence[int | None]]],
+    batches: Sequence[int],
+    machine: MachineModel | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> BatchCurve:
+    """`estimate` of one batch at each of several sizes.
+
+    Args:
+        shapes_of: the shape of each input, batch first, for a batch of so many samples.
+
+    Raises:
+        TftraceError: fewer than two sizes, or the model declares its batch.
+    """
+    if len(set(batches)) < 2:
+        raise TftraceError("a curve takes two batch sizes at least")
+    fixed = fixed_batch(model)
+    if fixed is not None:
+        raise TftraceError(f"the model takes batches of exactly {fixed} samples: there is no curve")
+    known = this_machine(progress) if machine is None else machine
+    found = {}
+    for batch in sorted(set(batches)):
+        progress(f"batch {batch}")
+        found[batch] = estimate(model, shapes_of(batch), machine=known)
+    return curve_of(found)
+
+
+def this_machine(progress: Callable[[str], None] = lambda _: None) -> MachineModel:
+    """The full calibration of this machine, measured if that was not done before."""
     from tftrace.machine.calibrate import cached, calibrate
     from tftrace.tracer.setting import setting
 
@@ -41,13 +85,7 @@ def estimate(
     if known is None or not known.kernels:
         progress(Stage("measuring this machine, once, about two minutes", 105, unplanned=True))
         known = calibrate(here, full=True)
-    try:
-        program, sites = trace_model(model, input_shapes)
-    except ValueError as error:
-        raise TftraceError(str(error)) from error
-    first = (fixed_batch(model),) if input_shapes is None else input_shapes[0]
-    batch = first[0] or 1
-    return estimate_program(program, sites, known, batch, batches)
+    return known
 
 
 def measure(

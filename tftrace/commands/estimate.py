@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +28,7 @@ from tftrace.commands.shared import (
     printing,
     start_tensorflow,
 )
+from tftrace.errors import TftraceError
 from tftrace.tracer.loading.models import Loading
 
 
@@ -38,6 +40,16 @@ def estimate(
     check: Annotated[
         bool, typer.Option("--check", help="Measure it too, on made-up data, and show the error.")
     ] = False,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            help="Batch sizes, as 1,8,32: how the time of one batch grows, layer by layer."
+        ),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Of another machine: a file of `calibrate --full --export`."),
+    ] = None,
     custom: Custom = None,
     unsafe: Unsafe = False,
     keras: Keras = 3,
@@ -49,31 +61,52 @@ def estimate(
     layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
-    """Predict a model's latency on this machine without running it, layer by layer."""
-    from tftrace.report.estimate import estimate_parts
+    """Predict a model's latency without running it, layer by layer."""
+    from tftrace.machine.calibrate import read_calibration
+    from tftrace.report.estimate import curve_parts, estimate_parts
     from tftrace.report.exports.tables import write_plain_json
     from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
     check_targets(json)
+    sizes = None if batch is None else _sizes(batch)
+    machine = None if calibration is None else read_calibration(calibration)
+    title = model.name if machine is None else f"{model.name} on {machine.machine}"
+    if check and (sizes is not None or machine is not None):
+        raise TftraceError("--check goes with neither --batch nor --calibration")
     with stages(quiet, 2 + check) as say:
         say("starting TensorFlow")
         start_tensorflow()
         from tftrace.api.count import full_shapes
         from tftrace.api.estimate import estimate as estimate_model
-        from tftrace.api.estimate import measure
+        from tftrace.api.estimate import estimate_batches, measure
 
         say("loading the model")
         loaded = Loading(unsafe, tuple(custom or ()), keras, model_module).model(model)
-        shapes = full_shapes(loaded, input_shape, batch_size)
-        found = estimate_model(loaded, shapes, batches=batches, progress=say)
-        measured = measure(loaded, shapes, batches, say) if check else None
-    data = {**found.to_dict(), "measured_ms": measured}
+        data: dict[str, Any]
+        if sizes is not None:
+            curve = estimate_batches(
+                loaded, partial(full_shapes, loaded, input_shape), sizes, machine, say
+            )
+            parts, data = curve_parts(curve, title, top or None), curve.to_dict()
+        else:
+            shapes = full_shapes(loaded, input_shape, batch_size)
+            found = estimate_model(loaded, shapes, batches=batches, machine=machine, progress=say)
+            measured = measure(loaded, shapes, batches, say) if check else None
+            parts = estimate_parts(found, title, measured, top or None)
+            data = {**found.to_dict(), "measured_ms": measured}
     if json is not None:
         write_plain_json(data, json)
     print_parts(
-        lambda: estimate_parts(found, model.name, measured, top or None),
+        lambda: parts,
         lambda: data,
         layout,
         quiet or printing(json),
     )
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
+    if len(set(sizes)) < 2 or not all(0 < size <= MOST for size in sizes):
+        raise TftraceError(f"--batch {text}: give two sizes or more, as 1,8,32")
+    return sizes

@@ -40,9 +40,13 @@ class NetworkEstimate:
     batches: int
     unknown: tuple[str, ...]
 
+    @property
+    def samples(self) -> int:
+        """Of the whole call."""
+        return self.batch * self.batches
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
-
         from tftrace.tables.frame import records
 
         return {

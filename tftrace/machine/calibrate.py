@@ -7,8 +7,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import astuple
+from pathlib import Path
 
 from tftrace import cache
+from tftrace.errors import TftraceError
 from tftrace.machine.bench.grid import FAMILIES, sample_kernels
 from tftrace.machine.bench.peaks import (
     bandwidth_gb,
@@ -60,6 +62,23 @@ def cached(setting: Setting) -> MachineModel | None:
     except (OSError, ValueError, RecursionError) as error:
         cache.warn_once(f"the kept measurements of this machine are not used: {error}")
         return None
+
+
+def read_calibration(path: Path) -> MachineModel:
+    """The machine model that ``tftrace calibrate --export`` wrote.
+
+    Raises:
+        TftraceError: it cannot be read, is no machine model, or has no single kernels.
+    """
+    try:
+        model = MachineModel.from_dict(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise TftraceError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise TftraceError(f"{path} is no calibration: {error}") from error
+    if not model.kernels:
+        raise TftraceError(f"{path} has no single kernels; write it with calibrate --full --export")
+    return model
 
 
 def cache_name(setting: Setting) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -11,7 +11,11 @@ from tftrace.report.sheet import BLANK, EM, FAINT, WARN, Column, Line, Part, Row
 from tftrace.text import count_text, ms_text, short_names
 
 if TYPE_CHECKING:
+    from tftrace.estimation.curve import BatchCurve
     from tftrace.estimation.network import NetworkEstimate
+
+
+_TIMES = ("ms", "low_ms", "high_ms", "sample_ms")
 
 
 def estimate_parts(
@@ -44,6 +48,50 @@ def estimate_parts(
     yield _layers(estimate, top)
 
 
+def curve_parts(curve: BatchCurve, title: str, top: int | None = 15) -> Iterator[Part]:
+    """One batch at each size, where larger ones stop to gain, and what each layer costs."""
+    yield Line(title, EM)
+    yield Line(f"from {curve.bend} samples per batch on, a sample costs within 10% of the least")
+    unknown = sorted({name for estimate in curve.estimates for name in estimate.unknown})
+    if unknown:
+        yield Line(f"not in the sums: {', '.join(unknown)}", WARN)
+    yield BLANK
+    rows = [
+        Row((f"{row['batch']:,.0f}", *(ms_text(row[name]) for name in _TIMES)))
+        for _, row in curve.table.iterrows()
+    ]
+    names = ("samples", "ms", "low", "high", "ms/sample")
+    yield Sheet("one batch, predict's own cost included", tuple(map(Column, names)), tuple(rows))
+    yield BLANK
+    yield _costs(curve, top)
+
+
+def _costs(curve: BatchCurve, top: int | None) -> Sheet:
+    layers = curve.layers
+    largest = curve.estimates[-1].batch
+    at_largest = layers["fixed_ms"] + largest * layers["sample_ms"]
+    order = at_largest.sort_values(ascending=False, kind="stable", na_position="first").index
+    shown = order if top is None else order[:top]
+    names = short_names(list(layers["path"]))
+    rows = [
+        Row(
+            (
+                *(names[row["path"]], row["type"], ms_text(_known(row["fixed_ms"]))),
+                *(ms_text(_known(row["sample_ms"])), _bend(row["bend"])),
+            )
+        )
+        for _, row in layers.loc[shown].iterrows()
+    ]
+    if len(order) > len(shown):
+        rows.append(Row((f"({len(order) - len(shown)} more)", "", "", "", ""), FAINT))
+    columns = (
+        Column("layer", right=False, folds=True),
+        Column("type", right=False, most=16),
+        *map(Column, ("fixed ms", "ms/sample", "bends at")),
+    )
+    return Sheet("layers: a batch takes fixed + samples x ms/sample", columns, tuple(rows))
+
+
 def _error(predicted: float, measured: float) -> str:
     return f"{predicted / measured - 1:+.0%}"
 
@@ -66,6 +114,10 @@ def _layers(estimate: NetworkEstimate, top: int | None) -> Sheet:
         *map(Column, ("MACs", "ms", "low", "high", "MACs only")),
     )
     return Sheet("one batch", columns, tuple(rows))
+
+
+def _bend(value: Any) -> str:
+    return "" if pd.isna(value) else f"{value:,}"
 
 
 def _known(value: float) -> float | None:
