@@ -93,10 +93,12 @@ def test_the_latency_is_there(profile, page) -> None:
     assert "median latency, 3 passes" in page.text("dt")
 
 
-def test_every_component_of_the_wall_is_in_the_legend(profile, page) -> None:
+def test_every_component_that_took_time_is_in_the_legend(profile, page) -> None:
     legend = page.text("button") + page.text("span")
+    assert (profile.wall["wall_ms"] == 0).any()
     for _, row in profile.wall.iterrows():
-        assert f"{row['component']}: {ms_text(row['wall_ms'])} ms" in legend
+        told = f"{row['component']}: {ms_text(row['wall_ms'])} ms" in legend
+        assert told == (row["wall_ms"] > 0)
 
 
 def data_of(html: str) -> dict:
@@ -230,3 +232,50 @@ def test_data_cannot_end_the_script_that_holds_it() -> None:
     page = document("t", {"layers": None, "x": "</script><b>"}, {}, name="n", verdict=["v"])
     assert "</script><b>" not in page
     assert data_of(page)["x"] == "</script><b>"
+
+
+def test_layers_are_drawn_where_their_kernels_ran() -> None:
+    """`b` reads its parameters 30 ms before it is needed: two stretches of it, of 100 ms in all."""
+    import pandas as pd
+
+    from tftrace.report.html.timeline import nested
+
+    rows = rows_by_hand(("m", 0, None, 0.0), ("m/a", 1, None, 1.0), ("m/b", 1, None, 1.0))
+    rows.columns.update(parent=[-1, 0, 0], depth=[0, 1, 1])
+    kernels = [("m/b", 0.0, 1.0), ("m/a", 1.5, 29.0), ("m/b", 31.0, 40.0), ("m/b", 71.5, 28.5)]
+    slices = pd.DataFrame(kernels, columns=["layer", "start_ms", "ms"])
+    found = {(s["what"], s["left"], s["right"]) for s in nested(slices, rows, 100.0)}
+    assert found == {
+        ("m", 0.0, 100.0),
+        ("m/b", 0.0, 1.0),
+        ("m/a", 1.5, 30.5),
+        ("m/b", 31.0, 100.0),
+    }
+
+
+def test_names_stand_in_boxes_that_they_fit() -> None:
+    from bokeh.plotting import figure
+
+    from tftrace.report.html.drawing import named_boxes
+
+    plot = figure()
+    # 200 pixels for 100: "narrow" takes some 47 pixels, so it does not fit into 10; of two that
+    # overlap the wider has the name.
+    names = ["narrow", "wide", "wider", "below"]
+    named_boxes(
+        plot, names, [(0, 10), (10, 50), (5, 60), (40, 100)], [0, 0, 0, -1], ["#ffffff"] * 4, 200
+    )
+    assert plot.select(name="names")[0].data_source.data["text"] == ["below", "wider"]
+
+
+def test_ink_is_read_on_every_color() -> None:
+    from tftrace.report.html.drawing import PALETTE, REST, ink_on
+
+    def luminance(color: str) -> float:
+        parts = [int(color[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    for color in (*PALETTE, REST):
+        high, low = sorted((luminance(color), luminance(ink_on(color))), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 4.5

@@ -318,7 +318,7 @@ def test_a_thousand_layers_fit():
     source = source_of(rows, 32, type_colors(rows))
     charts = {
         "roofline": roofline(source, machine()),
-        "icicle": icicle(source, "left", "right", ""),
+        "icicle": icicle(source, "ms"),
     }
     kernels = {
         n: ["a/b/", *[["Conv2D", "Conv2D", 9, 0.1, 0.1, 0.1, "", ""]] * 6] for n in range(1000)

@@ -147,5 +147,5 @@ def _coverage(profile: Profile) -> Iterator[Line]:
             f"{ms_text(recording['worker_ms'])} ms could not be followed to an operation"
         )
     yield from map(Line, what_is_counted(profile.layers, profile.counting["coverage"]))
-    # The rule's second line is that of multiplications.
-    yield Line("rule: " + "".join(profile.counting["rule"].splitlines()[1:2]), FAINT)
+    # The rule's second line is that of multiplications; of a trace from elsewhere there is one.
+    yield Line("rule: " + "".join(profile.counting["rule"].splitlines()[:2][-1:]), FAINT)

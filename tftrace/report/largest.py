@@ -56,7 +56,9 @@ def _layers(profile: Profile) -> str:
     if row["bound"] in _BOUNDS:
         told += f"; it is {_BOUNDS[row['bound']]}"
         if not pd.isna(row["roof_share"]):
-            told += f" and runs at {float(row['roof_share']):.0%} of what this machine can do"
+            share = float(row["roof_share"])
+            told += f" and runs at {share_text(share) if share < 0.01 else f'{share:.0%}'} of what "
+            told += "this machine can do"
     return told
 
 

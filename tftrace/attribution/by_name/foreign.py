@@ -44,7 +44,7 @@ from tftrace.timeline.share_out import Timeline
 from tftrace.timeline.window import find_window
 from tftrace.version import __version__
 
-_RULE = "counting rule\nnothing is counted: the trace does not hold the graph"
+_RULE = "nothing is counted: the trace does not hold the graph"
 
 
 def foreign_join(

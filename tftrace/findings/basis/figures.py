@@ -14,7 +14,7 @@ import pandas as pd
 from tftrace.attribution.rows import LAYERS
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.graph.kernel_types import is_onednn, plain_type
-from tftrace.text import short_names
+from tftrace.text import share_text, short_names
 from tftrace.timeline.share_out import PIPELINE
 
 
@@ -31,7 +31,7 @@ def component_ms(profile: Evidence, name: str) -> float:
 
 def of_predict(profile: Evidence, ms: float) -> str:
     """``13.7% of predict``: of the wall time of the traced pass, the base of every report."""
-    return f"{float(ms) / float(profile.wall['wall_ms'].sum()):.1%} of predict"
+    return f"{share_text(float(ms) / float(profile.wall['wall_ms'].sum()))} of predict"
 
 
 def name_of(profile: Evidence, path: str) -> str:

@@ -7,13 +7,29 @@ import math
 from bokeh.models import ColumnDataSource, NumeralTickFormatter, Range1d
 from bokeh.plotting import figure
 
-from tftrace.report.html.drawing import filled, hover, new_figure
+from tftrace.report.html.drawing import TICKS, filled, hover, named_boxes, new_figure
 
+_NARROW = 350  # pixels for the boxes on a phone
 _MANY = 200  # boxes so narrow that a line around each would be all that is seen
 
 
-def icicle(source: ColumnDataSource, left: str, right: str, label: str) -> figure | None:
-    """Containers above what they hold; None where nothing has a width."""
+WIDTHS = {
+    "ms": ("left", "right", "ms"),
+    "mults": (
+        *("work_left", "work_right"),
+        "multiplications per sample (k, m, b: 1e3, 1e6, 1e9)",
+    ),
+}
+"""What boxes can be as wide as: their edges in the source, and what the axis is called."""
+
+
+def icicle(source: ColumnDataSource, by: str) -> figure | None:
+    """Containers above what they hold; None where nothing has a width.
+
+    Args:
+        by: one of `WIDTHS`.
+    """
+    left, right, label = WIDTHS[by]
     widest = max([r for r in source.data[right] if not math.isnan(r)], default=0.0)
     if not widest:
         return None
@@ -24,8 +40,11 @@ def icicle(source: ColumnDataSource, left: str, right: str, label: str) -> figur
         x_range=Range1d(0, widest, bounds=(0, widest)),
         y_range=Range1d(-levels, 0.1),
         x_axis_label=label,
+        min_border_left=14,  # half a label of the axis
     )
-    plot.xaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+    if by == "mults":
+        plot.xaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+    plot.xaxis.ticker.desired_num_ticks = TICKS
     plot.yaxis.visible = False
     plot.ygrid.visible = False
     boxes = plot.quad(
@@ -34,7 +53,17 @@ def icicle(source: ColumnDataSource, left: str, right: str, label: str) -> figur
         top="top",
         bottom="bottom",
         source=source,
-        **filled("color", 0.8, line="#ffffff" if len(source.data["top"]) < _MANY else None),
+        **filled("color", 1.0, line="#ffffff" if len(source.data["top"]) < _MANY else None),
+    )
+    data = source.data
+    seen = [n for n, edge in enumerate(data[left]) if not math.isnan(edge)]
+    named_boxes(
+        plot,
+        [data["name"][n] for n in seen],
+        [(float(data[left][n]), float(data[right][n])) for n in seen],
+        [float(data["top"][n] + data["bottom"][n]) / 2 for n in seen],
+        [data["color"][n] for n in seen],
+        _NARROW,
     )
     hover(plot, boxes, ("with all below", "@all_ms{0.000} ms"))
     return plot

@@ -7,6 +7,8 @@ from typing import Any
 
 from tftrace.report.sheet import WARN, Line, Part, Sheet, text_of
 
+_TO = "\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}"
+
 
 def lines_of(parts: Iterable[Part]) -> tuple[list[str], list[str], list[dict[str, Any]]]:
     """Texts, warnings and tables for the template."""
@@ -17,7 +19,8 @@ def lines_of(parts: Iterable[Part]) -> tuple[list[str], list[str], list[dict[str
         if isinstance(part, Sheet):
             tables.append(_table(part))
         elif isinstance(part, Line) and part.text:
-            (warnings if part.style == WARN else texts).append(part.text)
+            text = part.text.replace(" -> ", _TO)
+            (warnings if part.style == WARN else texts).append(text)
     return texts, warnings, tables
 
 

@@ -10,7 +10,7 @@ from bokeh.plotting import figure
 
 from tftrace.errors import TftraceError
 from tftrace.report.html.drawing import type_colors
-from tftrace.report.html.icicle import icicle
+from tftrace.report.html.icicle import WIDTHS, icicle
 from tftrace.report.html.pairs import layer_pairs
 from tftrace.report.html.roofline import roofline
 from tftrace.report.html.rows import Rows, rows_of
@@ -73,23 +73,15 @@ class Plots:
         Raises:
             TftraceError: ``by`` is neither, or no layer has any of it.
         """
-        if by not in _WIDTHS:
-            raise TftraceError(f"an icicle is by {' or '.join(_WIDTHS)}, not {by!r}")
-        left, right, label = _WIDTHS[by]
-        return _drawn(icicle(self._source(), left, right, label), f"no layer has any {by}")
+        if by not in WIDTHS:
+            raise TftraceError(f"an icicle is by {' or '.join(WIDTHS)}, not {by!r}")
+        return _drawn(icicle(self._source(), by), f"no layer has any {by}")
 
     def _source(self) -> ColumnDataSource:
         if not self._rows.sites:
             raise TftraceError("the trace has no layers; profile.plot.timeline() has its kernels")
         samples = self._profile.run["trace"]["samples"]
         return source_of(self._rows, samples, type_colors(self._rows))
-
-
-_WIDTHS = {
-    "ms": ("left", "right", "ms"),
-    "mults": ("work_left", "work_right", "multiplications per sample"),
-}
-"""Edges of the boxes, and what the axis is called."""
 
 
 def _drawn(plot: figure | None, reason: str) -> figure:

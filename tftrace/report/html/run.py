@@ -116,8 +116,8 @@ def _charts(
             "types": type_pairs(rows, colors),
             "pairs": layer_pairs(source, rows),
             "roofline": roofline(source, profile.roofs),
-            "icicle_time": icicle(source, "left", "right", "ms"),
-            "icicle_work": icicle(source, "work_left", "work_right", "multiplications per sample"),
+            "icicle_time": icicle(source, "ms"),
+            "icicle_work": icicle(source, "mults"),
         }
     return charts | {"timeline": lanes}
 
@@ -151,7 +151,9 @@ def _bars(profile: Profile, answer: Verdict) -> list[dict[str, Any]]:
 
 def _parts(wall: pd.DataFrame, filters: bool = False) -> list[dict[str, Any]]:
     parts = []
-    for row in wall.to_dict(orient="records"):
+    # Of a window in which nothing happened at all, every part is told.
+    shown = wall[wall["wall_ms"] > 0] if wall["wall_ms"].sum() else wall
+    for row in shown.to_dict(orient="records"):
         share = None if pd.isna(row["wall_share"]) else float(row["wall_share"])
         text = f"{row['component']}: {ms_text(row['wall_ms'])} ms, {share_text(share)}"
         width = f"{100 * share:.3f}" if share else None
@@ -211,7 +213,7 @@ def _timeline_note(profile: Profile) -> str:
     if found is None:
         return "Nothing was recorded that could be drawn."
     return (
-        f"{found.told} Above, each layer from its first kernel to its last, inside its "
+        f"{found.told} Above, when the kernels of each layer ran, inside its "
         "containers; below, kernels by thread and device. Drag to zoom."
         if len(profile.layers)
         else f"{found.told} Kernels by thread and device. Drag to zoom."

@@ -16,10 +16,18 @@ if TYPE_CHECKING:
 def answer(answer: Verdict) -> list[str]:
     """The verdict, line by line."""
     told = [answer.headline, f"{answer.shares_text} ({answer.base})"]
-    told.append(f"Do first: {answer.do_first or answer.nothing}")
+    told.append(f"Do first: {_first(answer)}")
     if answer.do_first and answer.explanation:
         told.append(answer.explanation[0].upper() + answer.explanation[1:] + ".")
     return told
+
+
+def _first(answer: Verdict) -> str:
+    """What a line of text parts by spaces from the command, a page has to part by a mark."""
+    advice = answer.do_first
+    if advice is None or advice.command is None or not advice.saving:
+        return str(advice or answer.nothing)
+    return f"{advice.command} · {advice.saving}"
 
 
 def badges(answer: Verdict, profile: Profile) -> Iterator[dict[str, str]]:
@@ -27,7 +35,9 @@ def badges(answer: Verdict, profile: Profile) -> Iterator[dict[str, str]]:
     if answer.partial:
         yield {"kind": "warn", "text": f"partial trace: {answer.partial}"}
     if answer.noise:
-        yield {"kind": "warn", "text": f"noisy: {answer.noise.removeprefix('noisy: ')}"}
+        # What stands in the warnings of latency, or what else the machine did.
+        heard = answer.noise.removeprefix("noisy: ").removeprefix("noise while it was measured: ")
+        yield {"kind": "warn", "text": f"noisy: {heard}"}
     if answer.recorded is not None:
         yield {"kind": "", "text": f"{answer.recorded:.0%} of the expected executions recorded"}
     elif not profile.foreign:
@@ -76,9 +86,10 @@ def facts(profile: Profile) -> Iterator[str]:
         )
         yield "; ".join(what_ran(machine))
         yield ", ".join(f"{package} {version}" for package, version in profile.versions.items())
-    yield " ".join(profile.counting["rule"].split())
+    yield from profile.counting["rule"].splitlines()
     if not profile.foreign:
         yield from what_is_counted(profile.layers, profile.counting["coverage"])
     if profile.roofs is not None:
         doubts = profile.roofs.warnings
-        yield "calibration: " + ("; ".join(doubts) if doubts else "no doubts")
+        many = f"{len(doubts)} doubts, the first: " if len(doubts) > 1 else ""
+        yield "calibration: " + (many + doubts[0] if doubts else "no doubts")

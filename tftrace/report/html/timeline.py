@@ -14,7 +14,7 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d, TapT
 from bokeh.plotting import figure
 
 from tftrace.report.foreign import short_device
-from tftrace.report.html.drawing import REST
+from tftrace.report.html.drawing import REST, TICKS, colors_by_time, named_boxes
 from tftrace.report.html.rows import BESIDE, Rows, row_numbers
 from tftrace.text import ms_text
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _MOST = 1500
 _MOST_LANES = 40
 _FAINT = 0.12
+_GAP = 0.01
+_NARROW = 230  # pixels for the bars on a phone, beside the names of lanes
 _LONG = 18  # characters of a thread's or a stream's name
 _THREAD = re.compile(r"/-?\d{4,}$")
 
@@ -109,17 +111,24 @@ def _longest(profile: Profile, step: int | None) -> tuple[pd.DataFrame, int] | N
     return kept.sort_values("start_ns", kind="stable"), seen - len(kept)
 
 
-def nested(slices: pd.DataFrame, rows: Rows) -> list[dict[str, Any]]:
-    """Per layer that ran, and each of its containers: from its first kernel to its last."""
+def nested(slices: pd.DataFrame, rows: Rows, length: float) -> list[dict[str, Any]]:
+    """Per layer that ran, and each of its containers: the stretches in which its kernels did.
+
+    Kernels that follow each other within a hundredth of ``length`` (ms) are one stretch: the
+    parameters of many layers are read long before they are needed.
+    """
     row_of, parent = row_numbers(rows), rows.columns["parent"]
-    spans: dict[int, list[float]] = {}
-    known = slices[slices["layer"].notna()]
+    stretches: dict[int, list[list[float]]] = {}
+    known = slices[slices["layer"].notna()].sort_values("start_ms", kind="stable")
     for layer, start, ms in zip(known["layer"], known["start_ms"], known["ms"], strict=True):
         row = row_of.get(layer, -1)
         while row >= 0:
-            span = spans.setdefault(row, [start, start + ms])
-            span[0], span[1] = min(span[0], start), max(span[1], start + ms)
+            mine = stretches.setdefault(row, [])
+            if not mine or start - mine[-1][1] > _GAP * length:
+                mine.append([start, start + ms])
+            mine[-1][1] = max(mine[-1][1], start + ms)
             row = parent[row]
+    every = [(row, start, end) for row, mine in stretches.items() for start, end in mine]
     return [
         {
             "row": row,
@@ -130,7 +139,8 @@ def nested(slices: pd.DataFrame, rows: Rows) -> list[dict[str, Any]]:
             "op_type": rows.columns["type"][row],
             "depth": rows.columns["depth"][row],
         }
-        for row, (start, end) in spans.items()
+        # Where layers run at once, the shorter is drawn over the longer.
+        for row, start, end in sorted(every, key=lambda s: s[1] - s[2])
     ]
 
 
@@ -138,7 +148,7 @@ def timeline_chart(
     profile: Profile, found: Timeline, rows: Rows, colors: Mapping[str, str]
 ) -> figure:
     """Bars over ms, zoomed along the time alone."""
-    above = nested(found.slices, rows)
+    above = nested(found.slices, rows, found.length_ms)
     levels = list(dict.fromkeys(s["lane"] for s in sorted(above, key=lambda s: s["depth"])))
     lanes = list(dict.fromkeys(found.slices["lane"]))
     row_of = row_numbers(rows)
@@ -169,6 +179,7 @@ def timeline_chart(
     every = pd.DataFrame([*above, *kernels])
     places = [*levels, *lanes]
     types = rows.columns["type"]
+    of_ops = {} if rows.sites else colors_by_time(found.slices["op_type"], found.slices["ms"])
     source = ColumnDataSource(
         {
             "row": every["row"].to_numpy(np.int32),
@@ -179,7 +190,8 @@ def timeline_chart(
             "op_type": every["op_type"].tolist(),
             "ms": (every["right"] - every["left"]).to_numpy(np.float32),
             "color": [
-                colors.get(types[r] if r >= 0 else BESIDE, REST) for r in every["row"].tolist()
+                of_ops.get(kind) or colors.get(types[r] if r >= 0 else BESIDE, REST)
+                for r, kind in zip(every["row"].tolist(), every["op_type"], strict=True)
             ],
         },
         name="slices",
@@ -197,6 +209,7 @@ def timeline_chart(
         border_fill_color=None,
         outline_line_color=None,
     )
+    plot.xaxis.ticker.desired_num_ticks = TICKS
     plot.yaxis.ticker = FixedTicker(ticks=[-n for n in range(len(places))])
     plot.yaxis.major_label_overrides = {-n: lane for n, lane in enumerate(places)}
     plot.ygrid.visible = False
@@ -212,6 +225,14 @@ def timeline_chart(
         selection_fill_alpha=1.0,
         nonselection_fill_alpha=_FAINT,
         nonselection_line_alpha=_FAINT,
+    )
+    named_boxes(
+        plot,
+        [s["what"] for s in above],
+        [(s["left"], s["right"]) for s in above],
+        [-levels.index(s["lane"]) for s in above],
+        [colors.get(s["op_type"], REST) for s in above],
+        _NARROW,
     )
     tips = [("", "@what"), ("type", "@op_type"), ("time", "@ms{0.0000} ms from @left{0.000} ms")]
     plot.add_tools(HoverTool(renderers=[bars], tooltips=tips), TapTool(renderers=[bars]))
