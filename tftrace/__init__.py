@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tftrace.api.callback import Callback
     from tftrace.api.count import count
     from tftrace.api.estimate import estimate
+    from tftrace.api.first import first_call
     from tftrace.api.load import load
     from tftrace.api.measure import profile
     from tftrace.api.profile import Profile
@@ -34,6 +35,7 @@ _HOMES = {
     "Work": "tftrace.counts",
     "count": "tftrace.api.count",
     "estimate": "tftrace.api.estimate",
+    "first_call": "tftrace.api.first",
     "load": "tftrace.api.load",
     "load_ipython_extension": "tftrace.magic",
     "profile": "tftrace.api.measure",
@@ -51,6 +53,7 @@ __all__ = [
     "__version__",
     "count",
     "estimate",
+    "first_call",
     "load",
     "profile",
     "register_count",

@@ -23,6 +23,7 @@ from tftrace.commands.count import count
 from tftrace.commands.demo import demo
 from tftrace.commands.estimate import estimate
 from tftrace.commands.export import export
+from tftrace.commands.first import first
 from tftrace.commands.fold import fold
 from tftrace.commands.output import OutputError, guard_output
 from tftrace.commands.report import report
@@ -62,6 +63,7 @@ for _command in (
     count,
     compare,
     advise,
+    first,
     fold,
     estimate,
     calibrate,

@@ -131,6 +131,7 @@ def cases(folder: Path) -> Iterator[Case]:
         yield Case(("run", "m.keras", name), name)
         yield Case(("compare", "m.keras", "m.h5", name), name)
         yield Case(("advise", "m.keras", name), name)
+        yield Case(("first", "m.keras", name), name)
         yield Case(("fold", "m.keras", "-o", "folded.keras", "--data", name), name)
     for file in sorted((folder / "model").iterdir()):
         name = f"model/{file.name}"
@@ -211,6 +212,7 @@ def _options() -> Iterator[Case]:
         "advise",
         "view",
         "estimate",
+        "first",
     ):
         yield Case((command,), "Missing argument")
         yield Case((command, "--nonsense"), "--nonsense")
@@ -228,7 +230,7 @@ def _others() -> Iterator[Case]:
         for command in (("count", "m.keras"), ("run", "m.keras", "x.npy")):
             yield Case((*command, "--custom", custom), "--custom")
     for module in (*_WRONG_MODULES, *(f"made:{name}" for name in _WRONG_DATA)):
-        for command in (("run", "m.keras"), ("compare", "m.keras", "m.h5"), ("advise", "m.keras")):
+        for command in (("run", "m.keras"), ("first", "m.keras"), ("advise", "m.keras")):
             yield Case((*command, "--data-module", module), "--data-module")
         yield Case(("fold", "m.keras", "-o", "folded.keras", "--data-module", module), "")
     for name in _WRONG_BATCHES:

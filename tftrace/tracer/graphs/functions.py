@@ -134,7 +134,7 @@ def _batches(
     data = data_specs(graph) if lists_batches else None
     if data is None:
         return (_batch(graph),) * recording.model_calls(graph)
-    return tuple(_leading(tf.nest.flatten(step)) for step in data)
+    return tuple(leading(tf.nest.flatten(step)) for step in data)
 
 
 def _known(batches: tuple[int | None, ...]) -> tuple[int, ...]:
@@ -171,10 +171,10 @@ def _batch(graph: Any) -> int | None:
     """Leading dimension of the data; None where it is open, or comes from an iterator inside."""
     # Weights and constant tensors that the model holds are inputs too, behind the arguments.
     captured = {id(inner) for _, inner in graph.captures}
-    return _leading(tensor for tensor in graph.inputs if id(tensor) not in captured)
+    return leading(tensor for tensor in graph.inputs if id(tensor) not in captured)
 
 
-def _leading(tensors: Iterable[Any]) -> int | None:
+def leading(tensors: Iterable[Any]) -> int | None:
     """First dimension of the first that is data, or a description of data."""
     for tensor in tensors:
         if tensor is not None and tensor.dtype not in (tf.resource, tf.variant):
