@@ -137,6 +137,9 @@ def main() -> None:
     except Exception as error:
         if debugging():
             raise
+        told = _of_the_model(error)
+        if told is not None:
+            _fail(told, 2)
         _fail(
             f"a fault of tftrace: {type(error).__name__}: {error} ({_place(error)}); please report "
             "it with what --debug shows",
@@ -146,6 +149,15 @@ def main() -> None:
         signals.done()
         with contextlib.suppress(OutputError):
             sys.stdout.flush()
+
+
+def _of_the_model(error: Exception) -> str | None:
+    """What to say of a failure of the user's model; None where it is none."""
+    if "tensorflow" not in sys.modules:
+        return None
+    from tftrace.tracer.failures import explained
+
+    return explained(error)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -86,6 +86,8 @@ def make_files(folder: Path) -> None:
     model.save(folder / "m.h5")
     embedding = [keras.Input((3,), dtype="int32"), keras.layers.Embedding(5, 2)]
     keras.Sequential(embedding).save(folder / "embedding.keras")
+    refusing = [keras.Input((None,)), keras.layers.Reshape((4, 2))]
+    keras.Sequential(refusing).save(folder / "refuses.keras")
     np.save(folder / "x.npy", np.zeros((8, 4), "float32"))
     (folder / "loop").symlink_to("loop")
     np.save(folder / "index.npy", np.full((8, 3), 5, "int32"))
@@ -246,6 +248,9 @@ def _others() -> Iterator[Case]:
     yield Case(("calibrate", "--export", "x.npy/c.json"), "x.npy")
     for url in ("gs://b/x", "nosuch://b/x", "s3://b", "hdfs://x", "abfs://x", "memory://"):
         yield Case(("scan", url), url)
+    for command in ("run", "advise", "first"):
+        yield Case((command, "refuses.keras", "x.npy"), "fails on this data: The total size")
+        yield Case((command, "embedding.keras", "index.npy"), "[0,0] = 5 is not in [0, 5)")
     yield Case(("scan", "empty"), "empty")
     yield Case(("scan", "nowhere"), "nowhere")
     yield Case(("scan", "alone", "--scheduler", "nonsense"), "nonsense")

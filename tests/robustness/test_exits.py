@@ -66,7 +66,7 @@ def test_standard_output_or_error_is_closed(folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("after", [0.05, 0.4, 1.2])
 def test_a_signal_ends_a_command_quietly(folder, number, after):
-    assert signals.fault_of(folder, signals.COMMANDS["report"], number, after) is None
+    assert signals.fault_of(folder, signals.COMMANDS["report"], number, after, 1.2) is None
 
 
 # --- targets that cannot be written

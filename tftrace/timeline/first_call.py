@@ -91,9 +91,9 @@ def pass_parts(marks: Marks, window: Window, functions: Collection[str], python:
         found.setdefault(name, []).append(parts)
         before = end
     sums = []
-    for name, parts in found.items():
-        build, prepare, compiled, run = np.sum(parts, axis=0).tolist()
-        sums.append(FunctionParts(name, build, prepare, compiled, run, len(parts)))
+    for name, runs in found.items():
+        build, prepare, compiled, run = np.sum(runs, axis=0).tolist()
+        sums.append(FunctionParts(name, build, prepare, compiled, run, len(runs)))
     total = window.end - window.start
     inside = sum(f.build + f.prepare + f.compile + f.run for f in sums)
     return PassParts(tuple(sums), total - inside, total)

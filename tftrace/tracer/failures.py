@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tftrace.errors import TftraceError
 
+_FAILS = "model.predict fails on this data: "
 _LONGEST = 300
 _OWN = str(Path(__file__).parents[1])
 # They stand around what Keras calls, and so at the end of the way, of which Keras hides its own.
@@ -26,19 +27,23 @@ _NOISE = ("Graph execution error", "Detected at node", "Traceback", "[[{{", "Sta
 
 @contextmanager
 def failures_explained() -> Iterator[None]:
-    """Say in one line what Keras or TensorFlow says when the model fails on the data.
+    """Say in one line what TensorFlow says in many when a model that runs fails on the data.
+
+    What the Python code of the model and its layers raises passes as it is.
 
     Raises:
         TftraceError: with the cause.
     """
     try:
         yield
-    except TftraceError:
-        raise
-    except Exception as error:
-        if not (isinstance(error, tf.errors.OpError) or _of_the_model(error)):
-            raise
-        raise TftraceError(f"model.predict fails on this data: {cause_of(error)}") from error
+    except tf.errors.OpError as error:
+        raise TftraceError(_FAILS + cause_of(error)) from error
+
+
+def explained(error: Exception) -> str | None:
+    """In one line what the model's own code, Keras or TensorFlow raised while the model was called;
+    None for what is no failure of theirs."""
+    return _FAILS + cause_of(error) if _of_the_model(error) else None
 
 
 def cause_of(error: Exception) -> str:
