@@ -279,3 +279,22 @@ def test_ink_is_read_on_every_color() -> None:
     for color in (*PALETTE, REST):
         high, low = sorted((luminance(color), luminance(ink_on(color))), reverse=True)
         assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_devices_that_did_the_same_are_told_together(tmp_path) -> None:
+    """GPU 0 and 1 each compute for 30 of 60 us, GPU 2 for all of them."""
+    from traces import write_trace
+
+    import tftrace
+
+    busy = {0: [("k", 0, 30, {})], 1: [("k", 0, 30, {})], 2: [("k", 0, 60, {})]}
+    planes = {f"/device:GPU:{n}": {"Stream #1(Compute)": events} for n, events in busy.items()}
+    html = render_page(tftrace.load(write_trace(tmp_path / "gpus.xplane.pb", planes)))
+    assert "What GPU:0 and GPU:1 did" in html
+    assert "What GPU:2 did" in html
+    # A color is a component's wherever it stands; what is idle is gray.
+    assert re.findall(r'<i class="(c\d)"></i>(\w+):', html) == [
+        ("c0", "compute"),
+        ("c6", "idle"),
+        ("c0", "compute"),
+    ]

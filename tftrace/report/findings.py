@@ -30,10 +30,14 @@ class Group:
         return sum(known) if known else None
 
     @property
+    def name(self) -> str:
+        """Kind, and number where there are several."""
+        return f"{self.kind} ({len(self.members)} layers)" if len(self.members) > 1 else self.kind
+
+    @property
     def title(self) -> str:
-        """Kind, number and what the remedy should save, with how that is known."""
-        many = f" ({len(self.members)} layers)" if len(self.members) > 1 else ""
-        return f"{self.kind}{many}: {self._promise}"
+        """The name and what the remedy should save, with how that is known."""
+        return f"{self.name}: {self._promise}"
 
     @property
     def commands(self) -> list[str]:

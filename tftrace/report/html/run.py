@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,11 @@ _COLUMNS = {
     ),
     "roof": ("of roof", "Time the roofline allows over the time it took: 100% is the best."),
 }
+
+
+_NOTHING = ("idle", "nothing recorded")
+_QUIET = 6
+"""Of the eight classes of colors in the style sheet, that for what is nothing."""
 
 
 def write_html(profile: Profile, path: Path) -> None:
@@ -143,22 +148,41 @@ def _bars(profile: Profile, answer: Verdict) -> list[dict[str, Any]]:
         note = f"Shares {answer.base}. Choose a part to see only what is in it."
         parts = _parts(profile.wall, filters=bool(len(profile.layers)))
         return [{"title": "Where the time went", "note": note, "parts": parts}]
+    alike: dict[tuple[str, ...], tuple[list[str], list[dict[str, Any]]]] = {}
+    for device, wall in profile.wall.groupby("device", sort=False):
+        parts = _parts(wall)
+        key = tuple(part["text"] for part in parts)
+        alike.setdefault(key, ([], parts))[0].append(short_device(str(device)))
     return [
-        {"title": f"What {short_device(str(device))} did", "note": "", "parts": _parts(wall)}
-        for device, wall in profile.wall.groupby("device", sort=False)
+        {"title": f"What {_listed(devices)} did", "note": "", "parts": parts}
+        for devices, parts in alike.values()
     ]
 
 
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _parts(wall: pd.DataFrame, filters: bool = False) -> list[dict[str, Any]]:
+    """What took any time; a component has the same color wherever it stands."""
     parts = []
     # Of a window in which nothing happened at all, every part is told.
-    shown = wall[wall["wall_ms"] > 0] if wall["wall_ms"].sum() else wall
-    for row in shown.to_dict(orient="records"):
+    all_idle = not wall["wall_ms"].sum()
+    for number, row in enumerate(wall.to_dict(orient="records")):
+        there = row["wall_ms"] > 0
+        if not there and not all_idle:
+            continue
         share = None if pd.isna(row["wall_share"]) else float(row["wall_share"])
-        text = f"{row['component']}: {ms_text(row['wall_ms'])} ms, {share_text(share)}"
-        width = f"{100 * share:.3f}" if share else None
-        there = filters and row["wall_ms"] > 0
-        parts.append({"text": text, "width": width, "filter": row["component"] if there else None})
+        color = _QUIET if row["component"] in _NOTHING else (number + (number >= _QUIET)) % 8
+        parts.append(
+            {
+                "text": f"{row['component']}: {ms_text(row['wall_ms'])} ms, {share_text(share)}",
+                "width": f"{100 * share:.3f}" if share else None,
+                "filter": row["component"] if filters and there else None,
+                "color": color,
+            }
+        )
     return parts
 
 
@@ -166,14 +190,14 @@ def _card(group: Group, rows: Rows, base: float) -> dict[str, Any]:
     texts = [str(f["text"]) for f in group.members]
     shown = len(group.shown)
     saving = group.saving_ms
-    told = None
+    told = "no saving promised"
     if saving is not None:
         share = f" (-{share_text(saving / base)})" if base else ""
-        told = f"about -{time_text(saving)}{share}"
+        told = f"about -{time_text(saving)}{share}, {group.sure}"
     number = row_numbers(rows)
     named = {f["layer"] for f in group.members if f["layer"] is not None}
     return {
-        "title": group.title,
+        "title": group.name,
         "saving": told,
         "shown": texts[:shown],
         "rest_title": group.rest,
