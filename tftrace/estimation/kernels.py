@@ -102,7 +102,9 @@ def estimate_kernels(kernels: Sequence[KernelWork], machine: MachineModel) -> pd
     return pd.DataFrame([_row(work, machine) for work in kernels], columns=columns)
 
 
-def estimate_predict(kernels: pd.DataFrame, machine: MachineModel, batches: int = 1) -> Estimate:
+def estimate_predict(
+    kernels: pd.DataFrame, machine: MachineModel, batches: int = 1, batch_bytes: int = 0
+) -> Estimate:
     """Predict a `model.predict` call that runs those kernels for each batch.
 
     Errors of kernels of one type are taken as fully dependent (they share a fit), those of
@@ -112,12 +114,15 @@ def estimate_predict(kernels: pd.DataFrame, machine: MachineModel, batches: int 
         kernels: from `estimate_kernels`, for one batch.
         machine: the same model.
         batches: number of batches; the last one is taken to be as large as the others.
+        batch_bytes: of the data of a batch, which predict copies and gathers.
     """
     by_type = kernels.groupby("op_type")[["ms", "low_ms", "high_ms"]].sum()
     total = float(by_type["ms"].sum())
     below = math.sqrt(float(((by_type["ms"] - by_type["low_ms"]) ** 2).sum()))
     above = math.sqrt(float(((by_type["high_ms"] - by_type["ms"]) ** 2).sum()))
     fixed = machine.predict_call_ms.best + batches * machine.predict_batch_ms.best
+    if machine.predict_gb is not None:
+        fixed += batches * batch_bytes / machine.predict_gb.best / 1e6
     return Estimate(
         ms=fixed + batches * total,
         low_ms=fixed + batches * (total - below),

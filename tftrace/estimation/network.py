@@ -95,13 +95,24 @@ def estimate_program(
     names |= {f"{work.op_type} in {work.dtype}" for work in running if work.name in priceless}
     without = {count.owner for count in unknown}
     without |= set(table.loc[table["ms"].isna(), "owner"])
+    data = _data_bytes(flow)
+    if data is None:
+        names.add("the copies that predict makes of its data")
     return NetworkEstimate(
-        total=estimate_predict(table, machine, batches),
+        total=estimate_predict(table, machine, batches, data or 0),
         layers=_layers(table, sites, counts, without),
         batch=batch,
         batches=batches,
         unknown=tuple(sorted(names)),
     )
+
+
+def _data_bytes(flow: Flow) -> int | None:
+    """Of what one call of the program is given, None where that has no size (text, ragged rows);
+    weights, which it captures, are resources."""
+    given = [op.node.outputs[0] for op in flow.ops.values() if op.node.type == "Placeholder"]
+    sizes = [spec.bytes for spec in given if spec.dtype not in ("resource", "variant")]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
 def _kernels(

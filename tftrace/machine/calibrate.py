@@ -17,6 +17,7 @@ from tftrace.machine.bench.peaks import (
     conv_gmacs,
     dispatch_us,
     matmul_gmacs,
+    predict_gb,
     predict_ms,
 )
 from tftrace.machine.bench.timing import Measured
@@ -83,7 +84,8 @@ def read_calibration(path: Path) -> MachineModel:
 
 def cache_name(setting: Setting) -> str:
     """What the model measured under that setting is kept as, in the cache folder."""
-    key = json.dumps([SCHEMA, FAMILIES, *astuple(setting)])
+    # What is measured, too: what an earlier version kept may lack some.
+    key = json.dumps([SCHEMA, "predict_gb", FAMILIES, *astuple(setting)])
     return f"machine-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
 
 
@@ -101,11 +103,13 @@ def _measure(setting: Setting, full: bool) -> MachineModel:
     matmul, conv, dispatch = matmul_gmacs(), conv_gmacs(), dispatch_us()
     bandwidth = bandwidth_gb(dispatch)
     per_batch, per_call = predict_ms()
+    taken_in = predict_gb()
     kernels: dict[str, KernelFit] = {}
     if full:
         kernels = fit_kernels((sample.work, sample.seconds) for sample in sample_kernels())
     named = {f"{dtype} MatMul rate": measured for dtype, measured in matmul.items()}
     named |= {"Conv2D rate": conv, "dispatch cost": dispatch, "predict cost per batch": per_batch}
+    named["rate at which predict takes in data"] = taken_in
     named |= {f"bandwidth at {size // 1024} KiB": measured for size, measured in bandwidth}
     return MachineModel(
         machine=f"{setting.cpu}, {setting.cores} logical cores",
@@ -122,4 +126,5 @@ def _measure(setting: Setting, full: bool) -> MachineModel:
         onednn=setting.onednn,
         instruction_sets=setting.instruction_sets,
         instruction_limit=setting.instruction_limit,
+        predict_gb=taken_in,
     )

@@ -40,6 +40,8 @@ class MachineModel:
         dispatch_us: microseconds the executor needs per operation, apart from its work.
         predict_batch_ms: milliseconds `model.predict` spends per batch beside the network.
         predict_call_ms: milliseconds `model.predict` spends per call beside its batches.
+        predict_gb: bytes of its data that `model.predict` takes in, 1e9 per second; None in
+            calibrations of versions that did not measure it.
         kernels: what single kernels cost, by `tftrace.machine.fits.fit_key`; empty unless the
             calibration was a full one.
         warnings: why the numbers should not be trusted, in sentences; empty if all was steady.
@@ -62,6 +64,7 @@ class MachineModel:
     onednn: bool | None = None
     instruction_sets: tuple[str, ...] | None = None
     instruction_limit: str | None = None
+    predict_gb: Measured | None = None
 
     def peak_gmacs(self, dtype: str = "float32") -> float:
         """Highest multiply-accumulate rate seen, in 1e9 per second.
@@ -136,6 +139,7 @@ class MachineModel:
             "onednn": self.onednn,
             "instruction_sets": None if sets is None else list(sets),
             "instruction_limit": self.instruction_limit,
+            "predict_gb": None if self.predict_gb is None else self.predict_gb.to_dict(),
         }
 
     @classmethod
@@ -165,6 +169,7 @@ class MachineModel:
         if not sizes or sizes[0] <= 0 or any(a >= b for a, b in pairwise(sizes)):
             return "bandwidth_gb must be over ascending sizes"
         rates = [*self.matmul_gmacs.values(), self.conv_gmacs, *(m for _, m in self.bandwidth_gb)]
+        rates += [] if self.predict_gb is None else [self.predict_gb]
         if not all(0 < rate.best < math.inf for rate in rates):
             return "a rate is not above 0"
         others = (self.dispatch_us, self.predict_batch_ms, self.predict_call_ms)

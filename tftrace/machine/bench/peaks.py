@@ -12,6 +12,8 @@ _MATRIX_SIZES = {"float32": 1536, "float64": 1024, "float16": 256, "bfloat16": 2
 _WORKING_SETS = tuple(1 << power for power in range(14, 29))  # 16 KiB to 256 MiB
 _TINY_CHAIN = 400
 _BATCHES = 64
+# Two batches of some 10 MB, as of 16 images of 224 x 224.
+_ROWS, _WIDTH = 16, 150_528
 
 
 def matmul_gmacs() -> dict[str, Measured]:
@@ -104,6 +106,26 @@ def predict_ms() -> tuple[Measured, Measured]:
     per_batch = batches.map(lambda seconds: max(seconds - first.best, 0.0) / _BATCHES * 1e3)
     # The shortest call has one batch in it.
     return per_batch, first.map(lambda seconds: max(seconds * 1e3 - per_batch.best, 0.0))
+
+
+def predict_gb() -> Measured:
+    """Bytes of its data (1e9 per second) that `model.predict` takes in: copied whole, then gathered
+    batch by batch, around a network that reads next to nothing of them."""
+    import keras
+    import numpy as np
+
+    from tftrace.machine.bench.batches import steady_batches
+
+    def predicting(width: int) -> Measured:
+        inputs = keras.Input((width,))
+        model = keras.Model(inputs, keras.layers.Dense(1)(inputs[:, :1]))
+        data = np.ones((2 * _ROWS, width), np.float32)
+        return measure_seconds(
+            lambda: model.predict(steady_batches(data, _ROWS), verbose=0), repeats=9, budget=1.5
+        )
+
+    small, large = predicting(1), predicting(_WIDTH)
+    return rate(4 * 2 * _ROWS * _WIDTH / 1e9, _less(large, small.best))
 
 
 def _less(measured: Measured, overhead: float) -> Measured:
