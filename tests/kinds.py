@@ -3,6 +3,11 @@
 Work by hand: Dense(4) on 8 features multiplies 8 * 4 = 32 times for each sample.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
 import keras
 import numpy as np
 import pandas as pd
@@ -13,10 +18,20 @@ layers = keras.layers
 
 SAMPLES, BATCH, STEPS = 70, 32, 3
 X = np.linspace(0, 1, SAMPLES * 8, dtype="float32").reshape(SAMPLES, 8)
+TEXT = ["a b c", "d"] * 35
 
 
 def plain():
     return keras.Sequential([keras.Input((8,)), layers.Dense(4)])
+
+
+def single():
+    return keras.Sequential([keras.Input((1,)), layers.Dense(4)])
+
+
+def three():
+    a, b, c = (keras.Input((8,), name=name) for name in "abc")
+    return keras.Model([a, b, c], layers.Dense(4)(layers.Concatenate()([a, b, c])))
 
 
 def nested():
@@ -25,6 +40,7 @@ def nested():
     return keras.Model({"u": {"a": a}, "l": [b, c]}, layers.Dense(4)(joined))
 
 
+@keras.saving.register_keras_serializable("kinds")
 class Plus(layers.Layer):
     def call(self, x, y=None):
         return x if y is None else x + y
@@ -51,24 +67,24 @@ def ragged():
     return keras.Model(x, layers.GlobalAveragePooling1D()(layers.Embedding(9, 4)(x)))
 
 
-TEXT = ["a b c", "d"] * 35
-COUNTED = {
-    "tensor": (plain, tf.constant(X), 32),
-    "variable": (plain, tf.Variable(X), 32),
-    "double": (plain, X.astype("float64"), 32),
-    "boolean": (plain, X > 0.5, 32),
-    "frame": (plain, pd.DataFrame(X), 32),
-    "nested": (nested, {"u": {"a": X}, "l": [X, X]}, 96),
-    "optional input left out": (optional, [X, None], 32),
-    "optional input": (optional, [X, X], 32),
-}
-OTHER = {
-    "text as objects": (words, np.array(TEXT, object)),
-    "text as a tensor": (words, tf.constant(TEXT)),
-    "sparse tensor": (sparse, tf.sparse.from_dense(X)),
-    "scipy": (sparse, scipy.sparse.coo_matrix(X)),
-    "ragged": (ragged, tf.ragged.constant([[1, 2], [3]] * 35, dtype=tf.int32)),
-}
+@cache
+def model_of(build: Callable[[], Any]) -> Any:
+    """One model for all its kinds of data: none of them has a state."""
+    return build()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Data anew each time, and the MACs of a sample by hand; None where data alone decides."""
+
+    build: Callable[[], Any]
+    data: Callable[[], Any]
+    macs: int | None
+    steps: int | None = None
+
+    @property
+    def model(self) -> Any:
+        return model_of(self.build)
 
 
 class Parts(keras.utils.PyDataset):
@@ -79,60 +95,63 @@ class Parts(keras.utils.PyDataset):
         return X[index * BATCH : (index + 1) * BATCH], np.zeros(BATCH)
 
 
+def rows(values):
+    return tf.data.Dataset.from_tensor_slices(values)
+
+
 def pipeline():
-    return tf.data.Dataset.from_tensor_slices(X).batch(BATCH)
+    return rows(X).batch(BATCH)
 
 
-def labeled():
-    return tf.data.Dataset.from_tensor_slices((X, X[:, 0])).batch(BATCH)
-
-
-def of_unknown_length():
-    return pipeline().filter(lambda batch: True)
+def shuffled():
+    return rows(X).shuffle(SAMPLES, seed=1).batch(BATCH)
 
 
 def generator():
     return ((X[start : start + BATCH],) for start in range(0, SAMPLES, BATCH))
 
 
-OWN = {f.__name__: f for f in (pipeline, labeled, of_unknown_length, Parts, generator)}
+def lengths():
+    ones = tf.data.Dataset.range(SAMPLES).map(lambda i: tf.ones(1 + i % 3, tf.int32))
+    return ones.ragged_batch(BATCH)
 
 
-def of_mappings():
-    return tf.data.Dataset.from_tensor_slices({"a": X, "b": X, "c": X}).batch(BATCH)
-
-
-def weighted():
-    return tf.data.Dataset.from_tensor_slices((X, X[:, 0], X[:, 0])).batch(BATCH)
-
-
-def cut():
-    return tf.data.Dataset.from_tensor_slices(X).repeat().take(SAMPLES).batch(BATCH)
-
-
-def of_text():
-    return tf.data.Dataset.from_tensor_slices(TEXT).batch(BATCH)
-
-
-def of_rows():
-    rows = tf.data.Dataset.range(SAMPLES).map(lambda i: tf.ones(1 + i % 3, tf.int32))
-    return rows.ragged_batch(BATCH)
-
-
-def of_sparse():
-    return tf.data.Dataset.from_tensor_slices(tf.sparse.from_dense(X)).batch(BATCH)
-
-
-def flat_inputs():
-    a, b, c = (keras.Input((8,), name=name) for name in "abc")
-    return keras.Model([a, b, c], layers.Dense(4)(layers.Concatenate()([a, b, c])))
-
-
-PIPELINES = {
-    of_mappings: (flat_inputs, 96),
-    weighted: (plain, 32),
-    cut: (plain, 32),
-    of_text: (words, None),
-    of_rows: (ragged, None),
-    of_sparse: (sparse, None),
+SPARSE = tf.sparse.from_dense(X)
+ARRAYS = {
+    "float32": Kind(plain, lambda: X, 32),
+    "float64": Kind(plain, lambda: X.astype("float64"), 32),
+    "float16": Kind(plain, lambda: X.astype("float16"), 32),
+    "int64": Kind(plain, lambda: (X * 9).astype("int64"), 32),
+    "bool": Kind(plain, lambda: X > 0.5, 32),
+    "list": Kind(three, lambda: [X, X, X], 96),
+    "dict by name": Kind(three, lambda: dict.fromkeys("abc", X), 96),
+    "text <U": Kind(words, lambda: np.array(TEXT), None),
+    "text S": Kind(words, lambda: np.array(TEXT, "S"), None),
+    "text objects": Kind(words, lambda: np.array(TEXT, object), None),
+    "text tf.string": Kind(words, lambda: tf.constant(TEXT), None),
+    "tf.Tensor": Kind(plain, lambda: tf.constant(X), 32),
+    "tf.Variable": Kind(plain, lambda: tf.Variable(X), 32),
+    "DataFrame": Kind(plain, lambda: pd.DataFrame(X), 32),
+    "Series": Kind(single, lambda: pd.Series(X[:, 1]), 4),
+    "nested": Kind(nested, lambda: {"u": {"a": X}, "l": [X, X]}, 96),
+    "optional None": Kind(optional, lambda: [X, None], 32),
+    "optional given": Kind(optional, lambda: [X, X], 32),
+    "SparseTensor": Kind(sparse, lambda: SPARSE, None),
+    "scipy.sparse": Kind(sparse, lambda: scipy.sparse.coo_matrix(X), None),
+    "RaggedTensor": Kind(ragged, lambda: tf.ragged.constant([[1, 2], [3]] * 35, tf.int32), None),
 }
+BATCHES = {
+    "tf.data": Kind(plain, pipeline, 32),
+    "tf.data unknown length": Kind(plain, lambda: pipeline().filter(lambda _: True), 32),
+    "tf.data labels": Kind(plain, lambda: rows((X, X[:, 0])).batch(BATCH), 32),
+    "tf.data weights": Kind(plain, lambda: rows((X, X[:, 0], X[:, 0])).batch(BATCH), 32),
+    "tf.data dicts": Kind(three, lambda: rows(dict.fromkeys("abc", X)).batch(BATCH), 96),
+    "tf.data text": Kind(words, lambda: rows(TEXT).batch(BATCH), None),
+    "tf.data ragged": Kind(ragged, lengths, None),
+    "tf.data sparse": Kind(sparse, lambda: rows(SPARSE).batch(BATCH), None),
+    "tf.data cut": Kind(plain, lambda: rows(X).repeat().take(SAMPLES).batch(BATCH), 32),
+    "tf.data endless": Kind(plain, lambda: rows(X).repeat().batch(BATCH), 32, steps=STEPS),
+    "PyDataset": Kind(plain, lambda: Parts(), 32),
+    "generator": Kind(plain, generator, 32),
+}
+KINDS = ARRAYS | BATCHES

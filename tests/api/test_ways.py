@@ -286,3 +286,84 @@ def test_a_fault_of_tftraces_own_takes_nothing_from_the_caller(
     monkeypatch.undo()
     tf.profiler.experimental.start(str(tmp_path))  # it is idle
     tf.profiler.experimental.stop(save=False)
+
+
+# --- which of a function's arguments are samples
+
+WIDE = np.ones((70, 8), "float32")
+
+
+@pytest.fixture(scope="module")
+def dense():
+    """8 x 4 = 32 MACs for each sample."""
+    return keras.Sequential([keras.Input((8,)), layers.Dense(4)])
+
+
+def shifted(model, by, x):
+    return model(x) + by
+
+
+def of_two_kinds(model, x):
+    return model(x) + model(x[:, ::-1])
+
+
+def in_parts(model, x):
+    return tf.concat([model(x[:10]), model(x[10:])], 0)
+
+
+def one_by_one(model, x):
+    return tf.map_fn(lambda row: model(row[None])[0], x)
+
+
+def again_and_again(model, x):
+    for _ in tf.range(5):
+        x = tf.tile(model(x), [1, 2])
+    return x
+
+
+VARIABLE = tf.Variable(WIDE)
+ARGUMENTS = {
+    "another argument before them": (shifted, (np.ones(4, "float32"), WIDE), 32),
+    "a variable": (shifted, (np.ones(4, "float32"), VARIABLE), 32),
+    "no argument": (lambda model: model(tf.random.normal((70, 8))), (), 32),
+    "two passes for each": (of_two_kinds, (WIDE,), 64),
+    "in parts": (in_parts, (WIDE,), 32),
+    "one by one": (one_by_one, (WIDE,), 32),
+    "in a loop": (again_and_again, (WIDE,), 5 * 32),
+}
+
+
+@pytest.mark.parametrize("case", ARGUMENTS)
+def test_the_samples_of_a_function_are_the_models(dense, case, tmp_path) -> None:
+    python, arguments, macs = ARGUMENTS[case]
+    called = tf.function(lambda *a: python(dense, *a))
+    with tftrace.trace(tmp_path) as tracing:
+        called(*arguments)
+    assert tracing.untraced == []
+    assert tracing.profile.run["samples"] == 70
+    assert tracing.profile.layers["macs"].sum() == macs
+
+
+def test_samples_that_cannot_be_told_are_refused(dense, tmp_path) -> None:
+    @tf.function
+    def chosen(weights, x):
+        return dense(tf.boolean_mask(x, x[:, 0] > 0)) + weights[0]
+
+    with (
+        tftrace.trace(tmp_path) as tracing,
+        pytest.warns(tftrace.TftraceWarning, match="have 4 and 70 rows, and the model is given an"),
+    ):
+        chosen(np.ones((4, 1), "float32"), WIDE)
+    assert tracing.profiles == []
+
+
+@pytest.mark.parametrize("x", [[WIDE], {"x": WIDE}], ids=["list", "dict"])
+def test_predict_in_another_structure_than_the_models_is_traced_once(dense, tmp_path, x) -> None:
+    model = keras.Sequential([keras.Input((8,), name="x"), layers.Dense(4)])
+    expected = model.predict(x, verbose=0)
+    with tftrace.trace(tmp_path) as tracing:
+        found = model.predict(x, verbose=0)
+    np.testing.assert_array_equal(found, expected)
+    wall = tracing.profile.wall.set_index("component")["wall_ms"]
+    assert wall["compilation"] == 0
+    assert tracing.profile.layers["expected_calls"].sum() > 0

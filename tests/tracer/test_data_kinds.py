@@ -1,65 +1,26 @@
-"""Every kind of data that predict takes is measured, with the work that an array of it has."""
+"""Data that predict takes: how it is gone through, and what is said of it.
+
+Every kind of it by every way to run is in tests/api/test_kinds_by_ways.py.
+"""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from kinds import (
-    BATCH,
-    COUNTED,
-    OTHER,
-    OWN,
-    PIPELINES,
-    SAMPLES,
-    STEPS,
-    TEXT,
-    X,
-    nested,
-    pipeline,
-    plain,
-    sparse,
-    words,
-)
+from kinds import BATCH, KINDS, SAMPLES, STEPS, X, nested, pipeline, plain
 
 import tftrace
 from tftrace.errors import TftraceError
 
-
-@pytest.mark.parametrize("kind", COUNTED)
-def test_the_work_is_that_of_the_same_numbers_in_an_array(kind):
-    build, data, macs = COUNTED[kind]
-    run = tftrace.profile(build(), data, repeats=1, calibrate=False)
-    assert (run.run["samples"], run.run["steps"], len(run.steps)) == (SAMPLES, STEPS, STEPS)
-    assert run.layers["macs"].sum(min_count=len(run.layers)) == macs
+DENSE = ("float32", "text tf.string", "RaggedTensor")
 
 
-@pytest.mark.parametrize("kind", OTHER)
-def test_text_and_what_is_not_dense_is_measured(kind):
-    build, data = OTHER[kind]
-    run = tftrace.profile(build(), data, repeats=1, calibrate=False)
-    assert (run.run["samples"], run.run["steps"], len(run.steps)) == (SAMPLES, STEPS, STEPS)
+@pytest.mark.parametrize("kind", [*DENSE, "SparseTensor", "scipy.sparse"])
+def test_latency_without_autotuner_is_known_or_says_why(kind):
+    this = KINDS[kind]
+    run = tftrace.profile(this.model, this.data(), repeats=1, calibrate=False)
     steady, reason = (run.latency[f"without_autotuner{end}"] for end in ("", "_reason"))
-    assert (steady is None) == (reason is not None) == (build is sparse)
-
-
-@pytest.mark.parametrize("kind", [*COUNTED, *OTHER])
-def test_trace_takes_it_and_returns_what_keras_does(kind, tmp_path):
-    build, data = {**COUNTED, **OTHER}[kind][:2]
-    model = build()
-    expected = model.predict(data, verbose=0)
-    with tftrace.trace(tmp_path) as tracing:
-        outputs = model.predict(data, verbose=0)
-    np.testing.assert_array_equal(outputs, expected)
-    assert not tracing.untraced
-    assert tracing.profile.run["samples"] == SAMPLES
-
-
-@pytest.mark.parametrize("text", [np.array(TEXT), np.array(TEXT, "S")], ids=["U", "S"])
-def test_text_as_numpy_saves_it_is_measured_though_keras_refuses_it(text, tmp_path):
-    model = words()
-    assert tftrace.profile(model, text, repeats=0, calibrate=False).run["samples"] == SAMPLES
-    with tftrace.trace(tmp_path), pytest.raises(ValueError, match="Invalid dtype"):
-        model.predict(text, verbose=0)
+    assert (steady is None) == (reason is not None) == (kind not in DENSE)
 
 
 def test_predict_is_traced_with_its_arguments_by_position(tmp_path):
@@ -80,33 +41,13 @@ def test_inputs_in_a_structure_are_named_when_they_do_not_fit():
 # --- data in batches of its own
 
 
-@pytest.mark.parametrize("kind", OWN)
+@pytest.mark.parametrize("kind", ["tf.data", "tf.data unknown length", "PyDataset", "generator"])
 def test_batches_of_its_own_are_counted_and_fresh_in_each_pass(kind):
-    run = tftrace.profile(plain(), OWN[kind](), repeats=3, calibrate=False)
+    this = KINDS[kind]
+    run = tftrace.profile(this.model, this.data(), repeats=3, calibrate=False)
     assert (run.run["samples"], run.run["steps"], len(run.steps)) == (SAMPLES, STEPS, STEPS)
     assert run.run["batch_size"] == BATCH
-    assert run.layers["macs"].sum(min_count=len(run.layers)) == 32
     assert "pipeline of its own" in run.latency["without_autotuner_reason"]
-
-
-@pytest.mark.parametrize("kind", OWN)
-def test_trace_leaves_the_callers_batches_to_the_caller(kind, tmp_path):
-    model = plain()
-    expected = model.predict(X, verbose=0)
-    with tftrace.trace(tmp_path) as tracing:
-        outputs = model.predict(OWN[kind](), verbose=0)
-    np.testing.assert_array_equal(outputs, expected)
-    assert not tracing.untraced
-    assert (tracing.profile.run["samples"], tracing.profile.run["steps"]) == (SAMPLES, STEPS)
-
-
-@pytest.mark.parametrize("data", PIPELINES, ids=lambda f: f.__name__)
-def test_pipelines_of_every_kind_are_measured(data):
-    build, macs = PIPELINES[data]
-    run = tftrace.profile(build(), data(), repeats=0, calibrate=False)
-    assert (run.run["samples"], run.run["steps"], len(run.steps)) == (SAMPLES, STEPS, STEPS)
-    if macs is not None:
-        assert run.layers["macs"].sum(min_count=len(run.layers)) == macs
 
 
 def test_a_pipeline_of_single_samples_is_said_to_be_one():

@@ -57,9 +57,9 @@ def call_function(
         with TRACED.taken():
             found = in_function(function, args, keywords)
             if found is not None:
-                run, arrays = found
-                run.batch_size = samples_of(arrays)
-                tracing.profiles.append(run_traced(run, arrays, settings))
+                run, samples = found
+                run.batch_size = samples_of(samples)
+                tracing.profiles.append(run_traced(run, samples, settings))
     except Exception as error:
         _not_traced(error, getattr(python, "__name__", "a tf.function"), tracing)
     return outputs

@@ -20,7 +20,7 @@ from tftrace.api.calls import call_function, call_on_batch
 from tftrace.api.tracing import ANOTHER, TRACED, Settings, Tracing, reason_of, run_traced
 from tftrace.errors import TftraceError, TftraceWarning
 from tftrace.tracer.calls import FUNCTION
-from tftrace.tracer.data.inputs import fit_inputs
+from tftrace.tracer.data.inputs import as_given, fit_inputs
 from tftrace.tracer.data.own_batches import has_own_batches, own_batches
 from tftrace.tracer.predict import Predict
 from tftrace.tracer.ways import EAGER_OFF
@@ -188,7 +188,9 @@ def _prepared(call: Call) -> tuple[Predict, Any]:
         TftraceError: it is called in a way that cannot be followed.
     """
     keywords = call.arguments()
-    x = fit_inputs(call.model, keywords["x"])
+    fit_inputs(call.model, keywords["x"])
+    # For another structure Keras would trace the function anew, in the caller's pass.
+    x = as_given(keywords["x"])
     if keywords.pop("steps", None) is not None:
         raise TftraceError("trace() does not follow predict(steps=...); slice the data instead")
     batch_size = keywords.pop("batch_size", None) or 32

@@ -36,12 +36,14 @@ _FRESH = ("IteratorGetNext", "OptionalGetValue", "Random", "StatelessRandom", "T
 def dependences(flow: Flow) -> dict[str, Dependence]:
     """Dependence of every operation of the program, by key.
 
-    Data are the root's placeholders that no layer owns, except handles; what an iterator
-    gives; and random numbers. A loop variable changes from turn to turn, so it is at least a
-    parameter. A variable that the program assigns from data is data.
+    Data are the root's arguments, a variable that is one included; its placeholders that no layer
+    owns, except handles; what an iterator gives; and random numbers. A loop variable changes from
+    turn to turn, so it is at least a parameter. A variable that the program assigns from data is
+    data.
     """
     levels: dict[Point, Dependence] = dict.fromkeys(flow.carried, Dependence.PARAMETER)
     levels.update((key, _origin(op)) for key, op in flow.ops.items())
+    levels.update((key, Dependence.DATA) for key in flow.arguments if key in levels)
     followers = _followers(flow)
     pending = [point for point, level in levels.items() if level]
     while pending:

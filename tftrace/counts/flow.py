@@ -17,8 +17,8 @@ class Flow:
     ``aliases`` lead from a call's result, a callee's argument or what a loop only hands
     through to the tensor it really is. ``carried`` holds what a loop hands on from turn to
     turn, inside (arguments) and behind it (results): what enters the first turn and what a turn
-    leaves. ``results`` are what the bodies of a loop or branch give back to it. ``outputs`` are
-    the program's own.
+    leaves. ``results`` are what the bodies of a loop or branch give back to it. ``outputs`` and
+    ``arguments`` are the program's own.
     """
 
     ops: Mapping[str, FlatOp]
@@ -26,6 +26,7 @@ class Flow:
     carried: dict[Edge, tuple[Edge, Edge]] = field(default_factory=dict)
     results: dict[str, tuple[Edge, ...]] = field(default_factory=dict)
     outputs: tuple[Edge, ...] = ()
+    arguments: frozenset[str] = frozenset()
 
     def resolve(self, edge: Edge) -> Edge:
         """The tensor that ``edge`` really is: its producer's own output."""
@@ -50,7 +51,7 @@ def flow_of(program: Program) -> Flow:
     """Follow every tensor of ``program`` once."""
     ops = {op.key: op for op in flatten(program)}
     root = program.functions[program.root]
-    flow = Flow(ops, outputs=root.outputs)
+    flow = Flow(ops, outputs=root.outputs, arguments=root.arguments)
     for op in ops.values():
         if op.node.type in CALLS:
             _enter_call(program, flow, op)

@@ -82,13 +82,18 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A function body: ``inputs`` are its argument nodes in order, ``outputs`` its results."""
+    """A function body: ``inputs`` are its argument nodes in order, ``outputs`` its results.
+
+    ``arguments`` are those inputs that the caller gives; the others the trace has captured. A graph
+    that is not traced from Python has none.
+    """
 
     name: str
     nodes: Mapping[str, Node]
     inputs: tuple[str, ...] = ()
     outputs: tuple[Edge, ...] = ()
     controls: tuple[str, ...] = ()
+    arguments: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from tftrace.errors import TftraceError
 from tftrace.runs.names import STEP
-from tftrace.tracer.graphs.recorder import outermost_layers
+from tftrace.tracer.data.arrays import count_of
+from tftrace.tracer.graphs.recorder import OuterCall, outermost_calls
 from tftrace.tracer.state import State, chance_kept, learning
 from tftrace.tracer.tf_private import autograph_of, jit_of
 
@@ -84,8 +85,8 @@ def on_batch(model: Any, original: Callable[..., Any], x: Any) -> Repeated:
 
 def in_function(
     function: Any, args: Sequence[Any], keywords: Mapping[str, Any]
-) -> tuple[Repeated, list[Any]] | None:
-    """A call of a ``tf.function`` that runs one model, and the arrays that it is given.
+) -> tuple[Repeated, Any] | None:
+    """A call of a ``tf.function`` that runs one model, and an array with its samples.
 
     The function is traced anew, once to see whether it calls a model and once to see which layer
     makes what; its Python code runs that often.
@@ -106,12 +107,13 @@ def in_function(
         # As in predict: a function around it shows what of the call is compiled.
         return tf.function(lambda *a, **k: inner(*a, **k), autograph=False) if jit else inner
 
-    with chance_kept(), outermost_layers() as called:
+    with chance_kept(), outermost_calls() as called:
         made().get_concrete_function(*args, **keywords)
     if not called:
         return None
     name = getattr(function.python_function, "__name__", "a tf.function")
-    model = _only_model(called, name)
+    call = _only_model(called, name)
+    samples = _samples(arrays_of((args, keywords)), call.batch, name)
     again = made()
 
     @contextmanager
@@ -120,14 +122,14 @@ def in_function(
         yield
 
     run = Repeated(
-        model,
+        call.layer,
         call=partial(again, *args, **keywords),
         function=lambda: again,
         learn=learn,
         name=f"tf.function {name}",
         jit=bool(jit),
     )
-    return run, arrays_of((args, keywords))
+    return run, samples
 
 
 def _as_signed(function: Any, args: Sequence[Any]) -> Sequence[Any]:
@@ -140,18 +142,38 @@ def _as_signed(function: Any, args: Sequence[Any]) -> Sequence[Any]:
     return [tf.cast(a, s.dtype) if p else a for (a, s), p in zip(pairs, plain, strict=True)]
 
 
-def _only_model(called: Sequence[Any], name: str) -> Any:
-    models = [layer for layer in called if hasattr(layer, "predict")]
+def _only_model(called: Sequence[OuterCall], name: str) -> OuterCall:
+    models = [call for call in called if hasattr(call.layer, "predict")]
     if not models:
         raise TftraceError(f"{name} calls layers, and no model that they belong to")
     if len(models) > 1:
-        names = ", ".join(model.name for model in models)
+        names = ", ".join(call.layer.name for call in models)
         raise TftraceError(f"{name} calls several models ({names}); trace them one by one")
     return models[0]
 
 
 def arrays_of(structure: Any) -> list[Any]:
-    """The arrays with a first axis in the arguments of a call; one of one sample if none has."""
+    """The arrays with a first axis in the arguments of a call."""
     leaves = tf.nest.flatten(structure)
-    found = [leaf for leaf in leaves if len(getattr(leaf, "shape", ())) > 0]
-    return found or [tf.zeros((1,))]
+    return [leaf for leaf in leaves if len(getattr(leaf, "shape", ())) > 0]
+
+
+def _samples(arrays: Sequence[Any], batch: int | None, name: str) -> Any:
+    """The argument whose first axis is the samples: as long as the batch of the model, or, where
+    the function cuts that from it (a loop over samples, say), the only length there is.
+
+    Raises:
+        TftraceError: it cannot be told.
+    """
+    by_length = {count_of(array): array for array in reversed(arrays)}
+    if batch in by_length:
+        return by_length[batch]
+    if len(by_length) == 1:
+        return arrays[0]
+    if not arrays and batch is not None:  # what it is given is not an argument
+        return tf.zeros((batch,))
+    lengths = " and ".join(map(str, sorted(by_length))) or "no"
+    raise TftraceError(
+        f"which arguments of {name} hold its samples cannot be told: they have {lengths} rows, and "
+        f"the model is given {'an unknown number' if batch is None else batch}"
+    )

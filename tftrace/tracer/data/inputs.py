@@ -78,11 +78,8 @@ def fit_inputs(model: Any, data: Any) -> Any:
     """
     if has_own_batches(data):
         return data
-    before = tf.nest.flatten(data)
-    arrays = [as_fed(array) for array in before]
-    _check_samples(arrays)
-    if any(new is not old for new, old in zip(arrays, before, strict=True)):
-        data = tf.nest.pack_sequence_as(data, arrays)
+    data = as_given(data)
+    _check_samples(tf.nest.flatten(data))
     declared = list(getattr(model, "inputs", None) or [])
     if not declared:
         return data
@@ -96,6 +93,18 @@ def fit_inputs(model: Any, data: Any) -> Any:
         # Keras orders a mapping's inputs by key, as tree.flatten does.
         return dict(zip(names, ordered, strict=True))
     return ordered[0] if len(ordered) == 1 else ordered
+
+
+def as_given(data: Any) -> Any:
+    """``data`` as predict takes it, in the structure that it has.
+
+    Raises:
+        TftraceError: as `as_fed`.
+    """
+    before = tf.nest.flatten(data)
+    arrays = [as_fed(array) for array in before]
+    same = all(new is old for new, old in zip(arrays, before, strict=True))
+    return data if same else tf.nest.pack_sequence_as(data, arrays)
 
 
 def input_names(model: Any) -> list[str]:

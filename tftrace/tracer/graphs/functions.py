@@ -85,7 +85,8 @@ def captured_functions(
     Args:
         x: data of the run, for the shapes.
         function: the ``tf.function`` that was traced.
-        lists_batches: whether it takes a list of batches, as the predict function does.
+        lists_batches: whether it takes a list of batches, as the predict function does; what does
+            not, takes one of ``batch_size``, in however many calls of the model.
 
     Returns: the trace that counts, and all traces with their work.
     """
@@ -95,7 +96,7 @@ def captured_functions(
     flows = [
         (
             graph,
-            _batches(model, recording, graph, lists_batches),
+            _batches(model, recording, graph) if lists_batches else (batch_size,),
             flow_of(program_of(graph, recording)),
         )
         for graph in roots
@@ -121,17 +122,15 @@ def captured_functions(
     return reference, result
 
 
-def _batches(
-    model: Any, recording: Recording, graph: Any, lists_batches: bool
-) -> tuple[int | None, ...]:
-    """Samples of each batch that one call of the traced function runs; None where the graph
+def _batches(model: Any, recording: Recording, graph: Any) -> tuple[int | None, ...]:
+    """Samples of each batch that one call of the predict function runs; None where the graph
     leaves them open.
 
     Keras 3 hands over a list of batches, Keras 2 runs them in a loop.
     """
-    if is_legacy(model) and lists_batches:
+    if is_legacy(model):
         return (_batch(graph),) * steps_per_execution(model)
-    data = data_specs(graph) if lists_batches else None
+    data = data_specs(graph)
     if data is None:
         return (_batch(graph),) * recording.model_calls(graph)
     return tuple(leading(tf.nest.flatten(step)) for step in data)

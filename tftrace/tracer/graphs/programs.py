@@ -162,12 +162,14 @@ def _called(node: Node) -> list[str]:
 
 def _convert(name: str, graph: Any, owners: Mapping[str, str]) -> Graph:
     nodes = {op.name: _node(op, owners.get(op.name)) for op in graph.get_operations()}
+    captured = {inner.op.name for _, inner in getattr(graph, "captures", ())}
     return Graph(
         name=name,
         nodes=nodes,
         inputs=tuple(t.op.name for t in graph.inputs),
         outputs=tuple(Edge(t.op.name, t.value_index) for t in graph.outputs),
         controls=tuple(op.name for op in graph.control_outputs),
+        arguments=frozenset(t.op.name for t in graph.inputs) - captured,
     )
 
 

@@ -153,13 +153,15 @@ class Recording:
     def _shaped(self, path: str, outputs: Any) -> Any:
         site = self.sites[path]
         if site.output_shape is None:
-            site.output_shape = _shape(outputs)
+            shape = _shape(outputs)
+            site.output_shape = None if shape is None else [None, *shape[1:]]
         return outputs
 
     def _begin_trace(self, graph: Any) -> Any:
         """Note the outermost graph around ``graph``, and return it."""
         root = graph
-        while isinstance(getattr(root, "outer_graph", None), type(graph)):
+        # A loop's body is of another class than the function around it, and that inside no other.
+        while hasattr(getattr(root, "outer_graph", None), "outer_graph"):
             root = root.outer_graph
         if not any(known is root for known in self.roots):
             self.roots.append(root)
@@ -236,13 +238,22 @@ def record_calls(model: Any, predicting: bool = False) -> Iterator[Recording]:
     recording.finish()
 
 
+@dataclass(frozen=True)
+class OuterCall:
+    """The first call of a layer outside of any other; ``batch`` is the leading dimension of what
+    it is given, None where the graph leaves it open."""
+
+    layer: Any
+    batch: int | None
+
+
 @contextmanager
-def outermost_layers() -> Iterator[list[Any]]:
+def outermost_calls() -> Iterator[list[OuterCall]]:
     """The layers, each once, that the block's graphs call outside of any other layer.
 
     The classes' ``__call__`` are wrapped for the time of the block, as by `record_calls`.
     """
-    found: list[Any] = []
+    found: list[OuterCall] = []
     inside = False
 
     def watched(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -250,8 +261,9 @@ def outermost_layers() -> Iterator[list[Any]]:
             nonlocal inside
             if inside or tf.executing_eagerly():
                 return original(self, *args, **kwargs)
-            if not any(known is self for known in found):
-                found.append(self)
+            if not any(known.layer is self for known in found):
+                shape = _shape((args, kwargs))
+                found.append(OuterCall(self, shape[0] if shape else None))
             inside = True
             try:
                 return original(self, *args, **kwargs)
@@ -327,12 +339,12 @@ def _holder(model: Any, name: str) -> Any:
     return next(each for each in (model, *type(model).__mro__) if name in vars(each))
 
 
-def _shape(outputs: Any) -> list[int | None] | None:
-    """Shape of the first output tensor with the batch dimension left open."""
-    for tensor in tf.nest.flatten(outputs):
+def _shape(tensors: Any) -> list[int | None] | None:
+    """Shape of the first tensor, a scalar's empty."""
+    for tensor in tf.nest.flatten(tensors):
         shape = getattr(tensor, "shape", None)
         if shape is not None and getattr(shape, "rank", len(shape)) is not None:
-            return [None, *(None if d is None else int(d) for d in shape[1:])]
+            return [None if d is None else int(d) for d in shape]
     return None
 
 
