@@ -93,6 +93,37 @@ def test_run_writes_what_was_asked_for(ran, files):
     assert not list((files / "runs").glob(".tftrace-*"))
 
 
+def test_evaluate_takes_labels_and_a_loss(files):
+    labels = "--phase evaluate --labels y.npy --loss mse --metrics mae"
+    arguments = f"m.keras x.npy {labels} --out evaluated --json - --repeats 1 --no-calibrate"
+    np.save(files / "y.npy", np.zeros((70, 4), "float32"))
+    done = tftrace("run", *arguments.split(), cwd=files)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["run"]["call"] == "evaluate"
+    assert found["run"]["origin"]["options"] == labels.split()
+    assert {op["phase"] for op in found["ops"]} == {"forward", "loss", "metrics", None}
+    # Start, model, graph, warm-up, latency, traced pass, files.
+    assert stages_of(done.stderr) == [(k, 7) for k in range(1, 8)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--labels y.npy", "--labels is for --phase evaluate"),
+        ("--loss mse", "--loss is for --phase evaluate"),
+        ("--phase evaluate", "--phase evaluate needs --labels y.npy"),
+        ("--phase evaluate --labels y.npy --metrics mae", "--metrics goes with --loss"),
+        ("--phase evaluate --labels y.npy --try jit", "leave --phase out"),
+        ("--phase evaluate --labels none.npy", "the model is not compiled"),
+        ("--phase evaluate --labels none.npy --loss mse", "no data file none.npy"),
+        ("--phase evaluate --labels x.npy --loss least", "cannot be compiled"),
+    ],
+)
+def test_options_of_evaluate_that_do_not_go_together(files, arguments, message):
+    assert message in said(tftrace("run", "m.keras", "x.npy", *arguments.split(), cwd=files))
+
+
 def test_report_says_the_same_without_tensorflow(ran, files):
     again = tftrace("report", "runs", cwd=files, code=NO_TENSORFLOW)
     assert again.returncode == 0

@@ -17,7 +17,7 @@ import tftrace
 from tftrace.errors import TftraceError
 from tftrace.graph.kernel_types import plain_type
 from tftrace.tracer.capture import Options
-from tftrace.tracer.graphs.recorder import call_classes
+from tftrace.tracer.graphs.watching import call_classes
 
 layers = keras.layers
 

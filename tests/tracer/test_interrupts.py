@@ -28,7 +28,7 @@ import tftrace.files
 import tftrace.tracer
 import tftrace.undo
 from tftrace.tracer import quiet, session
-from tftrace.tracer.graphs.recorder import call_classes
+from tftrace.tracer.graphs.watching import call_classes
 from tftrace.tracer.tf_private import profiler_is_open
 
 ALL = os.environ.get("TFTRACE_SLOW") == "1"

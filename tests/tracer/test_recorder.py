@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from tftrace.tracer.graphs.recorder import call_classes, record_calls
+from tftrace.tracer.graphs.watching import call_classes, record_calls
 
 
 def traced(model, *shapes, training=False):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tftrace.api.profile import Profile
+from tftrace.errors import TftraceError
 from tftrace.runs.folder import require_place
 from tftrace.runs.manifest import Origin
 from tftrace.runs.run import open_run
@@ -18,7 +19,9 @@ from tftrace.text import Stage
 def profile(
     model: Any,
     x: Any,
+    y: Any = None,
     *,
+    phase: str = "predict",
     batch_size: int = 32,
     repeats: int = 5,
     warmup: int = 1,
@@ -33,7 +36,7 @@ def profile(
     origin: Origin | None = None,
     steady: bool = True,
 ) -> Profile:
-    """Measure ``model.predict(x)`` and say where its time goes.
+    """Measure ``model.predict(x)`` and say where its time goes; or that of evaluate.
 
     Args:
         model: a Keras model; it is left as it was.
@@ -41,6 +44,8 @@ def profile(
             in the model's order, a mapping by input name, or the model's own structure of both;
             a tf.data.Dataset, PyDataset or generator (its batches are kept in memory), whose
             batches are its own and which is gone through once more, to be counted.
+        y: labels, where ``phase`` needs them: one array, or as the model's outputs are.
+        phase: ``predict``, or ``evaluate``, of a compiled model on arrays.
         batch_size: samples per batch; a batch that the model declares is taken instead.
         repeats: untraced passes whose latency is reported; 0 for none.
         warmup: passes before anything is timed.
@@ -57,7 +62,8 @@ def profile(
         steady: time as many passes without tf.data's autotuner, too.
 
     Raises:
-        TftraceError: the data does not fit the model, the model cannot be traced, a profiler
+        TftraceError: the phase is none, or the model is not compiled for it; the data does not
+            fit the model, the model cannot be traced, a profiler
             already runs, or ``out`` cannot be written.
     """
     from tftrace.attribution.layers_track import append_layers_track
@@ -65,6 +71,7 @@ def profile(
     from tftrace.tracer.data.inputs import fit_inputs
     from tftrace.tracer.failures import failures_explained
     from tftrace.tracer.keras_model import fixed_batch
+    from tftrace.tracer.labelled import Labelled, labelled_data
     from tftrace.tracer.ways import require_followed
 
     require_followed(model)  # before the machine is measured
@@ -79,18 +86,25 @@ def profile(
         origin,
         steady,
     )
-    fitted = fit_inputs(model, x)
+    run = None
+    if phase == "predict" and y is not None:
+        raise TftraceError("predict takes no labels; say phase='evaluate'")
+    if phase == "predict":
+        fitted = fit_inputs(model, x)
+    else:
+        fitted = labelled_data(model, phase, x, y)
+        run = Labelled(model, phase, options.batch_size)
     if out is not None:
         require_place(Path(out))
     roofs = machine_roofs(calibrate, progress)
-    with ExitStack() as unfinished, failures_explained():
+    with ExitStack() as unfinished, failures_explained(phase):
         keep = None
         if out is None:
             keep = tempfile.TemporaryDirectory(prefix="tftrace-")
             unfinished.callback(keep.cleanup)
         target = Path(keep.name if keep is not None else out or "")
         folder = capture(
-            model, fitted, options, target, append_layers_track, progress, source, roofs=roofs
+            model, fitted, options, target, append_layers_track, progress, source, run, roofs
         )
         found = Profile(open_run(folder), keep)
         unfinished.pop_all()

@@ -19,6 +19,7 @@ from tftrace.errors import TftraceError
 from tftrace.machine.model import MachineModel
 from tftrace.runs.layer_graph import LayerGraph, layer_graph
 from tftrace.runs.manifest import plain
+from tftrace.runs.names import LABELLED
 from tftrace.runs.run import Run
 from tftrace.tables.events import event_chunks, events_table
 from tftrace.tables.frame import PS_PER_MS, records, total
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tftrace.report.html.plots import Plots
 
 TABLES = ("layers", "ops", "events", "steps", "wall")
+
 _NO_FINDINGS = "they compare times with multiplications, and a trace alone has no counts"
 
 
@@ -136,19 +138,21 @@ class Profile:
     def findings(self) -> list[dict[str, Any]]:
         """Where time and multiplications disagree, why, and what would help; most time first.
 
-        Empty for a trace that another program took: it has no counts to disagree with.
+        Empty where ``no_findings`` says why.
         """
         from tftrace.findings import find
 
-        return [] if self.foreign else find(self)
+        return [] if self.no_findings else find(self)
 
     @cached_property
     def disagreements(self) -> pd.DataFrame:
         """Every layer that takes far more of the time than of the multiplications, and why; see
-        `tftrace.findings.disagreement`. Empty for a trace that another program took."""
+        `tftrace.findings.disagreement`. Empty for a trace that another program took, and of
+        ``fit``, whose reasons are others."""
         from tftrace.findings.disagreement import disagreements, no_disagreements
 
-        found = no_disagreements() if self.foreign else disagreements(self, self.findings)
+        unknown = self.foreign or self.way == "fit"
+        found = no_disagreements() if unknown else disagreements(self, self.findings)
         return with_units(found)
 
     @property
@@ -190,9 +194,18 @@ class Profile:
         return self._join.window_note if isinstance(self._join, ForeignJoin) else None
 
     @property
+    def way(self) -> str:
+        """What was run, in a word: ``evaluate``, ``fit``, or ``predict``, which stands for every
+        way that has no labels."""
+        call = str(self.run["call"])
+        return call if call in LABELLED else "predict"
+
+    @property
     def no_findings(self) -> str | None:
         """Why there cannot be any; None where there can."""
-        return _NO_FINDINGS if self.foreign else None
+        if self.foreign:
+            return _NO_FINDINGS
+        return None if self.way == "predict" else f"they are about predict, and this is {self.way}"
 
     @cached_property
     def recording(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from tftrace.attribution.provenance import (
     KernelNodes,
@@ -14,7 +14,11 @@ from tftrace.attribution.provenance import (
     members_of_kernels,
 )
 from tftrace.graph.flatten import CALLS, flat_name
+from tftrace.graph.phases import FORWARD, PHASES
 from tftrace.runs.manifest import TracedFunction
+
+Share: TypeAlias = tuple[int, str]
+"""A call site (an index; -1 for none) and a phase."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Function:
     """One trace of the predict function, in columns over its operations.
 
     ``owner`` is an index into the run's sites (-1: none), ``times`` executions per call (None:
-    depends on data), ``work`` the executed work of one execution over ``counted_batch`` samples.
+    depends on data), ``work`` the executed work of one execution over ``counted_batch`` samples,
+    ``phase`` what the operation is for (None: all are of the forward pass).
     """
 
     name: str | None
@@ -34,6 +39,7 @@ class Function:
     work: list[dict[str, Any]]
     out_bytes: list[int | None]
     kernels: KernelNodes
+    phase: list[str] | None = None
 
     @classmethod
     def of(cls, traced: TracedFunction) -> Function:
@@ -49,7 +55,12 @@ class Function:
             work=ops.work,
             out_bytes=ops.out_bytes,
             kernels=KernelNodes(kernels.name, kernels.type, kernels.inputs),
+            phase=None if ops.phase is None else [PHASES[number] for number in ops.phase],
         )
+
+    def share(self, op: int) -> Share:
+        """Whom the time of an operation is for."""
+        return self.owner[op], FORWARD if self.phase is None else self.phase[op]
 
     @cached_property
     def index(self) -> dict[str, int]:

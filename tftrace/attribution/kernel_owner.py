@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from tftrace.attribution.function import Function
+from tftrace.attribution.function import Function, Share
 from tftrace.attribution.provenance import MACHINERY, Members
 from tftrace.graph.flatten import LOOPS, flat_name
+from tftrace.graph.phases import FORWARD
 
 OUTSIDE = -1
 WORK = ("mults", "macs", "flops", "transcendentals", "bytes")
@@ -22,18 +24,27 @@ FLOPS_PER_BYTE = 0.01
 class KernelInfo:
     """A kernel of one function.
 
-    ``weights`` are the shares of its time by call site (index into the run's sites, -1 for
-    operations that no call of the model made); they sum to 1. ``layer`` is the site of the
-    costliest member. ``times`` are executions per call of the function, None when unknown.
+    ``shares`` are those of its time by call site (index into the run's sites, -1 for operations
+    that no call of the model made) and phase; they sum to 1. ``layer`` and ``phase`` are those of
+    the costliest member. ``times`` are executions per call of the function, None when unknown.
     ``work`` is that of one execution over ``batch`` samples; None where unknown.
     """
 
-    weights: dict[int, float]
+    shares: dict[Share, float]
     layer: int
     members: tuple[str, ...]
     times: int | None
     work: dict[str, int | None]
     batch: int
+    phase: str = FORWARD
+
+    @cached_property
+    def weights(self) -> dict[int, float]:
+        """The shares by call site alone."""
+        found: dict[int, float] = {}
+        for (site, _), share in self.shares.items():
+            found[site] = found.get(site, 0.0) + share
+        return found
 
 
 def kernel_info(function: Function, name: str, kind: str | None = None) -> KernelInfo | None:
@@ -52,19 +63,21 @@ def kernel_info(function: Function, name: str, kind: str | None = None) -> Kerne
 
 def info_of(function: Function, members: Members) -> KernelInfo:
     """The kernel that does the work of ``members`` (at least one)."""
-    cost: dict[int, float] = defaultdict(float)
+    cost: dict[Share, float] = defaultdict(float)
     for op in members.ops:
-        cost[function.owner[op]] += modelled_cost(function.work[op])
+        cost[function.share(op)] += modelled_cost(function.work[op])
     total = sum(cost.values())
-    weights = (
-        {site: c / total for site, c in cost.items()}
+    shares = (
+        {share: c / total for share, c in cost.items()}
         if total
-        else {site: 1 / len(cost) for site in cost}
+        else {share: 1 / len(cost) for share in cost}
     )
     costliest = max(members.ops, key=lambda op: modelled_cost(function.work[op]))
+    layer, phase = function.share(costliest)
     return KernelInfo(
-        weights=weights,
-        layer=function.owner[costliest],
+        shares=shares,
+        layer=layer,
+        phase=phase,
         members=tuple(function.ops.key[op] for op in members.ops),
         times=function.times[members.ops[0]],
         work=work_of(function, members) if members.counts else dict.fromkeys(WORK, 0),
@@ -98,10 +111,11 @@ def _workless(function: Function, flat: str, kind: str | None) -> KernelInfo | N
         op = function.index.get(prefix)
     if op is None and flat not in function.kernel_type:
         return None
-    site = OUTSIDE if op is None else function.owner[op]
+    site, phase = (OUTSIDE, FORWARD) if op is None else function.share(op)
     return KernelInfo(
-        weights={site: 1.0},
+        shares={(site, phase): 1.0},
         layer=site,
+        phase=phase,
         members=(),
         times=None if op is None else _turns(function, op, kind),
         work=dict.fromkeys(WORK, 0),

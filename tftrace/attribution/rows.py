@@ -7,12 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution.function import Share
 from tftrace.attribution.kernel_owner import OUTSIDE, KernelInfo
+from tftrace.graph.phases import BACKWARD, FORWARD, LOSS, METRICS, OPTIMIZER
 from tftrace.native.loops import executions as execution_loops
 from tftrace.timeline.share_out import Timeline
 
 LAYERS = "layers"
 OUTSIDE_LAYERS = "model ops outside layers"
+LOSS_AND_METRICS = "loss and metrics"
+OPTIMIZER_ITSELF = "optimizer"
+_OF_NO_LAYER = {
+    FORWARD: OUTSIDE_LAYERS,
+    LOSS: LOSS_AND_METRICS,
+    METRICS: LOSS_AND_METRICS,
+    # Every gradient has its layer but that of the loss.
+    BACKWARD: LOSS_AND_METRICS,
+    OPTIMIZER: OPTIMIZER_ITSELF,
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,13 @@ class UnknownFunction:
 
 def component_of(info: KernelInfo | None) -> str:
     """Where a kernel of the model counts."""
-    return OUTSIDE_LAYERS if info is None or info.layer == OUTSIDE else LAYERS
+    return OUTSIDE_LAYERS if info is None else component_of_share((info.layer, info.phase))
+
+
+def component_of_share(share: Share) -> str:
+    """Where what is for a call site (or none) counts."""
+    site, phase = share
+    return _OF_NO_LAYER[phase] if site == OUTSIDE else LAYERS
 
 
 def asks_for_data(kind: str) -> bool:

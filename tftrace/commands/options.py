@@ -29,6 +29,13 @@ class Layout(str, Enum):
     json = "json"
 
 
+class Phase(str, Enum):
+    """What is run?"""
+
+    predict = "predict"
+    evaluate = "evaluate"
+
+
 class Sort(str, Enum):
     """Order of the layer table."""
 
@@ -99,6 +106,21 @@ Warmup = Annotated[
     typer.Option(
         min=0, max=MOST_PASSES, help="Passes before anything is timed [default: 1; 0 if --quick]."
     ),
+]
+PhaseOption = Annotated[
+    Phase, typer.Option("--phase", help="What is run; evaluate takes --labels and a loss.")
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="Labels for --phase: .npy, or .npz by output.", show_default=False),
+]
+Loss = Annotated[
+    str | None,
+    typer.Option(help="Keras's name of the loss, where the model is not compiled."),
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metrics", help="Keras's name of a metric, beside --loss; repeatable."),
 ]
 Quick = Annotated[
     bool,

@@ -20,12 +20,17 @@ from tftrace.commands.options import (
     JitOption,
     JsonFile,
     Keras,
+    Labels,
     Layout,
     LayoutOption,
+    Loss,
+    Metrics,
     ModelModule,
     Order,
     OrderOption,
     Out,
+    Phase,
+    PhaseOption,
     Quick,
     Quiet,
     Repeats,
@@ -47,7 +52,9 @@ from tftrace.commands.shared import (
     show,
     start_tensorflow,
 )
+from tftrace.errors import TftraceError
 from tftrace.runs.folder import require_place
+from tftrace.tracer.compiling import Phase as Way
 from tftrace.tracer.loading.models import Loading
 
 if TYPE_CHECKING:
@@ -70,6 +77,10 @@ def run(
     data: Annotated[
         Path | None, typer.Argument(help=".npy, or .npz by name.", show_default=False)
     ] = None,
+    phase: PhaseOption = Phase.predict,
+    labels: Labels = None,
+    loss: Loss = None,
+    metrics: Metrics = None,
     out: Out = Path("tftrace-runs"),
     batch_size: BatchSize = 32,
     repeats: Repeats = None,
@@ -109,17 +120,20 @@ def run(
     layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
-    """Measure model.predict on the data and say where the time goes."""
+    """Measure model.predict (or --phase) on the data and say where the time goes."""
     from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
     check_data(data, data_module)
     check_targets(json, csv, html)
     require_place(out)
-    loading = Loading(unsafe, tuple(custom or ()), keras, model_module)
+    way = Way(phase.value, labels, loss, tuple(metrics or ()))
+    if phase is not Phase.predict and (kernels or try_ is not None):
+        raise TftraceError("--kernels and --try run predict; leave --phase out")
+    loading = Loading(unsafe, tuple(custom or ()), keras, model_module, phase is not Phase.predict)
     repeats = (_QUICK if quick else _USUAL).repeats if repeats is None else repeats
     warmup = (_QUICK if quick else _USUAL).warmup if warmup is None else warmup
-    steady = not quick
+    steady = not quick and phase is Phase.predict
     count = _stages(repeats, warmup, steady) + (1 if kernels else 0) + (3 if try_ else 0)
     with stages(quiet, count) as say:
         say("starting TensorFlow")
@@ -128,6 +142,7 @@ def run(
             data,
             data_module,
             loading,
+            way,
             say,
             out=out,
             batch_size=batch_size,
@@ -177,6 +192,7 @@ def _measure(
     data: Path | None,
     data_module: str | None,
     loading: Loading,
+    way: Way,
     say: Any,
     **options: Any,
 ) -> Profile:
@@ -189,11 +205,23 @@ def _measure(
     arrays = data_from(data, data_module)
     say("loading the model")
     loaded = loading.model(model)
+    way.prepare(loaded)
+    y = way.load_labels()
     with about_data(data, data_module):
         fit_inputs(loaded, arrays)
     named = str(data) if data_module is None else data_module
-    origin = Origin(str(model), named, loading.words(), data_module is not None)
-    return profile(loaded, arrays, progress=say, source=model.name, origin=origin, **options)
+    words = [*loading.words(), *way.words()]
+    origin = Origin(str(model), named, words, data_module is not None)
+    return profile(
+        loaded,
+        arrays,
+        y,
+        phase=way.name,
+        progress=say,
+        source=model.name,
+        origin=origin,
+        **options,
+    )
 
 
 def _data_words(data_module: str | None) -> list[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from tftrace.graph.phases import FORWARD
 from tftrace.graph.trips import trip_count
 from tftrace.graph.types import Edge, Graph, Node, Program, TensorSpec
 
@@ -30,7 +31,8 @@ class FlatOp:
     to it. ``times`` is the number of executions per call of the root, None when it depends on
     data (then ``reason`` says why). ``inputs`` name producers by key, across call borders;
     inside a loop they end at the body's arguments. ``sources`` are the specs of those inputs.
-    ``live`` is False when no output or side effect of the program needs the operation.
+    ``live`` is False when no output or side effect of the program needs the operation. What a
+    call runs has the call's ``phase``, if that is not the forward one.
     """
 
     key: str
@@ -43,6 +45,7 @@ class FlatOp:
     sources: tuple[TensorSpec, ...]
     input_values: tuple[object, ...]
     live: bool
+    phase: str = FORWARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class _Frame:
     times: int | None = 1
     reason: str | None = None
     live: bool = True
+    phase: str = FORWARD
     # Argument and result keys differ from the plain names once a call is entered.
     arguments: tuple[Edge, ...] | None = None
 
@@ -97,9 +101,10 @@ def _walk(
                 graph.nodes[e.name].value if e.output == 0 else None for e in node.inputs
             ),
             live=frame.live and node.name in live,
+            phase=node.phase if frame.phase == FORWARD else frame.phase,
         )
         yield here
-        inner = replace(frame, owner=owner, live=here.live)
+        inner = replace(frame, owner=owner, live=here.live, phase=here.phase)
         for callee, entered in _callees(program, graph, node, here, inner):
             yield from _walk(program, callee, entered, (*stack, function))
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
 
+from tftrace.graph.phases import FORWARD
+
 DTYPE_BYTES: Mapping[str, int] = {
     "bool": 1,
     "int8": 1,
@@ -67,7 +69,8 @@ class Node:
     ``attrs`` holds plain Python values; a function attribute is the function's name.
     ``value`` is the static value of output 0 (a nested list or scalar) where it is known and
     small: constants, and what shape arithmetic gives. ``owner`` is the path of the Keras call
-    site that made the operation, or None when no call of the model did.
+    site that made the operation (or whose gradient it computes, or whose variable it updates), or
+    None when no call of the model did; ``phase`` is one of `tftrace.graph.phases.PHASES`.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Node:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     value: Any = None
     owner: str | None = None
+    phase: str = FORWARD
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def wall_sheet(profile: Profile) -> Sheet:
         late = row["component"] == "compilation" and row["wall_ms"] > 0
         cells = (row["component"], ms_text(row["wall_ms"]), share_text(row["wall_share"]))
         rows.append(Row(cells, WARN if late else ""))
-    columns = (Column("component", right=False), Column("ms"), Column("of predict"))
+    columns = (Column("component", right=False), Column("ms"), Column(f"of {profile.way}"))
     return Sheet(f"wall: {ms_text(wall['wall_ms'].sum())} ms traced", columns, tuple(rows))
 
 

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tftrace.attribution.rows import LAYERS, OUTSIDE_LAYERS
+from tftrace.attribution.rows import (
+    LAYERS,
+    LOSS_AND_METRICS,
+    OPTIMIZER_ITSELF,
+    OUTSIDE_LAYERS,
+)
 from tftrace.findings.basis.figures import call_times
 from tftrace.tables.frame import total
 from tftrace.text import ms_text, share_text, short_names
@@ -37,7 +42,7 @@ def largest_share(profile: Profile, percents: Mapping[str, str]) -> str | None:
         return None
     row = wall.iloc[int(wall["wall_ms"].astype(float).argmax())]
     name = str(row["component"])
-    told = f"{name} take{_s(name)} {percents[name]} of predict"
+    told = f"{name} take{_s(name)} {percents[name]} of {profile.way}"
     return f"{told}: {_EXPLAINED[name](profile)}" if name in _EXPLAINED else told
 
 
@@ -76,14 +81,15 @@ def _pipeline(profile: Profile) -> str:
     if profile.own_pipeline:
         return f"the data's own pipeline, stage by stage in the table above; {_around(profile)}"
     return (
-        "predict builds a tf.data pipeline, copies each batch out of the arrays and takes the "
-        f"pipeline down again; {_around(profile)}"
+        f"{profile.way} builds a tf.data pipeline, copies each batch out of the arrays and takes "
+        f"the pipeline down again; {_around(profile)}"
     )
 
 
 def _loop(profile: Profile) -> str:
+    does = " and joins the outputs" if profile.way == "predict" else ""
     return (
-        "Python code of predict between the batches, which calls callbacks and joins the outputs; "
+        f"Python code of {profile.way} between the batches, which calls callbacks{does}; "
         f"{_around(profile)}"
     )
 
@@ -113,6 +119,10 @@ _EXPLAINED: dict[str, Callable[[Profile], str]] = {
     EXECUTOR: _executor,
     DISPATCH: _dispatch,
     OUTSIDE_LAYERS: lambda _: "operations that the model's own code makes outside any layer",
+    LOSS_AND_METRICS: lambda _: "the loss, its gradient, and the metrics, which no layer makes",
+    OPTIMIZER_ITSELF: lambda _: (
+        "what the optimizer does for no layer: clipping, schedules, averages"
+    ),
     COMPILATION: lambda _: "a graph was traced or compiled while it was measured",
     UNKNOWN: lambda _: "functions that tftrace did not see traced; the warnings name them",
 }

@@ -105,7 +105,7 @@ def layers_sheet(
     if not profile.foreign:
         rows.extend(_beside(profile, verdict, scale, extra))
     heading = f"layers: time in ms and as a share {verdict.base}; work per sample"
-    return Sheet(heading, tuple(_columns(extra, sort)), tuple(rows))
+    return Sheet(heading, tuple(_columns(extra, sort, profile.way)), tuple(rows))
 
 
 def _idle_containers(layers: pd.DataFrame) -> pd.Series:
@@ -163,11 +163,11 @@ def _extra(sort: str) -> list[str]:
     return [sort, *(n for n in wanted if n != sort)] if sort not in _ALWAYS else list(wanted)
 
 
-def _columns(extra: list[str], sort: str) -> Iterator[Column]:
+def _columns(extra: list[str], sort: str, way: str) -> Iterator[Column]:
     yield Column("layer", right=False, folds=True)
     yield Column("type", right=False, most=18)
     yield Column("ms")
-    yield Column("of predict", bar=8)
+    yield Column(f"of {way}", bar=8)
     yield Column("of mults", bar=7)
     yield Column("")
     for name in extra:
@@ -232,7 +232,7 @@ def _beside(profile: Profile, verdict: Verdict, scale: _Scale, extra: list[str])
         name = short_component(row["component"])
         yield Row((name, "", ms_text(row["wall_ms"]), share, "", *empty))
     whole = ms_text(float(wall["wall_ms"].sum()))
-    yield Row(("predict, traced", "", whole, Barred("100%", None), "", *empty), "bold")
+    yield Row((f"{profile.way}, traced", "", whole, Barred("100%", None), "", *empty), "bold")
 
 
 def _told(name: str, value: Any) -> str:

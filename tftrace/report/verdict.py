@@ -207,7 +207,8 @@ def _base(profile: Profile, ms: float) -> str:
     if profile.foreign:
         return f"of a window of {time_text(ms)}{_where(profile)}"
     trace = profile.run["trace"]
-    which = "traced predict" if trace["whole"] is not False else "the predict that was traced"
+    way = profile.way
+    which = f"traced {way}" if trace["whole"] is not False else f"the {way} that was traced"
     return f"of {which}, {time_text(ms)}"
 
 
@@ -278,6 +279,8 @@ def _advice(group: Group, run: dict[str, Any], base_ms: float) -> Advice:
 def _nothing(profile: Profile, explanation: str | None) -> str:
     if profile.foreign:
         return "nothing can be said: a trace alone has no counts to compare its times with"
+    if profile.no_findings is not None and explanation is not None:
+        return f"no findings: {profile.no_findings}. {explanation[0].upper()}{explanation[1:]}"
     if explanation is None:
         return "nothing: no kernel of the model was recorded"
     return f"nothing found that would help. {explanation[0].upper()}{explanation[1:]}"

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from tftrace.errors import TftraceError
+from tftrace.graph.phases import PHASES
 from tftrace.runs.names import SCHEMA
 
 _LARGEST = (1 << 63) - 1
@@ -94,7 +95,7 @@ class Settings(msgspec.Struct, frozen=True):
     own_batches: bool | None = None
     """Whether the data came in batches of its own, through a pipeline of the user's."""
     call: str = "predict"
-    """What was run: predict, predict_on_batch, or a tf.function by its name."""
+    """What was run: predict, evaluate, fit, predict_on_batch, or a tf.function by its name."""
     origin: Origin | None = None
     """None where Python code called, and in runs of older versions."""
 
@@ -183,7 +184,8 @@ class OpColumns(msgspec.Struct, frozen=True):
 
     ``owner`` is an index into the sites, ``times`` executions per call (None: depends on data),
     ``live`` whether a result needs it, ``inputs`` indices of ops, ``work`` that of one execution,
-    ``form`` equal where attributes are equal, ``out_bytes`` what it hands on.
+    ``form`` equal where attributes are equal, ``out_bytes`` what it hands on, ``phase`` an index
+    into `tftrace.graph.phases.PHASES` (None: all are of the forward pass).
     """
 
     key: list[str]
@@ -196,6 +198,7 @@ class OpColumns(msgspec.Struct, frozen=True):
     work: list[Work]
     form: list[int] | None = None
     dtype: list[str | None] | None = None
+    phase: list[Count] | None = None
 
 
 class KernelColumns(msgspec.Struct, frozen=True):
@@ -348,6 +351,8 @@ def _function_fault(function: TracedFunction, sites: int) -> str | None:
     ops = function.ops
     if any(isinstance(n, str) for work in ops.work for key, n in work.items() if key != "reason"):
         return "ops.work: a number is written as text"
+    if any(phase >= len(PHASES) for phase in ops.phase or ()):
+        return "ops.phase: there is no such phase"
     if any(owner >= sites for owner in ops.owner):
         return "ops.owner: there is no such site"
     if any(source >= len(ops.key) for sources in ops.inputs for source in sources):

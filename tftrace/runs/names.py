@@ -15,6 +15,9 @@ WINDOW = "tftrace window"
 STEP = "tftrace step"
 """Names of the trace's events around the measured pass, and around each of its steps."""
 
+LABELLED = ("evaluate", "fit")
+"""What a run is called that had labels."""
+
 NAME_SCOPE = "name scope"
 """Type of a call site inside a SavedModel, which has no Keras layers: a scope of its operations."""
 

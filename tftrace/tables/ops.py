@@ -39,6 +39,7 @@ def ops_table(join: Join) -> pd.DataFrame:
                 "op_type": row.type,
                 "layer": path_of(row.info, sites),
                 "component": row.component,
+                "phase": None if row.info is None else row.info.phase,
                 "calls": count,
                 "expected_calls": row.expected,
                 "busy_ms": totals.busy[number] / PS_PER_MS if count else None,
@@ -58,7 +59,7 @@ def ops_table(join: Join) -> pd.DataFrame:
         rows,
         integers=("calls", "expected_calls"),
         numbers=("busy_ms", "mean_us", "p50_us", "p99_us", "wall_ms", "thread_ms", *NEEDED),
-        others=("op", "op_type", "layer", "component", "members", "device"),
+        others=("op", "op_type", "layer", "component", "phase", "members", "device"),
     )
     for name in ("hlo_module", "note"):
         # Only traces from elsewhere have them: layers of tftrace's own runs are certain, and

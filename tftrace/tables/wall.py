@@ -9,7 +9,13 @@ import pandas as pd
 from tftrace.attribution.by_name.foreign import ForeignJoin
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import OUTSIDE
-from tftrace.attribution.rows import LAYERS, OUTSIDE_LAYERS
+from tftrace.attribution.rows import (
+    LAYERS,
+    LOSS_AND_METRICS,
+    OPTIMIZER_ITSELF,
+    OUTSIDE_LAYERS,
+    component_of_share,
+)
 from tftrace.tables.frame import PS_PER_MS, table_of
 from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE, UNKNOWN
 
@@ -17,6 +23,10 @@ from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PI
 _OF_CALL = {
     "predict_on_batch": {PIPELINE: LOOP},
     "tf.function": {PIPELINE: DISPATCH, LOOP: DISPATCH},
+}
+_OF_PHASES = {
+    "evaluate": (LOSS_AND_METRICS,),
+    "fit": (LOSS_AND_METRICS, OPTIMIZER_ITSELF),
 }
 COMPONENTS = (LAYERS, OUTSIDE_LAYERS, EXECUTOR, PIPELINE, DISPATCH, LOOP, COMPILATION)
 
@@ -31,16 +41,20 @@ def wall_table(join: Join) -> pd.DataFrame:
     if isinstance(join, ForeignJoin):
         return _by_device(join)
     timeline = join.timeline
-    named = (*COMPONENTS, UNKNOWN) if join.unknown else COMPONENTS
-    parts: dict[str, float] = dict.fromkeys(named, 0.0)
+    call = join.run.manifest.run.call
+    named = (*COMPONENTS[:2], *_OF_PHASES.get(call, ()), *COMPONENTS[2:])
+    parts: dict[str, float] = dict.fromkeys((*named, UNKNOWN) if join.unknown else named, 0.0)
     for row, wall in zip(join.rows, join.totals.wall, strict=False):
         if row.info is None:
             parts[row.component] += wall
             continue
-        outside = row.info.weights.get(OUTSIDE, 0.0)
-        parts[OUTSIDE_LAYERS] += outside * wall
-        parts[LAYERS] += (1 - outside) * wall if outside else wall
-    of_call = _OF_CALL.get(join.run.manifest.run.call.partition(" ")[0], {})
+        within = 1.0
+        for share, part in row.info.shares.items():
+            if share[0] == OUTSIDE:
+                parts[component_of_share(share)] += part * wall
+                within -= part
+        parts[LAYERS] += wall if within == 1.0 else within * wall
+    of_call = _OF_CALL.get(call.partition(" ")[0], {})
     for name, gap in timeline.gaps.items():
         parts[of_call.get(name, name)] += gap
     rows = [_row(name, ps, timeline.length) for name, ps in parts.items()]

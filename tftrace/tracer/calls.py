@@ -13,7 +13,7 @@ import tensorflow as tf
 from tftrace.errors import TftraceError
 from tftrace.runs.names import STEP
 from tftrace.tracer.data.arrays import count_of
-from tftrace.tracer.graphs.recorder import OuterCall, outermost_calls
+from tftrace.tracer.graphs.watching import OuterCall, outermost_calls
 from tftrace.tracer.state import State, chance_kept, learning
 from tftrace.tracer.tf_private import autograph_of, jit_of
 
@@ -47,6 +47,15 @@ class Repeated:
     left: State | None = None
     unsteady: str | None = "it is no predict, and has no pipeline of Keras's that would wait"
     lists_batches: bool = False
+    step_name: str = "predict_step"
+
+    def inputs(self, data: Any) -> Any:
+        """What the model is called with."""
+        return data
+
+    def fed(self, data: Any) -> Sequence[Any]:
+        """Shapes of what an iterator in the function gives: there is none."""
+        return ()
 
     def __call__(self, x: Any) -> None:
         """A pass for warming up or timing."""

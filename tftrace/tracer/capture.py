@@ -20,7 +20,6 @@ from tftrace.runs.folder import new_run_folder, require_place
 from tftrace.runs.manifest import Latency, Manifest, Origin, Settings, TracedPass, write_manifest
 from tftrace.runs.names import MANIFEST, TRACE, WINDOW
 from tftrace.text import Stage
-from tftrace.tracer.calls import Repeated
 from tftrace.tracer.data.arrays import is_dense
 from tftrace.tracer.data.inputs import samples_of, steps_of, take
 from tftrace.tracer.data.own_batches import OwnBatches, has_own_batches, own_batches
@@ -91,20 +90,21 @@ def capture(
     finish: Finish,
     progress: Progress = lambda _: None,
     source: str | None = None,
-    predict: Predict | Repeated | None = None,
+    predict: Run | None = None,
     roofs: dict[str, Any] | None = None,
 ) -> Path:
-    """Measure and trace ``model.predict(x)``.
+    """Measure and trace ``model.predict(x)``, or another way to run it.
 
     Every variable that a pass moves is put back: before the traced pass, and in the end to what it
     was, or to what a pass of the caller's own has left.
 
     Args:
-        x: what ``predict`` takes: arrays, or data in batches of its own.
+        x: what ``predict`` takes: arrays, or data in batches of its own; with a `Labelled`, inputs
+            and labels.
         out: folder that holds the runs; ``tensorboard --logdir`` opens it.
         finish: called with the folder before it gets its final name.
         source: where the model came from, for the record.
-        predict: how to call predict, if not plainly.
+        predict: how to run the model, if not by a plain predict.
         roofs: the machine model to keep with the run.
 
     Returns: the run folder, whole.

@@ -12,11 +12,14 @@ import tensorflow as tf
 
 from tftrace.errors import TftraceError
 
-_FAILS = "model.predict fails on this data: "
+_FAILS = "fails on this data: "
 _LONGEST = 300
 _OWN = str(Path(__file__).parents[1])
 # They stand around what Keras calls, and so at the end of the way, of which Keras hides its own.
-_AROUND = {str(Path(__file__).parent / name) for name in ("graphs/recorder.py", "state.py")}
+_AROUND = {
+    str(Path(__file__).parent / name)
+    for name in ("graphs/recorder.py", "graphs/watching.py", "labelled.py", "state.py")
+}
 # Keras puts what was raised between its own words, in bold.
 _BOLD = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)
 _NODE = re.compile(r"^(\{\{[^}]*\}\}\s*)+|\s*\[Op:\w+\].*$")
@@ -26,7 +29,7 @@ _NOISE = ("Graph execution error", "Detected at node", "Traceback", "[[{{", "Sta
 
 
 @contextmanager
-def failures_explained() -> Iterator[None]:
+def failures_explained(way: str = "predict") -> Iterator[None]:
     """Say in one line what TensorFlow says in many when a model that runs fails on the data.
 
     What the Python code of the model and its layers raises passes as it is.
@@ -37,13 +40,13 @@ def failures_explained() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        raise TftraceError(_FAILS + cause_of(error)) from error
+        raise TftraceError(f"model.{way} {_FAILS}{cause_of(error)}") from error
 
 
 def explained(error: Exception) -> str | None:
     """In one line what the model's own code, Keras or TensorFlow raised while the model was called;
     None for what is no failure of theirs."""
-    return _FAILS + cause_of(error) if _of_the_model(error) else None
+    return f"the model {_FAILS}{cause_of(error)}" if _of_the_model(error) else None
 
 
 def cause_of(error: Exception) -> str:

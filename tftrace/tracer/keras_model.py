@@ -14,22 +14,22 @@ from tftrace.tracer.keras_private import jit_setting, layers_within, set_jit_set
 from tftrace.undo import MEASURING
 
 _MISSING = object()
+_FUNCTIONS = ("predict_function", "test_function", "train_function")
+_LEFT_BY_A_PASS = ("stop_predicting", "stop_evaluating", "stop_training", "history")
 
 
 @contextmanager
 def borrowed(model: Any, jit: bool | None = None) -> Iterator[None]:
-    """Let the block have the model's predict function built anew, then give the old one back.
+    """Let the block have the model's functions built anew, then give the old ones back.
 
     Args:
         jit: compile predict with XLA or not; None keeps what the model would do by itself.
 
-    The model leaves as it came, also after an exception: same predict function, same
-    ``jit_compile``, same ``stop_predicting``.
+    The model leaves as it came, also after an exception: same functions, same ``jit_compile``,
+    same marks of a pass that ended.
     """
     setting = jit_setting(model)
-    kept = {
-        name: model.__dict__.get(name, _MISSING) for name in ("predict_function", "stop_predicting")
-    }
+    kept = {name: model.__dict__.get(name, _MISSING) for name in (*_FUNCTIONS, *_LEFT_BY_A_PASS)}
 
     def give_back() -> None:
         for name, value in kept.items():
@@ -40,7 +40,8 @@ def borrowed(model: Any, jit: bool | None = None) -> Iterator[None]:
         set_jit_setting(model, setting)
 
     with MEASURING.undone(give_back):
-        model.predict_function = None
+        for name in _FUNCTIONS:
+            setattr(model, name, None)
         if jit is not None:
             model.jit_compile = jit
         yield
@@ -102,6 +103,9 @@ def step_marker(model: Any) -> Any:
         def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
             """Close the step."""
             self._event.__exit__(None, None, None)
+
+        on_test_batch_begin = on_train_batch_begin = on_predict_batch_begin
+        on_test_batch_end = on_train_batch_end = on_predict_batch_end
 
     return StepMarker()
 

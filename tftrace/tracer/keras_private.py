@@ -105,6 +105,19 @@ def predict_arguments(model: Any) -> dict[str, Any] | None:
     return None
 
 
+def function_of_iterator(function: Any) -> Any:
+    """The ``tf.function`` by which a train or test function of Keras runs the next batch.
+
+    Keras wraps it in a function of Python, which keeps it in its closure. None when it is hidden.
+    """
+    if hasattr(function, "get_concrete_function"):
+        return function
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    if "multi_step_on_iterator" not in names:
+        return None
+    return function.__closure__[names.index("multi_step_on_iterator")].cell_contents
+
+
 def without_batch_hooks(callback: _Class) -> _Class:
     """Let Keras 2 take a callback of Keras 3, which it asks whether its batches concern it."""
     for pass_ in ("train", "test", "predict"):

@@ -18,6 +18,7 @@ from tftrace.counts.layers import LayerCount, layer_counts
 from tftrace.counts.rule import rule_text
 from tftrace.counts.tables import coverage_of
 from tftrace.graph import FlatOp
+from tftrace.graph.phases import PHASES
 from tftrace.runs.manifest import (
     Counting,
     Coverage,
@@ -107,6 +108,7 @@ def _function(captured: Captured, sites: dict[str, int]) -> TracedFunction:
             form=_forms(flat),
             out_bytes=[_out_bytes(captured, c.key) for c in counts],
             dtype=[_dtype(captured, c.key) for c in counts],
+            phase=_phases(flat),
             work=[_work(c) for c in counts],
         ),
         kernels=KernelColumns(
@@ -131,6 +133,12 @@ def _forms(ops: list[FlatOp]) -> list[int]:
             form += op.key if node.value is None else repr(node.value)
         forms.append(numbers.setdefault(form, len(numbers)))
     return forms
+
+
+def _phases(ops: list[FlatOp]) -> list[int] | None:
+    """Numbers of the phases; None where there is no other than the forward one."""
+    phases = [PHASES.index(op.phase) for op in ops]
+    return phases if any(phases) else None
 
 
 def _out_bytes(captured: Captured, key: str) -> int | None:

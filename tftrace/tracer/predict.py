@@ -39,6 +39,7 @@ class Predict:
     left: State | None = None
     raised: Exception | None = None
     name: str = field(default="predict", init=False)
+    step_name: str = field(default="predict_step", init=False)
     lists_batches: bool = field(default=True, init=False)
     jit: bool | None = field(default=None, init=False)
 
@@ -51,6 +52,14 @@ class Predict:
     def learning(self, state: State) -> AbstractContextManager[None]:
         """A context in which ``state`` learns what a pass moves before the first one runs."""
         return learning(self.model, state)
+
+    def inputs(self, data: Any) -> Any:
+        """What the model is called with."""
+        return data
+
+    def fed(self, data: Any) -> Sequence[Any]:
+        """Shapes of what an iterator in the function gives: they are not needed."""
+        return ()
 
     def traces(self) -> Any:
         """The function whose traces a pass runs."""

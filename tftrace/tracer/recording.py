@@ -15,13 +15,15 @@ from tftrace.tracer.data.inputs import samples_of, take
 from tftrace.tracer.data.own_batches import OwnBatches
 from tftrace.tracer.graphs.functions import Captured, Reference, batch_specs, captured_functions
 from tftrace.tracer.graphs.programs import trace_batch
-from tftrace.tracer.graphs.recorder import Recording, record_calls
+from tftrace.tracer.graphs.recorder import Recording
+from tftrace.tracer.graphs.watching import record_calls
 from tftrace.tracer.keras_model import all_built, overrides_predict, steps_per_execution
+from tftrace.tracer.labelled import Labelled
 from tftrace.tracer.predict import Predict
 from tftrace.tracer.state import State, chance_kept
 from tftrace.tracer.tf_private import collect_graphs
 
-Run: TypeAlias = Predict | Repeated
+Run: TypeAlias = Predict | Repeated | Labelled
 
 _REFUSED = re.compile(r"'[^\n]*' is not a valid (root )?scope name|Node '[^\n]*invalid characters")
 
@@ -33,31 +35,38 @@ def build(model: Any, run: Run, x: Any) -> None:
     """
     if not all_built(model):
         with chance_kept():
-            trace_batch(model, batch_specs(x, run.batch_size))
+            trace_batch(model, batch_specs(run.inputs(x), run.batch_size))
         model.predict_function = None
 
 
 def record(
     model: Any, run: Run, x: Any, state: State
 ) -> tuple[Recording, Reference, list[Captured]]:
-    """Trace the predict function on every batch shape that ``x`` will give it."""
+    """Trace the function of the run on every batch shape that ``x`` will give it."""
     per_call = run.batch_size * steps_per_execution(model)
     count = samples_of(x)
     # One full call, then the remainder: the same signatures in the same order as the real pass.
     short = count > per_call and not isinstance(x, OwnBatches)
     first = take(x, per_call + count % per_call) if short else x
     with (
-        record_calls(model, True) as recording,
+        record_calls(model, run.step_name) as recording,
         collect_graphs() as collection,
         run.learning(state),
         _names_explained(),
     ):
         run(first)
     if not recording.roots:
-        raise TftraceError(f"predict traced no graph of the model: {_why_eager(model)}")
+        raise TftraceError(f"{run.name} traced no graph of the model: {_why_eager(model)}")
     with chance_kept():
         reference, functions = captured_functions(
-            model, recording, collection, first, run.batch_size, run.traces(), run.lists_batches
+            model,
+            recording,
+            collection,
+            run.inputs(first),
+            run.batch_size,
+            run.traces(),
+            run.lists_batches,
+            run.fed(first),
         )
     return recording, reference, functions
 

@@ -8,7 +8,7 @@ one is written: TensorFlow shares the memory till then.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,6 +32,10 @@ class State:
         """Save the variables that a graph captures, before it runs."""
         self._add([outer for outer, _ in graph.captures if isinstance(outer, tf.Tensor)])
 
+    def add_variables(self, variables: Iterable[Any]) -> None:
+        """Save variables that are not known yet."""
+        self._add([handle for variable in variables for handle in handles_of(variable)])
+
     def now(self) -> State:
         """The present values of the same variables."""
         return State([handle for handle, _ in self._values.values()])
@@ -54,7 +58,7 @@ class State:
 def state_of(model: Any) -> State:
     """The variables that Keras tracks for the model, as they are now."""
     variables = model.variables if model.built else []
-    return State([handle for variable in variables for handle in _handles(variable)])
+    return State([handle for variable in variables for handle in handles_of(variable)])
 
 
 @contextmanager
@@ -108,7 +112,7 @@ def chance_kept() -> Iterator[None]:
         yield
 
 
-def _handles(variable: Any) -> list[Any]:
+def handles_of(variable: Any) -> list[Any]:
     """The resources of a variable of Keras or TensorFlow, one per replica."""
     # The value of a Keras 3 variable is TensorFlow's variable; that of TensorFlow's is a method.
     inner = variable if callable(variable.value) else variable.value

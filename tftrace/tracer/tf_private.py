@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ log = logging.getLogger("tftrace")
 
 _LEVEL_SYMBOL = "_ZN3tsl8profiler8internal13g_trace_levelE"
 _ONEDNN_SYMBOL = "_ZN10tensorflow12IsMKLEnabledEv"
+_NO_GRADIENTS = "this TensorFlow hides whose gradient is computed: backward is the model's own row"
 _WHILE_TRACING = 2
 _ALL_OPS = 3
 
@@ -135,6 +136,94 @@ def data_specs(graph: Any) -> list[Any] | None:
     """
     arguments, _ = getattr(graph, "structured_input_signature", None) or ((), {})
     return arguments[0] if arguments and isinstance(arguments[0], list) else None
+
+
+@contextmanager
+def gradients_watched(
+    made: Callable[[], Any],
+    gradient: Callable[[Any, Sequence[Any], Callable[[], Any]], Any],
+    otherwise: Any,
+) -> Iterator[bool]:
+    """See each operation that a tape records in the block, and run its gradient oneself.
+
+    The tape calls one function for the gradient of every recorded operation, and hands it the very
+    tuple of attributes that was recorded: its identity tells the operation. What records a
+    gradient of its own (`tf.custom_gradient`, the call of a function) gives the tape a function,
+    which is wrapped.
+
+    Args:
+        made: called when an operation is recorded; what it returns is kept.
+        gradient: called with that, the gradients of the operation's results, and what makes
+            the gradients of its inputs, whose result it must return.
+        otherwise: what stands for the kept where nothing was.
+
+    Yields: False where the API is gone: then nothing is seen.
+    """
+    doors = _gradient_doors()
+    if doors is None:
+        yield False
+        return
+    register, backprop, execute, record = doors
+    own, recorded, operation = (
+        backprop._gradient_function,
+        execute.record_gradient,
+        record.record_operation,
+    )
+    known: dict[int, tuple[Any, Any]] = {}
+
+    def record_gradient(op_name: Any, inputs: Any, attrs: Any, outputs: Any) -> None:
+        # Kept, or another tuple may get its identity. There is only one tuple of nothing.
+        if attrs:
+            known[id(attrs)] = attrs, made()
+        recorded(op_name, inputs, attrs, outputs)
+
+    def gradient_function(
+        op_name: Any, attrs: Any, count: Any, inputs: Any, outputs: Any, given: Any, *more: Any
+    ) -> Any:
+        _, kept = known.get(id(attrs), (None, otherwise))
+        return gradient(
+            kept, given, lambda: own(op_name, attrs, count, inputs, outputs, given, *more)
+        )
+
+    def record_operation(
+        op_type: Any, outputs: Any, inputs: Any, backward_function: Any, *more: Any, **named: Any
+    ) -> None:
+        kept = made()
+
+        def watched(*given: Any) -> Any:
+            return gradient(kept, given, lambda: backward_function(*given))
+
+        operation(op_type, outputs, inputs, watched, *more, **named)
+
+    def put_back() -> None:
+        register(own)
+        execute.record_gradient, record.record_operation = recorded, operation
+
+    with MEASURING.undone(put_back):
+        register(gradient_function)
+        execute.record_gradient = record_gradient
+        record.record_operation = record_operation
+        yield True
+
+
+def _gradient_doors() -> tuple[Any, Any, Any, Any] | None:
+    """What registers the tape's gradient function; the modules of that and of what records."""
+    try:
+        from tensorflow.python import pywrap_tfe
+        from tensorflow.python.eager import backprop, execute, record
+    except ImportError:
+        log.warning(_NO_GRADIENTS)
+        return None
+    register = getattr(pywrap_tfe, "TFE_Py_RegisterGradientFunction", None)
+    there = (
+        hasattr(backprop, "_gradient_function"),
+        hasattr(execute, "record_gradient"),
+        hasattr(record, "record_operation"),
+    )
+    if register is None or not all(there):
+        log.warning(_NO_GRADIENTS)
+        return None
+    return register, backprop, execute, record
 
 
 def _text(name: bytes | str) -> str:

@@ -12,6 +12,7 @@ from tftrace.attribution.by_name.scopes import Match, match_operations
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import WORK, KernelInfo
 from tftrace.attribution.rows import LAYERS, Row
+from tftrace.graph.phases import FORWARD
 from tftrace.parsers.hlo import HloInstruction, parse_hlo
 from tftrace.parsers.trials import AUTOTUNING
 from tftrace.runs.find import find_trace, other_hosts
@@ -194,7 +195,7 @@ class ForeignJoin(Join):
 
     def _info_of(self, match: Match) -> KernelInfo:
         site = self._positions[match.path]
-        return KernelInfo({site: 1.0}, site, (), None, dict.fromkeys(WORK), 1)
+        return KernelInfo({(site, FORWARD): 1.0}, site, (), None, dict.fromkeys(WORK), 1)
 
     @cached_property
     def _positions(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tftrace.attribution.function import Function
+from tftrace.attribution.function import Function, Share
 from tftrace.attribution.graph_names import GraphNames
 from tftrace.attribution.kernel_owner import (
     FLOPS_PER_BYTE,
@@ -26,6 +26,7 @@ from tftrace.attribution.kernel_owner import (
 from tftrace.attribution.provenance import WORKLESS, Members
 from tftrace.graph import TensorSpec
 from tftrace.graph.flatten import BRANCHES
+from tftrace.graph.phases import FORWARD
 from tftrace.parsers.hlo import HloComputation, HloInstruction, HloModule
 
 # Nothing is computed or moved for these inside a fusion.
@@ -195,20 +196,22 @@ class _Attribution:
 
     def _info(self, kernel: _Kernel, largest: dict[int, tuple[float, str]]) -> KernelInfo:
         function = self.function
-        by_site: dict[int, float] = defaultdict(float)
+        by_share: dict[Share, float] = defaultdict(float)
         for op, cost in kernel.cost.items():
-            by_site[function.owner[op]] += cost
-        total = sum(by_site.values())
+            by_share[function.share(op)] += cost
+        total = sum(by_share.values())
         ranked = sorted(kernel.cost, key=lambda op: -kernel.cost[op])
         members = [op for op in ranked if function.ops.type[op] not in WORKLESS]
         # An operation may have become several instructions. Its work is counted where its
         # costliest one runs; a duplicate of that one is work done again.
         mine = {op for op, opcode, cost in kernel.parts if largest[op] == (cost, opcode)}
         counted = tuple(op for op in members if op in mine)
+        layer, phase = function.share(ranked[0]) if ranked else (OUTSIDE, FORWARD)
         return KernelInfo(
-            weights={s: c / total if total else 1 / len(by_site) for s, c in by_site.items()}
-            or {OUTSIDE: 1.0},
-            layer=function.owner[ranked[0]] if ranked else OUTSIDE,
+            shares={s: c / total if total else 1 / len(by_share) for s, c in by_share.items()}
+            or {(OUTSIDE, FORWARD): 1.0},
+            layer=layer,
+            phase=phase,
             members=tuple(function.ops.key[op] for op in members),
             times=self.names.times(kernel.prefix),
             work=work_of(function, Members(counted)) if counted else dict.fromkeys(WORK, 0),

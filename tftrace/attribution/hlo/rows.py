@@ -79,9 +79,11 @@ def calling_info(function: Function, name: str) -> tuple[KernelInfo | None, str]
     op = function.index.get(flat_name(name))
     if op is None or function.owner[op] == OUTSIDE:
         return None, EXECUTOR
+    share = function.share(op)
     info = KernelInfo(
-        weights={function.owner[op]: 1.0},
-        layer=function.owner[op],
+        shares={share: 1.0},
+        layer=share[0],
+        phase=share[1],
         members=(function.ops.key[op],),
         times=function.times[op],
         work=dict.fromkeys(WORK, 0),

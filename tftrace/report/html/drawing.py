@@ -127,7 +127,7 @@ def hover(plot: figure, renderer: Any, *more: tuple[str, str]) -> None:
     """Tell a row under the pointer, and let a click choose it."""
     tips = [
         ("", "@name (@type)"),
-        ("time", "@ms{0.000} ms, @time_percent{0.0}% of predict"),
+        ("time", "@ms{0.000} ms, @time_percent{0.0}% of the time"),
         ("mults", "@mults_percent{0.0}% of all"),
         *more,
     ]

@@ -23,7 +23,7 @@ def layer_pairs(source: ColumnDataSource, rows: Rows) -> figure | None:
     if not found:
         return None
     names = [rows.columns["name"][n] for n in found]
-    plot = _pairs_figure(names, "layers with most time")
+    plot = _pairs_figure(names, "layers with most time", _axis(rows))
     _two_bars(plot, source, "name")
     # Rows that have no place on the axis are not drawn: a category that is not there.
     hover(plot, plot.renderers[0])
@@ -55,7 +55,7 @@ def type_pairs(rows: Rows, colors: Mapping[str, str]) -> figure:
         },
         name="types",
     )
-    plot = _pairs_figure(shown, "types; choose one to filter by it")
+    plot = _pairs_figure(shown, "types; choose one to filter by it", _axis(rows))
     _two_bars(plot, source, "name")
     hover(plot, plot.renderers[0])
     return plot
@@ -64,20 +64,23 @@ def type_pairs(rows: Rows, colors: Mapping[str, str]) -> figure:
 def two_sides(names: Sequence[str], a: Sequence[float], b: Sequence[float], unit: str) -> figure:
     """Paired bars of two runs; NaN on the side that lacks the layer."""
     source = ColumnDataSource({"name": list(names), "a": list(a), "b": list(b)})
-    plot = _pairs_figure(names, f"layers that differ most, {unit}")
-    plot.xaxis.axis_label = unit
+    plot = _pairs_figure(names, f"layers that differ most, {unit}", unit)
     bars = _bars(plot, source, "name", (("a", TIME, "A"), ("b", MULTS, "B")))
     tips = [("", "@name"), ("A", f"@a{{0.00}} {unit}"), ("B", f"@b{{0.00}} {unit}")]
     plot.add_tools(HoverTool(renderers=bars, tooltips=tips))
     return plot
 
 
-def _pairs_figure(names: Sequence[str], title: str) -> figure:
+def _axis(rows: Rows) -> str:
+    return f"% of {rows.way}, % of multiplications"
+
+
+def _pairs_figure(names: Sequence[str], title: str, axis: str) -> figure:
     plot = new_figure(
         90 + 34 * len(names),
         "",
         y_range=FactorRange(*reversed(names)),
-        x_axis_label="% of predict, % of multiplications",
+        x_axis_label=axis,
         title=title,
     )
     plot.x_range.start = 0

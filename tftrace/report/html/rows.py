@@ -46,6 +46,7 @@ class Rows:
             is unknown.
         sites: how many rows are layers; they come first.
         base: ms that shares are of.
+        way: what was run, in a word.
         totals: of all layers: ms, and each kind of work (None where a part is unknown).
     """
 
@@ -53,6 +54,7 @@ class Rows:
     sites: int
     base: float
     totals: dict[str, float | None]
+    way: str = "predict"
 
     def __len__(self) -> int:
         return len(self.columns["path"])
@@ -94,7 +96,7 @@ def rows_of(profile: Profile) -> Rows:
     ]
     if not profile.foreign:
         _add_components(columns, profile.wall)
-    return Rows(columns, sites, base, totals)
+    return Rows(columns, sites, base, totals, profile.way)
 
 
 def parents(paths: Sequence[str]) -> list[int]:

@@ -75,7 +75,7 @@ def render_page(profile: Profile) -> str:
     samples = profile.run["trace"]["samples"]
     charts = _charts(profile, rows, colors, samples)
     return document(
-        f"{answer.model}: where predict's time goes",
+        f"{answer.model}: where {profile.way}'s time goes",
         _data(profile, rows, colors, samples),
         charts,
         name=answer.model,
@@ -91,7 +91,11 @@ def render_page(profile: Profile) -> str:
         "of time that the share of multiplications explains.",
         units=(
             ("ms", "ms", True),
-            ("%", "% of predict" if not profile.foreign else "% of the window", bool(rows.base)),
+            (
+                "%",
+                f"% of {profile.way}" if not profile.foreign else "% of the window",
+                bool(rows.base),
+            ),
             ("sample", "per sample", bool(samples)),
         ),
         columns=[{"key": k, "title": t, "help": h} for k, (t, h) in _COLUMNS.items()]
@@ -217,8 +221,8 @@ def _nothing(profile: Profile) -> str | None:
 
 def _pairs_note(rows: Rows) -> str:
     told = (
-        "Each pair: the share of predict, and the share of all multiplications. Where the first "
-        "is much longer, something other than multiplying takes the time."
+        f"Each pair: the share of {rows.way}, and the share of all multiplications. Where the "
+        "first is much longer, something other than multiplying takes the time."
     )
     if rows.totals["mults"] is None and rows.sites:
         told += " The multiplications of a layer are not known, so no shares of them are drawn."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,6 +79,7 @@ def captured_functions(
     batch_size: int,
     function: Any,
     lists_batches: bool = True,
+    fed: Sequence[Any] = (),
 ) -> tuple[Reference, list[Captured]]:
     """The traces that ``recording`` saw of the predict function, oldest first.
 
@@ -87,6 +88,7 @@ def captured_functions(
         function: the ``tf.function`` that was traced.
         lists_batches: whether it takes a list of batches, as the predict function does; what does
             not, takes one of ``batch_size``, in however many calls of the model.
+        fed: shapes of a full batch, if the function asks an iterator for it.
 
     Returns: the trace that counts, and all traces with their work.
     """
@@ -96,8 +98,8 @@ def captured_functions(
     flows = [
         (
             graph,
-            _batches(model, recording, graph) if lists_batches else (batch_size,),
-            flow_of(program_of(graph, recording)),
+            _sizes(model, recording, graph, lists_batches, batch_size, fed),
+            flow_of(program_of(graph, recording, batch=fed)),
         )
         for graph in roots
     ]
@@ -120,6 +122,19 @@ def captured_functions(
         )
         result.append(captured)
     return reference, result
+
+
+def _sizes(
+    model: Any,
+    recording: Recording,
+    graph: Any,
+    lists_batches: bool,
+    batch_size: int,
+    fed: Sequence[Any],
+) -> tuple[int | None, ...]:
+    if fed:
+        return (fed[0][0],)
+    return _batches(model, recording, graph) if lists_batches else (batch_size,)
 
 
 def _batches(model: Any, recording: Recording, graph: Any) -> tuple[int | None, ...]:

@@ -26,7 +26,12 @@ _SHAPELESS = ("resource", "variant")
 StaticValue = Callable[[Any, tuple[TensorSpec, ...]], Any]
 
 
-def close_shapes(program: Program, graphs: Mapping[str, Any], static_value: StaticValue) -> Program:
+def close_shapes(
+    program: Program,
+    graphs: Mapping[str, Any],
+    static_value: StaticValue,
+    batch: Sequence[Any] = (),
+) -> Program:
     """``program`` with every shape that follows from those of its arguments.
 
     A function that is called with several shapes becomes several, named ``function#2`` and so on.
@@ -35,11 +40,12 @@ def close_shapes(program: Program, graphs: Mapping[str, Any], static_value: Stat
     Args:
         graphs: the FuncGraph of each function of the program.
         static_value: what a node's ``value`` is, from a tensor's operation and its outputs' specs.
+        batch: shapes of what the iterator gives, where the function asks one for its data.
     """
     if not _worthwhile(program):
         return program
     with tf.Graph().as_default():
-        rebuilt = _Rebuilt(program, graphs, static_value)
+        rebuilt = _Rebuilt(program, graphs, static_value, batch)
         arguments = [_stand_in(tensor) for tensor in graphs[program.root].inputs]
         root, _ = rebuilt.function(program.root, arguments)
     return Program(root, rebuilt.functions)
@@ -63,6 +69,7 @@ class _Rebuilt:
     program: Program
     graphs: Mapping[str, Any]
     static_value: StaticValue
+    batch: Sequence[Any] = ()
     functions: dict[str, Graph] = field(default_factory=dict)
     lists: dict[str, ListShape] = field(default_factory=dict)
 
@@ -97,8 +104,9 @@ class _Rebuilt:
                 node, outputs = self._branches(node, inputs, called, callers)
         else:
             outputs = self._twin(op, node, inputs)
-        for new, old in zip(outputs, op.outputs, strict=True):
-            narrow(new, old.shape)
+        given = self.batch if node.type == "IteratorGetNext" else ()
+        for new, shape in zip(outputs, given or [t.shape for t in op.outputs], strict=True):
+            narrow(new, shape)
         return node, outputs
 
     def _twin(self, op: Any, node: Node, inputs: Sequence[Any]) -> list[Any]:

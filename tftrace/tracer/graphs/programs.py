@@ -9,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tftrace.graph import Edge, Graph, Node, Program, TensorSpec, flatten
+from tftrace.graph.phases import FORWARD
 from tftrace.tracer.graphs.call_sites import final_paths
 from tftrace.tracer.graphs.open_shapes import close_shapes
-from tftrace.tracer.graphs.recorder import ANOTHER_GRAPH, CallSite, Recording, record_calls
+from tftrace.tracer.graphs.recorder import ANOTHER_GRAPH, CallSite, Recording
 from tftrace.tracer.graphs.scopes import with_scopes
+from tftrace.tracer.graphs.watching import record_calls
 from tftrace.tracer.keras_model import fixed_batch, is_legacy, layout_of
 from tftrace.tracer.keras_private import inputs_structure
 from tftrace.tracer.tf_private import function_graph
@@ -52,7 +54,7 @@ def trace_batch(model: Any, specs: Any) -> Program:
     """
     # What is not labeled comes bare, unless it might be taken for inputs and labels.
     data = (specs,) if isinstance(specs, list | tuple) else specs
-    with record_calls(model, True) as recording:
+    with record_calls(model, "predict_step") as recording:
         concrete = tf.function(_on_batch(model), autograph=False).get_concrete_function(data)
     settle(recording, [concrete.graph])
     return program_of(concrete.graph, recording)
@@ -126,17 +128,24 @@ def settle(recording: Recording, graphs: Iterable[Any]) -> None:
     recording.rename(final_paths(recording.sites, needed))
 
 
-def program_of(graph: Any, recording: Recording, root: str | None = None) -> Program:
+def program_of(
+    graph: Any, recording: Recording, root: str | None = None, batch: Sequence[Any] = ()
+) -> Program:
     """The FuncGraph ``graph`` and all functions it reaches, with owners from ``recording``.
 
     Where its arguments' shapes are known, so are all those that follow from them. Inside a
     SavedModel, which has no layers, owners are name scopes, which ``recording`` then has as call
     sites.
+
+    Args:
+        batch: shapes of what the iterator gives, where the graph asks one for its data.
     """
-    return with_scopes(_program(graph, recording, root), recording)
+    return with_scopes(_program(graph, recording, root, batch), recording)
 
 
-def _program(graph: Any, recording: Recording, root: str | None) -> Program:
+def _program(
+    graph: Any, recording: Recording, root: str | None, batch: Sequence[Any] = ()
+) -> Program:
     name = root or graph.name
     functions: dict[str, Graph] = {}
     graphs: dict[str, Any] = {}
@@ -146,10 +155,12 @@ def _program(graph: Any, recording: Recording, root: str | None) -> Program:
         if function in functions or func_graph is None:
             continue
         graphs[function] = func_graph
-        functions[function] = _convert(function, func_graph, recording.owners(func_graph))
+        functions[function] = _convert(
+            function, func_graph, recording.owners(func_graph), recording.phases(func_graph)
+        )
         for node in functions[function].nodes.values():
             pending += [(f, function_graph(func_graph, f)) for f in _called(node)]
-    return close_shapes(Program(name, functions), graphs, _static_value)
+    return close_shapes(Program(name, functions), graphs, _static_value, batch)
 
 
 def _called(node: Node) -> list[str]:
@@ -160,8 +171,11 @@ def _called(node: Node) -> list[str]:
     return called
 
 
-def _convert(name: str, graph: Any, owners: Mapping[str, str]) -> Graph:
-    nodes = {op.name: _node(op, owners.get(op.name)) for op in graph.get_operations()}
+def _convert(name: str, graph: Any, owners: Mapping[str, str], phases: Mapping[str, str]) -> Graph:
+    nodes = {
+        op.name: _node(op, owners.get(op.name), phases.get(op.name, FORWARD))
+        for op in graph.get_operations()
+    }
     captured = {inner.op.name for _, inner in getattr(graph, "captures", ())}
     return Graph(
         name=name,
@@ -173,7 +187,7 @@ def _convert(name: str, graph: Any, owners: Mapping[str, str]) -> Graph:
     )
 
 
-def _node(op: Any, owner: str | None) -> Node:
+def _node(op: Any, owner: str | None, phase: str) -> Node:
     outputs = tuple(_tensor_spec(t) for t in op.outputs)
     return Node(
         name=op.name,
@@ -184,6 +198,7 @@ def _node(op: Any, owner: str | None) -> Node:
         attrs={a.name: _plain(op.get_attr(a.name)) for a in op.op_def.attr if a.name != "value"},
         value=_static_value(op.outputs[0], outputs) if outputs else None,
         owner=owner,
+        phase=phase,
     )
 
 

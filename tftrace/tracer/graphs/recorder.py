@@ -6,16 +6,14 @@ themselves are watched: whatever a graph gains between two calls belongs to the 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 
-from tftrace.undo import MEASURING
+from tftrace.graph.phases import BACKWARD, FORWARD, LOSS, OPTIMIZER
+from tftrace.tracer.state import handles_of
 
 ANOTHER_GRAPH = "\0"
 """In the path of a call noted in a loop's body or another inner graph, before its number."""
@@ -41,13 +39,27 @@ class CallSite:
     params: int = 0
 
 
+class _Frame(NamedTuple):
+    """What runs now: a call of ``layer``, or a part of a step (None, or the tape)."""
+
+    layer: Any
+    path: str | None
+    phase: str
+
+
+_TAPE = object()
+
+
 @dataclass
 class Recording:
     """What was seen: call sites by path in execution order, owners of operations per graph."""
 
     model: Any
-    predicting: bool = False
-    """Whether layers that the predict function calls outside the model's own call are its too."""
+    step_name: str | None = None
+    """The model's method that is followed (``predict_step``, ``test_step``, ``train_step``): layers
+    that it calls outside the model's own call are the model's too. None: the call alone."""
+    tape_is_open: bool = True
+    """Whether the gradient of each operation is seen; what is not seen stays with the model."""
     sites: dict[str, CallSite] = field(default_factory=dict)
     roots: list[Any] = field(default_factory=list)
     """Outermost FuncGraph of every trace of the model, oldest first."""
@@ -55,7 +67,9 @@ class Recording:
     _owners: dict[int, dict[str, str]] = field(default_factory=dict)
     _graphs: list[Any] = field(default_factory=list)
     _flushed: dict[int, int] = field(default_factory=dict)
-    _stack: list[tuple[Any, str]] = field(default_factory=list)
+    _phases: dict[int, dict[str, str]] = field(default_factory=dict)
+    _by_tape: dict[int, set[str]] = field(default_factory=dict)
+    _stack: list[_Frame] = field(default_factory=list)
     _seen: dict[tuple[int, str], int] = field(default_factory=dict)
     _layers: dict[str, Any] = field(default_factory=dict)
     _outer: Any = None
@@ -64,6 +78,16 @@ class Recording:
     def owners(self, graph: Any) -> dict[str, str]:
         """Call-site path by operation name, for the operations of ``graph`` that have one."""
         return self._owners.get(id(graph), {})
+
+    def phases(self, graph: Any) -> dict[str, str]:
+        """Phase by operation name, for the operations of ``graph`` that are of another than the
+        forward one."""
+        return self._phases.get(id(graph), {})
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the step that is followed knows labels: it has a loss, and maybe gradients."""
+        return self.step_name in ("test_step", "train_step")
 
     def model_calls(self, root: Any) -> int:
         """How often the graph ``root`` runs a step of the model: the batches of one execution."""
@@ -99,61 +123,152 @@ class Recording:
     def finish(self) -> None:
         """Fill in the numbers that need the whole picture: calls and parameters."""
         calls: dict[int, int] = {}
-        counted: set[int] = set()
         for path, layer in self._layers.items():
             calls[id(layer)] = calls.get(id(layer), 0) + 1
             self.sites[path].call = calls[id(layer)]
+        for path, own in self._own_weights():
+            self.sites[path].params = sum(_elements(w) for w in own)
+
+    def _own_weights(self) -> Iterator[tuple[str, list[Any]]]:
+        """Every call site with the weights that are its own."""
+        counted: set[int] = set()
         # Deepest first, so that a weight is counted where it is used, not at its container.
         for path in sorted(self._layers, key=lambda p: -self.sites[p].depth):
             own = [w for w in _weights(self._layers[path]) if id(w) not in counted]
             counted.update(id(w) for w in own)
-            self.sites[path].params = sum(_elements(w) for w in own)
+            yield path, own
 
     def call(self, layer: Any, run: Callable[[], Any]) -> Any:
         """Run one call of ``layer``, noting what the current graph gains meanwhile."""
         foreign = not self._stack and layer is not self.model
-        if tf.executing_eagerly() or (foreign and not self.predicting):
+        if tf.executing_eagerly() or (foreign and self.step_name is None):
             return run()
-        if self._stack and self._stack[-1][0] is layer:
-            return self._shaped(self._stack[-1][1], run())
+        if self.labelled and not self._stack:
+            return run()  # Keras builds what the step needs before it traces the step
+        if self._stack and self._stack[-1].phase in (BACKWARD, OPTIMIZER):
+            return run()  # computed anew for its gradient
+        if self._stack and self._stack[-1].layer is layer:
+            return self._shaped(self._stack[-1].path, run())
         graph = tf.compat.v1.get_default_graph()
-        if foreign:
-            # A predict function of the model's own calls it, not the model's call.
+        in_step = bool(self._stack) and self._stack[-1].path is None
+        if foreign or (in_step and layer is not self.model):
+            # A step, or a predict function, of the model's own calls it, not the model's call.
             self._begin_trace(graph)
             again = self.model.name in self.sites
             root = self.model.name if again else self._enter(self.model, graph)
-            return self._within(
+            return self._called(
                 self.model,
                 root,
                 graph,
-                lambda: self._within(layer, self._enter(layer, graph), graph, run),
+                lambda: self._called(layer, self._enter(layer, graph), graph, run),
             )
         if not self._stack:
             self._begin_step(graph)
-        return self._within(layer, self._enter(layer, graph), graph, run)
+        return self._called(layer, self._enter(layer, graph), graph, run)
 
     def step(self, run: Callable[[], Any]) -> Any:
-        """Run the model's ``predict_step`` on one batch: what it makes and calls is the model's."""
+        """Run the model's step on one batch.
+
+        What a ``predict_step`` makes and calls is the model's; what a step with labels makes
+        outside of the layers is the loss, if nothing says otherwise.
+        """
         if self._stack or tf.executing_eagerly():
             return run()
         graph = tf.compat.v1.get_default_graph()
         self._begin_step(graph)
-        return self._within(self.model, self._enter(self.model, graph), graph, run)
+        if self.labelled:
+            return self._within(_Frame(None, None, LOSS), graph, run)
+        return self._called(self.model, self._enter(self.model, graph), graph, run)
 
-    def _within(self, layer: Any, path: str, graph: Any, run: Callable[[], Any]) -> Any:
+    def part(self, phase: str, run: Callable[[], Any], path: str | None = None) -> Any:
+        """Run a part of a step that is of ``phase``, for the call site ``path`` if for any."""
+        if not self._stack:
+            return run()
+        graph = tf.compat.v1.get_default_graph()
+        return self._within(_Frame(None, path, phase), graph, run)
+
+    def tape(self, run: Callable[[], Any], sources: Any) -> Any:
+        """Run a tape's differentiation with respect to ``sources``, variables for one.
+
+        What the tape itself makes (it adds up where a value is used twice) is for whoever made
+        the value.
+        """
+        if not self._stack:
+            return run()
+        graph = tf.compat.v1.get_default_graph()
+        seen = _TAPE if self.tape_is_open else None
+        path = None if self.tape_is_open else self.model.name
+        gradients = self._within(_Frame(seen, path, BACKWARD), graph, run)
+        owners = self.variable_owners()
+        for gradient, source in zip(
+            tf.nest.flatten(gradients), tf.nest.flatten(sources), strict=True
+        ):
+            for handle in handles_of(source) if hasattr(source, "value") else ():
+                self._claim([gradient], owners.get(id(handle)))
+        return gradients
+
+    @property
+    def path(self) -> str | None:
+        """The call site that runs now; None outside of layers."""
+        return self._stack[-1].path if self._stack else None
+
+    def gradient(self, path: str | None, given: Sequence[Any], run: Callable[[], Any]) -> Any:
+        """Run the gradient of an operation that the call site ``path`` made (None: of the loss).
+
+        Args:
+            given: the gradients of its results.
+        """
+        if not self._stack:
+            return run()
+        self._flush(tf.compat.v1.get_default_graph())
+        self._claim(given, path)
+        return self.part(BACKWARD, run, path)
+
+    def update(self, variable: Any, run: Callable[[], Any]) -> Any:
+        """Run the optimizer's update of one variable: for the layer whose it is."""
+        owners = self.variable_owners()
+        paths = (owners.get(id(handle)) for handle in handles_of(variable))
+        return self.part(OPTIMIZER, run, next(paths, None))
+
+    def variable_owners(self) -> dict[int, str]:
+        """The call site of each of the layers' variables, by the id of its handle."""
+        return {
+            id(handle): path
+            for path, own in self._own_weights()
+            for variable in own
+            for handle in handles_of(variable)
+        }
+
+    def _claim(self, tensors: Sequence[Any], path: str | None) -> None:
+        """Give the call site what the tape made to compute ``tensors``."""
+        flat = tf.nest.flatten(list(tensors), expand_composites=True)
+        pending = [tensor.op for tensor in flat if tf.is_symbolic_tensor(tensor)]
+        while pending and path is not None:
+            operation = pending.pop()
+            key = id(operation.graph)
+            if operation.name in self._by_tape.get(key, ()):
+                self._by_tape[key].discard(operation.name)
+                self._owners[key][operation.name] = path
+                pending += [tensor.op for tensor in operation.inputs]
+
+    def _called(self, layer: Any, path: str, graph: Any, run: Callable[[], Any]) -> Any:
         """Run what the call site ``path`` of ``layer`` does in ``graph``."""
+        frame = _Frame(layer, path, FORWARD)
+        return self._within(frame, graph, lambda: self._shaped(path, run()))
+
+    def _within(self, frame: _Frame, graph: Any, run: Callable[[], Any]) -> Any:
         self._flush(graph)
-        self._stack.append((layer, path))
+        self._stack.append(frame)
         try:
-            return self._shaped(path, run())
+            return run()
         finally:
             self._flush(tf.compat.v1.get_default_graph())
             self._stack.pop()
 
-    def _shaped(self, path: str, outputs: Any) -> Any:
-        site = self.sites[path]
-        if site.output_shape is None:
-            shape = _shape(outputs)
+    def _shaped(self, path: str | None, outputs: Any) -> Any:
+        site = None if path is None else self.sites[path]
+        if site is not None and site.output_shape is None:
+            shape = shape_of(outputs)
             site.output_shape = None if shape is None else [None, *shape[1:]]
         return outputs
 
@@ -180,7 +295,7 @@ class Recording:
         self._outer = graph
 
     def _enter(self, layer: Any, graph: Any) -> str:
-        parent = self._stack[-1][1] if self._stack else None
+        parent = self.path
         base = layer.name if parent is None else f"{parent}/{layer.name}"
         number = self._seen.get((id(graph), base), 0) + 1
         self._seen[id(graph), base] = number
@@ -205,141 +320,19 @@ class Recording:
             self._graphs.append(graph)  # keeps the id from being reused
         operations = graph.get_operations()
         done = self._flushed.get(key, 0)
-        if self._stack:
-            path = self._stack[-1][1]
-            self._owners[key].update((op.name, path) for op in operations[done:])
+        gained = [op.name for op in operations[done:]]
+        if self._stack and gained:
+            layer, path, phase = self._stack[-1]
+            if path is not None:
+                self._owners[key].update(dict.fromkeys(gained, path))
+            if phase != FORWARD:
+                self._phases.setdefault(key, {}).update(dict.fromkeys(gained, phase))
+            if layer is _TAPE:
+                self._by_tape.setdefault(key, set()).update(gained)
         self._flushed[key] = len(operations)
 
 
-@contextmanager
-def record_calls(model: Any, predicting: bool = False) -> Iterator[Recording]:
-    """Record every layer call of ``model`` that is traced inside the block.
-
-    The classes' ``__call__`` are wrapped for the time of the block and put back whatever
-    happens; the model itself is not touched.
-
-    Args:
-        predicting: the block traces the predict function; so is the class's ``predict_step``
-            wrapped, and whatever layers are called count as the model's.
-    """
-    recording = Recording(model, predicting)
-    with MEASURING.taken():
-        patches = _patches(model, recording)
-        originals = [(holder, name, vars(holder)[name]) for holder, name, _ in patches]
-
-        def put_back() -> None:
-            for holder, name, original in reversed(originals):
-                setattr(holder, name, original)
-
-        with MEASURING.undone(put_back):
-            for holder, name, wrapper in patches:
-                setattr(holder, name, wrapper)
-            yield recording
-    recording.finish()
-
-
-@dataclass(frozen=True)
-class OuterCall:
-    """The first call of a layer outside of any other; ``batch`` is the leading dimension of what
-    it is given, None where the graph leaves it open."""
-
-    layer: Any
-    batch: int | None
-
-
-@contextmanager
-def outermost_calls() -> Iterator[list[OuterCall]]:
-    """The layers, each once, that the block's graphs call outside of any other layer.
-
-    The classes' ``__call__`` are wrapped for the time of the block, as by `record_calls`.
-    """
-    found: list[OuterCall] = []
-    inside = False
-
-    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
-        def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-            nonlocal inside
-            if inside or tf.executing_eagerly():
-                return original(self, *args, **kwargs)
-            if not any(known.layer is self for known in found):
-                shape = _shape((args, kwargs))
-                found.append(OuterCall(self, shape[0] if shape else None))
-            inside = True
-            try:
-                return original(self, *args, **kwargs)
-            finally:
-                inside = False
-
-        return __call__
-
-    with MEASURING.taken():
-        originals = [(cls, cls.__dict__["__call__"]) for cls in layer_classes()]
-
-        def put_back() -> None:
-            for cls, original in reversed(originals):
-                cls.__call__ = original
-
-        with MEASURING.undone(put_back):
-            for cls, original in originals:
-                cls.__call__ = watched(original)
-            yield found
-
-
-def _patches(model: Any, recording: Recording) -> list[tuple[Any, str, Any]]:
-    """(holder, name of the attribute, what takes its place)."""
-    watched: list[tuple[Any, str, Any]] = [
-        (cls, "__call__", _watched(cls.__dict__["__call__"], recording))
-        for cls in call_classes(model)
-    ]
-    if recording.predicting:
-        holder = _holder(model, "predict_step")
-        watched.append((holder, "predict_step", _watched_step(holder, recording)))
-    return watched
-
-
-def call_classes(model: Any) -> Iterable[type]:
-    """The classes whose ``__call__`` every layer and operation of the model's Keras goes by."""
-    return [
-        cls
-        for cls in type(model).__mro__
-        if "__call__" in cls.__dict__ and cls.__name__ in ("Layer", "Operation")
-    ]
-
-
-def layer_classes() -> list[Any]:
-    """What the layers of Keras 3 derive from, and those of Keras 2 where it is imported."""
-    legacy = sys.modules.get("tf_keras")
-    return [keras.layers.Layer, *([legacy.layers.Layer] if legacy is not None else [])]
-
-
-def _watched(original: Callable[..., Any], recording: Recording) -> Callable[..., Any]:
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return recording.call(self, lambda: original(self, *args, **kwargs))
-
-    return __call__
-
-
-def _watched_step(holder: Any, recording: Recording) -> Callable[..., Any]:
-    original = vars(holder)["predict_step"]
-    if holder is recording.model:
-        return lambda *args, **kwargs: recording.step(lambda: original(*args, **kwargs))
-
-    def predict_step(self: Any, *args: Any, **kwargs: Any) -> Any:
-        # Bound here: it may be a tf.function, or a method of a class.
-        step = original.__get__(self, type(self))
-        if self is not recording.model:
-            return step(*args, **kwargs)
-        return recording.step(lambda: step(*args, **kwargs))
-
-    return predict_step
-
-
-def _holder(model: Any, name: str) -> Any:
-    """What has the attribute that the model shows: the model itself or a class of its."""
-    return next(each for each in (model, *type(model).__mro__) if name in vars(each))
-
-
-def _shape(tensors: Any) -> list[int | None] | None:
+def shape_of(tensors: Any) -> list[int | None] | None:
     """Shape of the first tensor, a scalar's empty."""
     for tensor in tf.nest.flatten(tensors):
         shape = getattr(tensor, "shape", None)

@@ -19,6 +19,8 @@ def known_better(node: Node, inputs: Sequence[Any], outputs: list[Any]) -> list[
             return [*outputs[:2], tf.stack([tf.constant(rows, tf.int64), outputs[2][1]])]
     elif node.type == "RaggedTensorToTensor" and (rows := _ragged_rows(node, inputs)) is not None:
         narrow(outputs[0], tf.TensorShape([rows]).concatenate(outputs[0].shape[1:]))
+    elif node.type == "BroadcastGradientArgs":
+        return _reduced(inputs) or outputs
     elif node.type == "StridedSlice" and (value := _picked(node, inputs)) is not None:
         return [tf.constant(value, outputs[0].dtype)]
     return outputs
@@ -41,6 +43,21 @@ def _ragged_rows(node: Node, inputs: Sequence[Any]) -> int | None:
         return None if value is None else int(value)
     splits = node.attrs["row_partition_types"][0] == "ROW_SPLITS" and partition.shape.rank == 1
     return partition.shape[0] - 1 if splits and partition.shape[0] is not None else None
+
+
+def _reduced(inputs: Sequence[Any]) -> list[Any] | None:
+    """Over which axes the gradients of a broadcast operation's two inputs are summed."""
+    shapes = [tf.get_static_value(shape) for shape in inputs]
+    if any(shape is None for shape in shapes):
+        return None
+    if shapes[0].tolist() == shapes[1].tolist():
+        return [tf.constant([], inputs[0].dtype), tf.constant([], inputs[0].dtype)]
+    rank = max(len(shape) for shape in shapes)
+    padded = [[1] * (rank - len(shape)) + [int(size) for size in shape] for shape in shapes]
+    both = list(zip(*padded, strict=True))
+    # Where both are 1, TensorFlow sums over the axis too.
+    axes = ([i for i, sizes in enumerate(both) if sizes[own] == 1] for own in (0, 1))
+    return [tf.constant(each, inputs[0].dtype, shape=(len(each),)) for each in axes]
 
 
 def _picked(node: Node, inputs: Sequence[Any]) -> int | None:

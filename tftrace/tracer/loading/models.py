@@ -37,8 +37,9 @@ def load_model(
     custom: Sequence[str] = (),
     keras: int = 3,
     built_by: str | None = None,
+    compiled: bool = False,
 ) -> Any:
-    """The Keras model saved at ``path``, not compiled for training.
+    """The Keras model saved at ``path``, not compiled unless asked for.
 
     Args:
         path: file written by ``model.save`` (``.keras`` or ``.h5``); Keras 3 loads those of
@@ -49,6 +50,7 @@ def load_model(
         keras: 2 runs the model by tf_keras, as it was before Keras 3.
         built_by: ``module:function`` that returns the model; the file then holds its weights
             (``model.save_weights``, or the whole model, of which the weights are taken).
+        compiled: as it was saved, if it was compiled then.
 
     Raises:
         TftraceError: anything that keeps the model from loading, and what to do about it.
@@ -67,7 +69,7 @@ def load_model(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # advice to who wrote the file
             loaded = module.models.load_model(
-                path, custom_objects=objects, compile=False, safe_mode=not unsafe
+                path, custom_objects=objects, compile=compiled, safe_mode=not unsafe
             )
     except Exception as error:
         # Keras raises a dozen types here, all meaning: this file does not load.
@@ -90,6 +92,7 @@ class Loading:
     custom: tuple[str, ...] = ()
     keras: int = 3
     model_module: str | None = None
+    compiled: bool = False
 
     def model(self, path: Path) -> Any:
         """The model at ``path``.
@@ -97,7 +100,9 @@ class Loading:
         Raises:
             TftraceError: it does not load.
         """
-        return load_model(path, self.unsafe, self.custom, self.keras, self.model_module)
+        return load_model(
+            path, self.unsafe, self.custom, self.keras, self.model_module, self.compiled
+        )
 
     def words(self) -> list[str]:
         """The same options for another command line."""

@@ -1,0 +1,73 @@
+"""How a model that a command loaded is compiled, so that it can be evaluated or trained.
+
+Importing this imports no TensorFlow: options are checked before it starts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tftrace.errors import TftraceError
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a command runs, as its options say: ``name`` is predict or evaluate."""
+
+    name: str = "predict"
+    labels: Path | None = None
+    loss: str | None = None
+    metrics: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Raises TftraceError on options that do not go together."""
+        given = {"--labels": self.labels, "--loss": self.loss, "--metrics": self.metrics}
+        told = [name for name, value in given.items() if value]
+        if self.name == "predict" and told:
+            raise TftraceError(f"{told[0]} is for --phase evaluate, not for predict")
+        if self.name != "predict" and self.labels is None:
+            raise TftraceError(f"--phase {self.name} needs --labels y.npy")
+        if self.metrics and self.loss is None:
+            raise TftraceError("--metrics goes with --loss: both compile the model anew")
+
+    def load_labels(self) -> Any:
+        """The labels; None for predict.
+
+        Raises:
+            TftraceError: the file does not load.
+        """
+        if self.labels is None:
+            return None
+        from tftrace.tracer.data.inputs import load_data
+
+        return load_data(self.labels)
+
+    def prepare(self, model: Any) -> None:
+        """Compile the model where the options say how.
+
+        Raises:
+            TftraceError: it is not compiled and there is no loss, or Keras refuses a name.
+        """
+        if self.name == "predict":
+            return
+        if self.loss is None:
+            if not model.compiled:
+                raise TftraceError("the model is not compiled: say by which loss, --loss mse")
+            return
+        try:
+            model.compile(loss=self.loss, metrics=list(self.metrics))
+        except Exception as error:
+            # Keras raises what it likes for a name that it does not know.
+            from tftrace.tracer.failures import cause_of
+
+            raise TftraceError(f"the model cannot be compiled: {cause_of(error)}") from error
+
+    def words(self) -> list[str]:
+        """The same options for another command line."""
+        if self.name == "predict":
+            return []
+        words = ["--phase", self.name, "--labels", str(self.labels)]
+        words += [] if self.loss is None else ["--loss", self.loss]
+        return words + [word for name in self.metrics for word in ("--metrics", name)]

@@ -1,0 +1,142 @@
+"""``model.evaluate`` and ``model.fit`` as a run calls them, pass by pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from tftrace.errors import TftraceError
+from tftrace.tracer.data.arrays import as_fed
+from tftrace.tracer.data.inputs import fit_inputs, samples_of
+from tftrace.tracer.data.own_batches import has_own_batches
+from tftrace.tracer.graphs.functions import batch_specs
+from tftrace.tracer.keras_model import is_legacy, steps_per_execution
+from tftrace.tracer.keras_private import function_of_iterator
+from tftrace.tracer.state import State
+from tftrace.undo import MEASURING
+
+_FUNCTIONS = {"evaluate": "test_function", "fit": "train_function"}
+_STEPS = {"evaluate": "test_step", "fit": "train_step"}
+WAYS = ("predict", "evaluate")
+"""What a run can go by."""
+
+
+@dataclass
+class Labelled:
+    """``model.evaluate`` or one epoch of ``model.fit`` (``name``) on data that is ``(x, y)``.
+
+    With ``keep`` the model ends as the traced pass left it, which starts from what the model was:
+    trained for one epoch.
+    """
+
+    model: Any
+    name: str
+    batch_size: int
+    keep: bool = False
+    of_caller: bool = False
+    repeatable: bool = True
+    left: State | None = None
+    unsteady: str | None = "only predict is measured without it"
+    jit: bool | None = field(default=None, init=False)
+    lists_batches: bool = field(default=False, init=False)
+
+    @property
+    def step_name(self) -> str:
+        """The model's method that runs one batch."""
+        return _STEPS[self.name]
+
+    def inputs(self, data: Any) -> Any:
+        """What the model is called with."""
+        return data[0]
+
+    def fed(self, data: Any) -> Sequence[Any]:
+        """Shapes of a full batch, as the iterator gives it."""
+        return [spec.shape for spec in tf.nest.flatten(batch_specs(data, self.batch_size))]
+
+    def learning(self, state: State) -> AbstractContextManager[None]:
+        """A context in which ``state`` learns what a pass moves before the first one runs."""
+        return _learning(self.model, state, self.name)
+
+    def traces(self) -> Any:
+        """The function whose traces a pass runs."""
+        return function_of_iterator(getattr(self.model, _FUNCTIONS[self.name]))
+
+    def __call__(self, data: Any) -> None:
+        """A pass for warming up or timing."""
+        self._run(data)
+
+    def steady(self, data: Any) -> None:
+        """A pass like any other: there is no other way to feed it."""
+        self._run(data)
+
+    def traced(self, data: Any, marker: Any, state: State) -> None:
+        """The traced pass."""
+        self._run(data, callbacks=[marker])
+        if self.keep:
+            self.left = state.now()
+
+    def _run(self, data: Any, **more: Any) -> None:
+        x, y = data
+        getattr(self.model, self.name)(x=x, y=y, batch_size=self.batch_size, verbose=0, **more)
+
+
+def labelled_data(model: Any, name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """Inputs in the structure that the model expects, and labels, checked.
+
+    Raises:
+        TftraceError: the model cannot run that way, the data does not fit, or the samples differ.
+    """
+    if name not in WAYS:
+        raise TftraceError(f"a phase is one of {', '.join(WAYS)}, not {name!r}")
+    _require_labelled(model, name)
+    if y is None:
+        raise TftraceError(f"{name} needs labels: profile(model, x, y, phase={name!r})")
+    if has_own_batches(x):
+        raise TftraceError(f"{name} takes arrays and labels, not data in batches of its own")
+    fitted = fit_inputs(model, x)
+    labels = tf.nest.map_structure(as_fed, y)
+    counts = {samples_of(fitted), *(samples_of(each) for each in tf.nest.flatten(labels))}
+    if len(counts) > 1:
+        raise TftraceError(f"inputs and labels differ in their number of samples: {sorted(counts)}")
+    return fitted, labels
+
+
+def _require_labelled(model: Any, name: str) -> None:
+    if is_legacy(model):
+        raise TftraceError(f"{name} is traced in Keras 3 only; a model of Keras 2 can run predict")
+    if not model.compiled or (name == "fit" and model.optimizer is None):
+        raise TftraceError(f"{name} needs a compiled model: model.compile(optimizer, loss) first")
+    if steps_per_execution(model) > 1:
+        raise TftraceError(
+            f"{name} is traced with steps_per_execution=1; of this model it is "
+            f"{steps_per_execution(model)}, and which of the steps run depends on the data"
+        )
+
+
+@contextmanager
+def _learning(model: Any, state: State, name: str) -> Iterator[None]:
+    """Let ``state`` learn what a step moves: the optimizer's variables, what its graph captures."""
+    if name == "fit":
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        state.add_variables(model.optimizer.variables)
+    attribute = _FUNCTIONS[name]
+    getattr(model, f"make_{attribute}")()
+    made = getattr(model, attribute)
+    inner = function_of_iterator(made)
+    if inner is None:
+        yield
+        return
+
+    def function(iterator: Any) -> Any:
+        # The call below finds the trace that is made here.
+        state.learn(inner.get_concrete_function(iterator).graph)
+        return made(iterator)
+
+    with MEASURING.undone(lambda: setattr(model, attribute, made)):
+        setattr(model, attribute, function)
+        yield
