@@ -27,7 +27,7 @@ GROUPS: list[tuple[str, str, str]] = [
     ),
     (
         "Training",
-        "gradients, optimizer steps and losses: a count is of the forward pass",
+        "gradients, optimizer steps and losses that the training of a Keras model rarely has",
         r"Grad|Backprop|^(Sparse|Resource)*(Apply|SparseApply)|Accumulator|CrossEntropy|^CTCLoss"
         r"|CandidateSampler|^ComputeAccidentalHits",
     ),
