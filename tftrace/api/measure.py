@@ -71,7 +71,7 @@ def profile(
     from tftrace.tracer.data.inputs import fit_inputs
     from tftrace.tracer.failures import failures_explained
     from tftrace.tracer.keras_model import fixed_batch
-    from tftrace.tracer.labelled import Labelled, labelled_data
+    from tftrace.tracer.labeled import Labeled, labeled_data
     from tftrace.tracer.ways import require_followed
 
     require_followed(model)  # before the machine is measured
@@ -92,8 +92,8 @@ def profile(
     if phase == "predict":
         fitted = fit_inputs(model, x)
     else:
-        fitted = labelled_data(model, phase, x, y)
-        run = Labelled(model, phase, options.batch_size)
+        fitted = labeled_data(model, phase, x, y)
+        run = Labeled(model, phase, options.batch_size)
     if out is not None:
         require_place(Path(out))
     roofs = machine_roofs(calibrate, progress)

@@ -15,7 +15,7 @@ WINDOW = "tftrace window"
 STEP = "tftrace step"
 """Names of the trace's events around the measured pass, and around each of its steps."""
 
-LABELLED = ("evaluate", "fit")
+LABELED = ("evaluate", "fit")
 """What a run is called that had labels."""
 
 NAME_SCOPE = "name scope"

@@ -99,7 +99,7 @@ def capture(
     was, or to what a pass of the caller's own has left.
 
     Args:
-        x: what ``predict`` takes: arrays, or data in batches of its own; with a `Labelled`, inputs
+        x: what ``predict`` takes: arrays, or data in batches of its own; with a `Labeled`, inputs
             and labels.
         out: folder that holds the runs; ``tensorboard --logdir`` opens it.
         finish: called with the folder before it gets its final name.

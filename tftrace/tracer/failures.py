@@ -18,7 +18,7 @@ _OWN = str(Path(__file__).parents[1])
 # They stand around what Keras calls, and so at the end of the way, of which Keras hides its own.
 _AROUND = {
     str(Path(__file__).parent / name)
-    for name in ("graphs/recorder.py", "graphs/watching.py", "labelled.py", "state.py")
+    for name in ("graphs/recorder.py", "graphs/watching.py", "labeled.py", "state.py")
 }
 # Keras puts what was raised between its own words, in bold.
 _BOLD = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)

@@ -18,12 +18,12 @@ from tftrace.tracer.graphs.programs import trace_batch
 from tftrace.tracer.graphs.recorder import Recording
 from tftrace.tracer.graphs.watching import record_calls
 from tftrace.tracer.keras_model import all_built, overrides_predict, steps_per_execution
-from tftrace.tracer.labelled import Labelled
+from tftrace.tracer.labeled import Labeled
 from tftrace.tracer.predict import Predict
 from tftrace.tracer.state import State, chance_kept
 from tftrace.tracer.tf_private import collect_graphs
 
-Run: TypeAlias = Predict | Repeated | Labelled
+Run: TypeAlias = Predict | Repeated | Labeled
 
 _REFUSED = re.compile(r"'[^\n]*' is not a valid (root )?scope name|Node '[^\n]*invalid characters")
 

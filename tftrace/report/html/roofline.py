@@ -12,7 +12,7 @@ from bokeh.plotting import figure
 from tftrace.machine.model import MachineModel
 from tftrace.report.html.drawing import filled, hover, new_figure
 
-_LABELLED = 5
+_LABELED = 5
 
 
 def roofline(source: ColumnDataSource, machine: MachineModel | None) -> figure | None:
@@ -56,7 +56,7 @@ def roofline(source: ColumnDataSource, machine: MachineModel | None) -> figure |
         source=source,
         **filled("color", 0.6),
     )
-    longest = sorted((p[2] for p in places), key=lambda n: -data["ms"][n])[:_LABELLED]
+    longest = sorted((p[2] for p in places), key=lambda n: -data["ms"][n])[:_LABELED]
     _label(plot, data, _apart(longest, data))
     hover(plot, dots, ("intensity", "@intensity{0.00} FLOP/byte"), ("rate", "@rate{0.00} GFLOP/s"))
     return plot

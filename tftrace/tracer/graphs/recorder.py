@@ -85,7 +85,7 @@ class Recording:
         return self._phases.get(id(graph), {})
 
     @property
-    def labelled(self) -> bool:
+    def labeled(self) -> bool:
         """Whether the step that is followed knows labels: it has a loss, and maybe gradients."""
         return self.step_name in ("test_step", "train_step")
 
@@ -143,7 +143,7 @@ class Recording:
         foreign = not self._stack and layer is not self.model
         if tf.executing_eagerly() or (foreign and self.step_name is None):
             return run()
-        if self.labelled and not self._stack:
+        if self.labeled and not self._stack:
             return run()  # Keras builds what the step needs before it traces the step
         if self._stack and self._stack[-1].phase in (BACKWARD, OPTIMIZER):
             return run()  # computed anew for its gradient
@@ -176,7 +176,7 @@ class Recording:
             return run()
         graph = tf.compat.v1.get_default_graph()
         self._begin_step(graph)
-        if self.labelled:
+        if self.labeled:
             return self._within(_Frame(None, None, LOSS), graph, run)
         return self._called(self.model, self._enter(self.model, graph), graph, run)
 

@@ -112,7 +112,7 @@ def _patches(model: Any, recording: Recording) -> list[tuple[Any, str, Any]]:
             return recording.step(lambda: own(*a, **k))
 
         watched.append(_wrapped(model, step, stepped))
-    if recording.labelled:
+    if recording.labeled:
         watched += _parts(model, recording)
     return watched
 

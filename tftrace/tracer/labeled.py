@@ -26,7 +26,7 @@ WAYS = ("predict", "evaluate")
 
 
 @dataclass
-class Labelled:
+class Labeled:
     """``model.evaluate`` or one epoch of ``model.fit`` (``name``) on data that is ``(x, y)``.
 
     With ``keep`` the model ends as the traced pass left it, which starts from what the model was:
@@ -84,7 +84,7 @@ class Labelled:
         getattr(self.model, self.name)(x=x, y=y, batch_size=self.batch_size, verbose=0, **more)
 
 
-def labelled_data(model: Any, name: str, x: Any, y: Any) -> tuple[Any, Any]:
+def labeled_data(model: Any, name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """Inputs in the structure that the model expects, and labels, checked.
 
     Raises:
@@ -92,7 +92,7 @@ def labelled_data(model: Any, name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """
     if name not in WAYS:
         raise TftraceError(f"a phase is one of {', '.join(WAYS)}, not {name!r}")
-    _require_labelled(model, name)
+    _require_labeled(model, name)
     if y is None:
         raise TftraceError(f"{name} needs labels: profile(model, x, y, phase={name!r})")
     if has_own_batches(x):
@@ -105,7 +105,7 @@ def labelled_data(model: Any, name: str, x: Any, y: Any) -> tuple[Any, Any]:
     return fitted, labels
 
 
-def _require_labelled(model: Any, name: str) -> None:
+def _require_labeled(model: Any, name: str) -> None:
     if is_legacy(model):
         raise TftraceError(f"{name} is traced in Keras 3 only; a model of Keras 2 can run predict")
     if not model.compiled or (name == "fit" and model.optimizer is None):
