@@ -98,6 +98,7 @@ def test_a_traced_pass_without_a_time_is_read(run, tmp_path):
         (("roofs",), {}, "roofs"),
         (("run", "samples"), 0, "run.samples"),
         (("run", "trace", "steps"), None, "run.trace.steps"),
+        (("functions",), [], "functions: there is none"),
         (("latency", "n"), None, "latency: a median without n"),
         (("latency", "all_ms"), [], "latency: a median without n"),
         (("latency", "min_ms"), None, "latency: a median without n"),

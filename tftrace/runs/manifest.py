@@ -330,6 +330,8 @@ def _inconsistency(manifest: Manifest) -> str | None:
     paths = {site.path for site in manifest.sites}
     if len(paths) != len(manifest.sites):
         return "sites: a path stands there twice"
+    if not manifest.functions:
+        return "functions: there is none"
     for number, function in enumerate(manifest.functions):
         fault = _function_fault(function, len(manifest.sites))
         if fault is not None:
