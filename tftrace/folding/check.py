@@ -64,7 +64,7 @@ def fold_file(
     if loading.keras == 2:
         raise TftraceError(
             "fold rebuilds a model by Keras 3; without --keras 2 it loads what Keras 3 can of "
-            "Keras 2"
+            "Keras 2, and with --model-module takes the weights of the rest"
         )
     if output.suffix != ".keras":
         raise TftraceError(f"{output}: the folded model is saved as .keras")
@@ -92,7 +92,7 @@ def _fold_file(
             "was exported from"
         )
     progress("loading the model")
-    loaded = loading.model(model)
+    loaded = loading.model(model, only_keras_3=True)
     arrays = None
     if data is not None or data_module is not None:
         with about_data(data, data_module):

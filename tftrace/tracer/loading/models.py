@@ -28,6 +28,7 @@ _UNKNOWN_OBJECT = re.compile(
 )
 _DROPPED_ARGUMENT = re.compile(r"Unrecognized keyword arguments passed to (\w+): \{?'?(\w+)")
 _LAMBDA = "<lambda>"
+_WEIGHTS_TAKEN = "name what builds the model with --model-module, and its weights are taken"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -38,6 +39,7 @@ def load_model(
     keras: int = 3,
     built_by: str | None = None,
     compiled: bool = False,
+    only_keras_3: bool = False,
 ) -> Any:
     """The Keras model saved at ``path``, not compiled unless asked for.
 
@@ -51,6 +53,7 @@ def load_model(
         built_by: ``module:function`` that returns the model; the file then holds its weights
             (``model.save_weights``, or the whole model, of which the weights are taken).
         compiled: as it was saved, if it was compiled then.
+        only_keras_3: who asks takes no model of Keras 2, so that it is no remedy.
 
     Raises:
         TftraceError: anything that keeps the model from loading, and what to do about it.
@@ -73,7 +76,7 @@ def load_model(
             )
     except Exception as error:
         # Keras raises a dozen types here, all meaning: this file does not load.
-        raise TftraceError(_explain(path, error, custom, keras)) from error
+        raise TftraceError(_explain(path, error, custom, keras, only_keras_3)) from error
     if not isinstance(loaded, module.Model) and is_saved_model(path):
         raise TftraceError(
             f"{path} is a SavedModel without layers of Keras 2; "
@@ -94,14 +97,20 @@ class Loading:
     model_module: str | None = None
     compiled: bool = False
 
-    def model(self, path: Path) -> Any:
+    def model(self, path: Path, only_keras_3: bool = False) -> Any:
         """The model at ``path``.
 
         Raises:
             TftraceError: it does not load.
         """
         return load_model(
-            path, self.unsafe, self.custom, self.keras, self.model_module, self.compiled
+            path,
+            self.unsafe,
+            self.custom,
+            self.keras,
+            self.model_module,
+            self.compiled,
+            only_keras_3,
         )
 
     def words(self) -> list[str]:
@@ -183,7 +192,9 @@ def import_custom(custom: Sequence[str]) -> dict[str, Any]:
     return objects | ({_LAMBDA: next(iter(unnamed.values()))} if len(unnamed) == 1 else {})
 
 
-def _explain(path: Path, error: Exception, custom: Sequence[str], keras: int) -> str:
+def _explain(
+    path: Path, error: Exception, custom: Sequence[str], keras: int, only_keras_3: bool
+) -> str:
     """The cause first, then what to do about it."""
     text = " ".join(str(error).split())
     if "No model config found" in text or "No model found" in text:
@@ -195,7 +206,7 @@ def _explain(path: Path, error: Exception, custom: Sequence[str], keras: int) ->
     if unknown is not None and "{'value': [" in unknown[0]:
         return (
             f"{path} holds a lambda as an activation, which Keras 3 writes as bytecode and does "
-            "not read; name what builds the model with --model-module, and its weights are taken"
+            f"not read; {_WEIGHTS_TAKEN}"
         )
     if unknown is not None and _LAMBDA in unknown[0]:
         return (
@@ -209,11 +220,13 @@ def _explain(path: Path, error: Exception, custom: Sequence[str], keras: int) ->
             else "name the module that defines it with --custom MODULE"
         )
         return f"{path}: {unknown[0]}; {remedy}"
+    version = _saved_by(path)
+    if version is not None and version.startswith("1."):
+        return f"{path} was saved by Keras {version}, which no later one loads; {_WEIGHTS_TAKEN}"
     dropped = _DROPPED_ARGUMENT.search(text)
     if dropped is not None and keras == 3:
-        return (
-            f"{path}: Keras 3 has no {dropped[2]} of {dropped[1]}, which Keras 2 has; "
-            "run the model as Keras 2 does, with --keras 2"
+        return f"{path}: Keras 3 has no {dropped[2]} of {dropped[1]}, which Keras 2 has; " + (
+            _WEIGHTS_TAKEN if only_keras_3 else "run the model as Keras 2 does, with --keras 2"
         )
     if "TFSMLayer" in text and "safe" in text:
         return (
@@ -224,9 +237,9 @@ def _explain(path: Path, error: Exception, custom: Sequence[str], keras: int) ->
         return f"{path} holds Python code (a Lambda); if you trust the file, add --unsafe"
     if "truncated" in text or "unable to open file" in text.lower():
         return f"{path} is truncated or damaged"
-    version = _saved_by(path)
     if version is not None and version.partition(".")[0] != str(keras):
         remedy = "add --keras 2" if keras == 3 else "leave --keras 2 away"
+        remedy = _WEIGHTS_TAKEN if only_keras_3 else remedy
         return f"{path} was saved by Keras {version}, and Keras {keras} does not load it; {remedy}"
     return f"{path} does not load: {text[:300]}"
 
