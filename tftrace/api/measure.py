@@ -22,6 +22,7 @@ def profile(
     y: Any = None,
     *,
     phase: str = "predict",
+    keep: bool = False,
     batch_size: int = 32,
     repeats: int = 5,
     warmup: int = 1,
@@ -36,7 +37,7 @@ def profile(
     origin: Origin | None = None,
     steady: bool = True,
 ) -> Profile:
-    """Measure ``model.predict(x)`` and say where its time goes; or that of evaluate.
+    """Measure ``model.predict(x)`` and say where its time goes; or that of evaluate or fit.
 
     Args:
         model: a Keras model; it is left as it was.
@@ -45,7 +46,10 @@ def profile(
             a tf.data.Dataset, PyDataset or generator (its batches are kept in memory), whose
             batches are its own and which is gone through once more, to be counted.
         y: labels, where ``phase`` needs them: one array, or as the model's outputs are.
-        phase: ``predict``, or ``evaluate``, of a compiled model on arrays.
+        phase: ``predict``; ``evaluate`` or ``fit`` (each pass is one epoch) of a compiled model
+            on arrays.
+        keep: let ``fit`` end with the model as the traced epoch has trained it; by default
+            weights, optimizer and all else are put back.
         batch_size: samples per batch; a batch that the model declares is taken instead.
         repeats: untraced passes whose latency is reported; 0 for none.
         warmup: passes before anything is timed.
@@ -88,25 +92,27 @@ def profile(
     )
     run = None
     if phase == "predict" and y is not None:
-        raise TftraceError("predict takes no labels; say phase='evaluate'")
+        raise TftraceError("predict takes no labels; say phase='evaluate' or phase='fit'")
+    if keep and phase != "fit":
+        raise TftraceError(f"keep is for phase='fit': {phase} trains nothing")
     if phase == "predict":
         fitted = fit_inputs(model, x)
     else:
         fitted = labeled_data(model, phase, x, y)
-        run = Labeled(model, phase, options.batch_size)
+        run = Labeled(model, phase, options.batch_size, keep)
     if out is not None:
         require_place(Path(out))
     roofs = machine_roofs(calibrate, progress)
     with ExitStack() as unfinished, failures_explained(phase):
-        keep = None
+        temporary = None
         if out is None:
-            keep = tempfile.TemporaryDirectory(prefix="tftrace-")
-            unfinished.callback(keep.cleanup)
-        target = Path(keep.name if keep is not None else out or "")
+            temporary = tempfile.TemporaryDirectory(prefix="tftrace-")
+            unfinished.callback(temporary.cleanup)
+        target = Path(temporary.name if temporary is not None else out or "")
         folder = capture(
             model, fitted, options, target, append_layers_track, progress, source, run, roofs
         )
-        found = Profile(open_run(folder), keep)
+        found = Profile(open_run(folder), temporary)
         unfinished.pop_all()
         return found
 

@@ -12,14 +12,18 @@ import numpy.typing as npt
 
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import OUTSIDE
+from tftrace.graph.phases import PHASES
 from tftrace.parsers.proto.xplane_proto import XSpace
 from tftrace.runs.manifest import Site
+from tftrace.runs.names import LABELED
 from tftrace.runs.run import open_run
 
 PLANE = "/device:CUSTOM:Keras layers"
 STATS = ("layer", "type", "MACs per sample", "kernel")
 """What a slice tells: path and class of the layer, what it multiplies, and the types of the kernels
 that it ran itself in that stretch."""
+OF_LABELED = "phase"
+"""What a slice of a run with labels tells besides: the phase of the step."""
 
 Int = npt.NDArray[np.int64]
 
@@ -37,11 +41,13 @@ def append_layers_track(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class _Kernels:
-    """The layers' executions on one thread, in order: ``kind`` indexes the rows of the join."""
+    """The layers' executions on one thread, in order: ``kind`` indexes the rows of the join,
+    ``phase`` is an index into `PHASES`."""
 
     site: Int
     step: npt.NDArray[np.int32]
     kind: Int
+    phase: Int
     start: Int
     end: Int
 
@@ -50,10 +56,13 @@ def _space(join: Join) -> XSpace:
     """One line per executor thread: each layer as a slice below those of its containers."""
     e = join.executions
     site, kind = np.full(len(e), OUTSIDE, np.int64), np.full(len(e), -1, np.int64)
+    phase = np.zeros(len(e), np.int64)
+    labeled = join.run.manifest.run.call in LABELED
     for number, row in enumerate(join.rows):
         if row.info is not None:
             site[row.executions] = row.info.layer
             kind[row.executions] = number
+            phase[row.executions] = PHASES.index(row.info.phase)
     space = XSpace()
     plane = space.planes.add(id=1, name=PLANE)
     texts = _Texts(plane)
@@ -68,12 +77,18 @@ def _space(join: Join) -> XSpace:
             name=f"Keras layers, thread {number}",
             timestamp_ns=join.run.trace.base_ns,
         )
-        kernels = _Kernels(site[mine], e.run[mine], kind[mine], e.start[mine], e.end[mine])
-        for key, start, end, own in sorted(_slices(kernels, levels), key=lambda s: (s[1], -s[2])):
+        kernels = _Kernels(
+            site[mine], e.run[mine], kind[mine], phase[mine], e.start[mine], e.end[mine]
+        )
+        for key, start, end, own, of in sorted(
+            _slices(kernels, levels), key=lambda s: (s[1], -s[2])
+        ):
             event = track.events.add(metadata_id=key + 1, offset_ps=start, duration_ps=end - start)
             if len(own):
                 ran = ", ".join(dict.fromkeys(types[n] for n in own.tolist()))
                 event.stats.add(metadata_id=texts.kernel, ref_value=texts.id_of(ran))
+            if labeled:
+                event.stats.add(metadata_id=texts.phase, ref_value=texts.id_of(PHASES[of]))
     return space
 
 
@@ -83,7 +98,9 @@ class _Texts:
     def __init__(self, plane: Any) -> None:
         self._plane = plane
         self._ids: dict[str, int] = {}
-        self.layer, self.type, self.macs, self.kernel = map(self.id_of, STATS)
+        self.layer, self.type, self.macs, self.kernel, self.phase = map(
+            self.id_of, (*STATS, OF_LABELED)
+        )
 
     def id_of(self, text: str) -> int:
         """The number under which the plane knows the text."""
@@ -119,16 +136,18 @@ def _levels(sites: Sequence[Site]) -> list[Int]:
     return [np.array([c[d] if d < len(c) else -1 for c in chains], int) for d in range(deepest)]
 
 
-def _slices(kernels: _Kernels, levels: Sequence[Int]) -> Iterator[tuple[int, int, int, Int]]:
-    """Site, start, end and the kinds of kernels that it ran itself, for each stretch of a step in
-    which one thread worked for it and what is inside it."""
+def _slices(kernels: _Kernels, levels: Sequence[Int]) -> Iterator[tuple[int, int, int, Int, int]]:
+    """Site, start, end, the kinds of kernels that it ran itself and the phase, for each stretch of
+    a phase of a step in which one thread worked for it and what is inside it."""
     for level in levels:
         key = level[kernels.site]
-        cuts = np.flatnonzero((np.diff(key) != 0) | (np.diff(kernels.step) != 0)) + 1
+        changes = [np.diff(each) != 0 for each in (key, kernels.step, kernels.phase)]
+        cuts = np.flatnonzero(np.logical_or.reduce(changes)) + 1
         firsts = np.concatenate([np.zeros(min(len(key), 1), np.int64), cuts])
         for first, last in zip(firsts.tolist(), [*cuts.tolist(), len(key)], strict=False):
             site = int(key[first])
             if site >= 0:
                 part = slice(first, last)
                 own = kernels.kind[part][kernels.site[part] == site]
-                yield site, int(kernels.start[first]), int(kernels.end[part].max()), own
+                ends = int(kernels.end[part].max())
+                yield site, int(kernels.start[first]), ends, own, int(kernels.phase[first])

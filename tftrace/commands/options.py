@@ -34,6 +34,7 @@ class Phase(str, Enum):
 
     predict = "predict"
     evaluate = "evaluate"
+    fit = "fit"
 
 
 class Sort(str, Enum):
@@ -108,7 +109,7 @@ Warmup = Annotated[
     ),
 ]
 PhaseOption = Annotated[
-    Phase, typer.Option("--phase", help="What is run; evaluate takes --labels and a loss.")
+    Phase, typer.Option("--phase", help="What is run; all but predict take --labels and a loss.")
 ]
 Labels = Annotated[
     Path | None,
@@ -117,6 +118,12 @@ Labels = Annotated[
 Loss = Annotated[
     str | None,
     typer.Option(help="Keras's name of the loss, where the model is not compiled."),
+]
+Optimizer = Annotated[
+    str | None,
+    typer.Option(
+        help="Keras's name of the optimizer, beside --loss [default: rmsprop].", show_default=False
+    ),
 ]
 Metrics = Annotated[
     list[str] | None,

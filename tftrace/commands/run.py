@@ -26,6 +26,7 @@ from tftrace.commands.options import (
     Loss,
     Metrics,
     ModelModule,
+    Optimizer,
     Order,
     OrderOption,
     Out,
@@ -80,6 +81,7 @@ def run(
     phase: PhaseOption = Phase.predict,
     labels: Labels = None,
     loss: Loss = None,
+    optimizer: Optimizer = None,
     metrics: Metrics = None,
     out: Out = Path("tftrace-runs"),
     batch_size: BatchSize = 32,
@@ -127,7 +129,7 @@ def run(
     check_data(data, data_module)
     check_targets(json, csv, html)
     require_place(out)
-    way = Way(phase.value, labels, loss, tuple(metrics or ()))
+    way = Way(phase.value, labels, loss, optimizer, tuple(metrics or ()))
     if phase is not Phase.predict and (kernels or try_ is not None):
         raise TftraceError("--kernels and --try run predict; leave --phase out")
     loading = Loading(unsafe, tuple(custom or ()), keras, model_module, phase is not Phase.predict)

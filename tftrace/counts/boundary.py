@@ -13,6 +13,7 @@ from tftrace.counts.flow import Flow
 from tftrace.counts.traffic import FREE, HANDLES, read_bytes, written_bytes
 from tftrace.graph import Edge, FlatOp, TensorSpec
 from tftrace.graph.flatten import BRANCHES, LOOPS
+from tftrace.graph.phases import BACKWARD, OPTIMIZER
 
 Owner = str | None
 
@@ -26,8 +27,10 @@ class _Source(NamedTuple):
 
 
 def boundary_bytes(flow: Flow) -> dict[Owner, int | None]:
-    """Least traffic of every owner over the whole batch; None where a size is not known."""
-    live = [op for op in flow.ops.values() if op.live]
+    """Least traffic of every owner's forward pass over the whole batch; None where a size is not
+    known."""
+    after = (BACKWARD, OPTIMIZER)
+    live = [op for op in flow.ops.values() if op.live and op.phase not in after]
     totals: dict[Owner, int | None] = defaultdict(int)
     for (owner, source), amount in _inward(flow, live).items():
         totals[owner] = _plus(totals[owner], _at_most(amount, _whole(flow, source)))

@@ -61,7 +61,14 @@ SORTS = {
 """What ``--sort`` takes, each a column of **layers**."""
 
 _ALWAYS = ("time", "name")
+_PHASES = {
+    f"{phase}_ms": _Sorted(f"{phase}_ms", phase, ms_text)
+    for phase in ("forward", "backward", "optimizer")
+}
+"""The parts of a layer's time in ``fit``."""
+_TOLD = SORTS | _PHASES
 _WIDER = {
+    **dict.fromkeys(_PHASES, 0),
     "mults": _WIDE,
     "gmacs_per_s": _WIDEST,
     "gb_per_s": _WIDEST,
@@ -92,7 +99,7 @@ def layers_sheet(
     if order != "run":
         by = SORTS[sort].column
         layers = layers.sort_values(by, ascending=sort == "name", kind="stable", na_position="last")
-    extra = _extra(sort)
+    extra = _extra(sort, profile.way)
     scale = _scale(layers, profile)
     shown = layers if top is None else layers.head(top)
     names = short_names(list(profile.layers["path"]))
@@ -133,14 +140,22 @@ class _Scale:
 
 
 def _scale(layers: pd.DataFrame, profile: Profile) -> _Scale:
-    mults = total(layers["mults"])
+    work = work_of(layers)
+    mults = total(work)
     most = [0.0, *layers["wall_share"].dropna()]
     if not profile.foreign:
         beside = profile.wall[profile.wall["component"] != LAYERS]
         most += [float(share) for share in beside["wall_share"].dropna()]
     if mults:
-        most.append(float(layers["mults"].max()) / mults)
+        most.append(float(work.max()) / mults)
     return _Scale(mults or None, max(map(float, most)))
+
+
+def work_of(layers: pd.DataFrame) -> pd.Series:
+    """Multiplications by row, of the gradients too where there are any."""
+    if "mults_backward" not in layers:
+        return layers["mults"]
+    return layers["mults"] + layers["mults_backward"]
 
 
 def _percent(share: float | None) -> str:
@@ -157,27 +172,28 @@ def far_above(time_share: float | None, mults_share: float | None) -> bool:
     return time_share >= _VISIBLE and time_share >= _FAR_ABOVE * mults_share
 
 
-def _extra(sort: str) -> list[str]:
+def _extra(sort: str, way: str) -> list[str]:
     """Columns beside those that are always there: the one that orders the table comes first."""
-    wanted = dict.fromkeys(_WIDER)
+    wanted = [name for name in _WIDER if way == "fit" or name not in _PHASES]
     return [sort, *(n for n in wanted if n != sort)] if sort not in _ALWAYS else list(wanted)
 
 
 def _columns(extra: list[str], sort: str, way: str) -> Iterator[Column]:
     yield Column("layer", right=False, folds=True)
-    yield Column("type", right=False, most=18)
+    # The phases take the place of what says least about a layer whose name is there.
+    yield Column("type", right=False, most=18, least=_WIDE if way == "fit" else 0)
     yield Column("ms")
     yield Column(f"of {way}", bar=8)
-    yield Column("of mults", bar=7)
+    yield Column("of mults", bar=7, least=_WIDE if way == "fit" else 0)
     yield Column("")
     for name in extra:
-        yield Column(SORTS[name].heading, least=0 if name == sort else _WIDER[name])
+        yield Column(_TOLD[name].heading, least=0 if name == sort else _WIDER[name])
     yield Column("bound", right=False, least=_WIDEST)
 
 
 def _row(row: dict[Any, Any], names: dict[str, str], scale: _Scale, extra: list[str]) -> Row:
     time = _known(row["wall_share"])
-    mults = scale.of_mults(row["mults"])
+    mults = scale.of_mults(_work(row))
     marked = far_above(time, mults)
     return Row(
         (
@@ -187,7 +203,7 @@ def _row(row: dict[Any, Any], names: dict[str, str], scale: _Scale, extra: list[
             scale.bar(time),
             scale.bar(mults),
             "!" if marked else "",
-            *(_told(name, row[SORTS[name].column]) for name in extra),
+            *(_told(name, row[_TOLD[name].column]) for name in extra),
             row["bound"] if isinstance(row["bound"], str) else "",
         ),
         MARKED if marked else "",
@@ -202,8 +218,9 @@ def _sum(
     style: str,
     percent: str | None = None,
 ) -> Row:
-    mults = total(rows["mults"])
-    work = _told("mults", mults)
+    mults = total(work_of(rows))
+    sums = {"mults": _told("mults", total(rows["mults"]))}
+    sums |= {each: _told(each, total(rows[each])) for each in extra if each in _PHASES}
     return Row(
         (
             name,
@@ -212,7 +229,7 @@ def _sum(
             Barred(percent or _percent(_known(rows["wall_share"].sum())), None),
             Barred(_percent(None if mults is None else scale.of_mults(mults)), None),
             "",
-            *(work if each == "mults" else "" for each in extra),
+            *(sums.get(each, "") for each in extra),
             "",
         ),
         style,
@@ -236,7 +253,12 @@ def _beside(profile: Profile, verdict: Verdict, scale: _Scale, extra: list[str])
 
 
 def _told(name: str, value: Any) -> str:
-    return "–" if value is None or pd.isna(value) else SORTS[name].told(value)
+    return "–" if value is None or pd.isna(value) else _TOLD[name].told(value)
+
+
+def _work(row: dict[Any, Any]) -> float | None:
+    forward, backward = _known(row["mults"]), _known(row.get("mults_backward", 0))
+    return None if forward is None or backward is None else forward + backward
 
 
 def _known(value: Any) -> float | None:

@@ -134,7 +134,8 @@ class Latency(Passes, frozen=True):
 
 
 class LayerWork(msgspec.Struct, frozen=True):
-    """Work of one call site over ``Counting.batch`` samples."""
+    """Work of one call site over ``Counting.batch`` samples, of the forward pass where nothing
+    else is said."""
 
     mults: Count | None = None
     macs: Count | None = None
@@ -144,6 +145,8 @@ class LayerWork(msgspec.Struct, frozen=True):
     mults_executed: Count | None = None
     macs_executed: Count | None = None
     bytes_executed: Count | None = None
+    mults_backward: Count | None = 0
+    macs_backward: Count | None = 0
     notes: list[str] = []
 
 

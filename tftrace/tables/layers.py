@@ -10,14 +10,21 @@ import pandas as pd
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import OUTSIDE
 from tftrace.attribution.rows import Row
+from tftrace.graph.phases import BACKWARD, FORWARD, OPTIMIZER
 from tftrace.runs.manifest import LayerWork, Site
-from tftrace.runs.names import NAME_SCOPE
+from tftrace.runs.names import LABELED, NAME_SCOPE
 from tftrace.tables.frame import NEEDED, PS_PER_MS, per_sample, rate, share_per_sample, table_of
-from tftrace.tables.roofline import Roof, roof_of
+from tftrace.tables.roofline import UNKNOWN, Roof, roof_of
+
+TRAINING = ("forward_ms", "backward_ms", "optimizer_ms", "mults_backward", "macs_backward")
+"""Columns of runs with labels: the parts of ``wall_ms``, and the work of the gradients."""
 
 
 def layers_table(join: Join) -> pd.DataFrame:
-    """**layers**: one row per call site, in execution order; rows are exclusive."""
+    """**layers**: one row per call site, in execution order; rows are exclusive.
+
+    Of a run with labels, there are the columns of `TRAINING` besides.
+    """
     sums = [_LayerSum() for _ in join.run.sites]
     totals = join.totals
     for number, row in enumerate(join.rows):
@@ -29,6 +36,9 @@ def layers_table(join: Join) -> pd.DataFrame:
             if site != OUTSIDE:
                 others = {s for s in row.info.weights if s not in (site, OUTSIDE)}
                 sums[site].add(row, weight, wall, busy, thread, traffic, others)
+        for (site, phase), share in row.info.shares.items():
+            if site != OUTSIDE:
+                sums[site].add_phase(phase, share * wall)
     total = join.whole
     rows = [
         _layer_row(join, site, found, total)
@@ -40,6 +50,7 @@ def layers_table(join: Join) -> pd.DataFrame:
         numbers=(
             *("wall_ms", "wall_share", "busy_ms", "thread_ms", "parallelism"),
             *(*NEEDED, "bytes_executed", "gmacs_per_s", "gb_per_s", "intensity", "roof_share"),
+            *(TRAINING if join.run.manifest.run.call in LABELED else ()),
         ),
         others=("path", "name", "type", "output_shape", "bound", "fused_with", "note"),
     )
@@ -53,6 +64,7 @@ class _LayerSum:
         self.calls = 0
         self.expected: int | None = 0
         self.wall = self.busy = self.thread = 0.0
+        self.by_phase = dict.fromkeys((FORWARD, BACKWARD, OPTIMIZER), 0.0)
         self.bytes: float | None = 0.0
         self.others: set[int] = set()
         self.notes: set[str] = set()
@@ -79,6 +91,10 @@ class _LayerSum:
         self.others |= others
         self.notes |= {row.note} if row.note else set()
 
+    def add_phase(self, phase: str, wall: float) -> None:
+        """Time that is in ``wall`` too. What a layer does for the loss or a metric is forward."""
+        self.by_phase[phase if phase in self.by_phase else FORWARD] += wall
+
 
 def _layer_row(join: Join, site: Site, found: _LayerSum, total_ps: int) -> dict[str, Any]:
     counting = join.run.manifest.counting
@@ -91,7 +107,10 @@ def _layer_row(join: Join, site: Site, found: _LayerSum, total_ps: int) -> dict[
     # Without the graph nothing is known of what must have run.
     expected, traffic = (found.expected, found.bytes) if join.functions else (None, None)
     seconds = found.wall / 1e12
-    roof = _roof(join, work, found, samples)
+    training = _training(join, needed, found)
+    macs = _plus(work["macs"], training.get("macs_backward", 0))
+    # What a gradient needs to move at least is not known, so neither is the roof of both passes.
+    roof = UNKNOWN if join.run.manifest.run.call == "fit" else _roof(join, work, found, samples)
     return {
         **{k: getattr(site, k) for k in ("path", "name", "type", "call", "depth")},
         "output_shape": site.output_shape,
@@ -106,14 +125,31 @@ def _layer_row(join: Join, site: Site, found: _LayerSum, total_ps: int) -> dict[
         "parallelism": found.thread / found.busy if found.busy else None,
         **work,
         "bytes_executed": traffic,
-        "gmacs_per_s": rate(work["macs"], samples, seconds),
+        "gmacs_per_s": rate(macs, samples, seconds),
         "gb_per_s": rate(traffic, samples, seconds),
         "intensity": work["flops"] / work["bytes"] if work["flops"] and work["bytes"] else None,
         "bound": roof.bound,
         "roof_share": roof.share,
         "fused_with": [join.run.sites[s].path for s in sorted(found.others)],
         "note": _note(site, needed, found),
+        **training,
     }
+
+
+def _training(join: Join, needed: LayerWork | None, found: _LayerSum) -> dict[str, Any]:
+    """What a run with labels has besides."""
+    run, batch = join.run.manifest.run, join.run.manifest.counting.batch
+    if run.call not in LABELED:
+        return {}
+    return {
+        **{f"{phase}_ms": ps / PS_PER_MS for phase, ps in found.by_phase.items()},
+        "mults_backward": share_per_sample(needed.mults_backward if needed else 0, batch),
+        "macs_backward": share_per_sample(needed.macs_backward if needed else 0, batch),
+    }
+
+
+def _plus(left: float | None, right: float | None) -> float | None:
+    return None if left is None or right is None else left + right
 
 
 def _roof(join: Join, work: Mapping[str, Any], found: _LayerSum, samples: int | None) -> Roof:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tftrace.tables.frame import total
+from tftrace.tables.layers import TRAINING
 
 _SUMS = (
     *("params", "ops", "calls", "expected_calls", "wall_ms", "wall_share", "busy_ms"),
@@ -33,7 +34,7 @@ def roll_up(layers: pd.DataFrame, depth: int | None, samples: int) -> pd.DataFra
         # A container is called before its parts, so its own row comes first.
         row: dict[Any, Any] = group.iloc[0].to_dict()
         if len(group) > 1:
-            for column in _SUMS:
+            for column in (*_SUMS, *(c for c in TRAINING if c in row)):
                 added = total(group[column])
                 row[column] = pd.NA if added is None else added
             row |= _ratios(row, samples)
@@ -49,14 +50,14 @@ def roll_up(layers: pd.DataFrame, depth: int | None, samples: int) -> pd.DataFra
 def _ratios(row: dict[Any, Any], samples: int) -> dict[str, Any]:
     wall, busy, flops, size = (row[k] for k in ("wall_ms", "busy_ms", "flops", "bytes"))
 
-    def per_second(column: str) -> Any:
-        amount = row[column]
+    def per_second(*columns: str) -> Any:
+        amount = sum(row.get(column, 0) for column in columns)
         return amount * samples / wall / 1e6 if wall and not pd.isna(amount) else pd.NA
 
     known = not pd.isna(flops) and not pd.isna(size) and size > 0
     return {
         "parallelism": row["thread_ms"] / busy if busy else pd.NA,
-        "gmacs_per_s": per_second("macs"),
+        "gmacs_per_s": per_second("macs", "macs_backward"),
         "gb_per_s": per_second("bytes_executed"),
         "intensity": flops / size if known else pd.NA,
         "bound": None,

@@ -14,23 +14,33 @@ from tftrace.errors import TftraceError
 
 @dataclass(frozen=True)
 class Phase:
-    """What a command runs, as its options say: ``name`` is predict or evaluate."""
+    """What a command runs, as its options say: ``name`` is predict, evaluate or fit."""
 
     name: str = "predict"
     labels: Path | None = None
     loss: str | None = None
+    optimizer: str | None = None
     metrics: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Raises TftraceError on options that do not go together."""
-        given = {"--labels": self.labels, "--loss": self.loss, "--metrics": self.metrics}
+        given = {
+            "--labels": self.labels,
+            "--loss": self.loss,
+            "--optimizer": self.optimizer,
+            "--metrics": self.metrics,
+        }
         told = [name for name, value in given.items() if value]
         if self.name == "predict" and told:
-            raise TftraceError(f"{told[0]} is for --phase evaluate, not for predict")
+            raise TftraceError(f"{told[0]} is for --phase evaluate and fit, not for predict")
         if self.name != "predict" and self.labels is None:
             raise TftraceError(f"--phase {self.name} needs --labels y.npy")
         if self.metrics and self.loss is None:
             raise TftraceError("--metrics goes with --loss: both compile the model anew")
+        if self.optimizer and self.name != "fit":
+            raise TftraceError("--optimizer is for --phase fit")
+        if self.optimizer and self.loss is None:
+            raise TftraceError("--optimizer goes with --loss: both compile the model anew")
 
     def load_labels(self) -> Any:
         """The labels; None for predict.
@@ -57,7 +67,8 @@ class Phase:
                 raise TftraceError("the model is not compiled: say by which loss, --loss mse")
             return
         try:
-            model.compile(loss=self.loss, metrics=list(self.metrics))
+            optimizer = self.optimizer or "rmsprop"  # Keras's own default
+            model.compile(optimizer=optimizer, loss=self.loss, metrics=list(self.metrics))
         except Exception as error:
             # Keras raises what it likes for a name that it does not know.
             from tftrace.tracer.failures import cause_of
@@ -70,4 +81,5 @@ class Phase:
             return []
         words = ["--phase", self.name, "--labels", str(self.labels)]
         words += [] if self.loss is None else ["--loss", self.loss]
+        words += [] if self.optimizer is None else ["--optimizer", self.optimizer]
         return words + [word for name in self.metrics for word in ("--metrics", name)]

@@ -21,7 +21,7 @@ from tftrace.undo import MEASURING
 
 _FUNCTIONS = {"evaluate": "test_function", "fit": "train_function"}
 _STEPS = {"evaluate": "test_step", "fit": "train_step"}
-WAYS = ("predict", "evaluate")
+WAYS = ("predict", "evaluate", "fit")
 """What a run can go by."""
 
 

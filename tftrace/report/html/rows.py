@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tftrace.attribution.rows import LAYERS
-from tftrace.report.layer_rows import far_above
+from tftrace.report.layer_rows import far_above, work_of
 from tftrace.tables.frame import total
 from tftrace.text import short_names
 
@@ -83,13 +83,17 @@ def rows_of(profile: Profile) -> Rows:
     }
     for short, name in _FIGURES.items():
         columns[short] = _column(layers, name)
+    work = layers.assign(mults=work_of(layers))
+    columns["mults"] = _column(work, "mults")
+    if profile.way == "fit":
+        columns |= {p: _column(layers, f"{p}_ms") for p in ("forward", "backward", "optimizer")}
     for short in ("ms", *WORK):
         columns[f"all_{short}"] = inclusive(columns[short], parent)
     columns["idle"] = [
         columns["parents"][n] and not columns["ms"][n] and columns["mults"][n] == 0
         for n in range(len(paths))
     ]
-    totals = {"ms": float(layers["wall_ms"].sum())} | {n: total(layers[n]) for n in WORK}
+    totals = {"ms": float(layers["wall_ms"].sum())} | {n: total(work[n]) for n in WORK}
     columns["far"] = [
         far_above(_share(ms, base), _share(mults, totals["mults"]))
         for ms, mults in zip(columns["ms"], columns["mults"], strict=True)

@@ -37,6 +37,9 @@ _COLUMNS = {
         "equal share of the instant. In the tree, with everything below it.",
     ),
     "self": ("self", "Time of the layer itself, without those below it."),
+    "forward": ("forward", "Time of the layer itself in the forward pass."),
+    "backward": ("backward", "Time of its gradients."),
+    "optimizer": ("optimizer", "Time in which the optimizer updated its weights."),
     "work": (
         "mults",
         "Per sample. mults: multiply-accumulates and the element-wise multiplications; MACs: "
@@ -53,6 +56,7 @@ _COLUMNS = {
     "roof": ("of roof", "Time the roofline allows over the time it took: 100% is the best."),
 }
 
+_OF_FIT = ("forward", "backward", "optimizer")
 
 _NOTHING = ("idle", "nothing recorded")
 _QUIET = 6
@@ -98,7 +102,7 @@ def render_page(profile: Profile) -> str:
             ),
             ("sample", "per sample", bool(samples)),
         ),
-        columns=[{"key": k, "title": t, "help": h} for k, (t, h) in _COLUMNS.items()]
+        columns=[{"key": k, "title": t, "help": h} for k, (t, h) in _columns(rows)]
         if rows.sites
         else [],
         foot=_foot(rows),
@@ -111,6 +115,12 @@ def render_page(profile: Profile) -> str:
         tables_title="Steps" if not profile.foreign else "Ops and devices",
         facts=list(facts(profile)),
     )
+
+
+def _columns(rows: Rows) -> list[tuple[str, tuple[str, str]]]:
+    return [
+        (key, told) for key, told in _COLUMNS.items() if key not in _OF_FIT or rows.way == "fit"
+    ]
 
 
 def _charts(
@@ -140,6 +150,7 @@ def _data(
         "layers": rows.columns if rows.sites else None,
         "kernels": kernels_of(profile, rows) if rows.sites else {},
         "base": rows.base or None,
+        "way": rows.way,
         "samples": samples,
         "total": rows.totals,
         "types": [[kind, color, kinds.count(kind)] for kind, color in colors.items()],

@@ -8,7 +8,7 @@ followed until their shapes settle, so that TensorFlow's own rules see what real
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,6 +58,29 @@ def _worthwhile(program: Program) -> bool:
     return any(_open(node) for graph in program.functions.values() for node in graph.nodes.values())
 
 
+def _in_order(operations: Iterable[Any]) -> Iterator[Any]:
+    """The operations, each behind what it takes.
+
+    They stand in the order in which they were made, but a loop gets more inputs when its gradient
+    is made.
+    """
+    done: set[str] = set()
+    for operation in operations:
+        pending = [operation]
+        entered: set[str] = set()
+        while pending:
+            op = pending[-1]
+            missing = [t.op for t in op.inputs if t.op.name not in done | entered]
+            if op.name in done or (op.name in entered and not missing):
+                pending.pop()
+            entered.add(op.name)
+            if missing:
+                pending += missing
+            elif op.name not in done:
+                done.add(op.name)
+                yield op
+
+
 def _open(node: Node) -> bool:
     return any(spec.size is None and spec.dtype not in _SHAPELESS for spec in node.outputs)
 
@@ -80,13 +103,14 @@ class _Rebuilt:
         source = self.program.functions[name]
         made = {place: [tensor] for place, tensor in zip(source.inputs, arguments, strict=False)}
         nodes: dict[str, Node] = {}
-        for op in self.graphs[name].get_operations():
+        for op in _in_order(self.graphs[name].get_operations()):
             node = source.nodes[op.name]
             if op.name not in made:
                 node, made[op.name] = self._build(op, node, made, (*callers, name))
             nodes[op.name] = self._refined(node, made[op.name])
         outputs = [made[edge.name][edge.output] for edge in source.outputs]
-        return self._keep(replace(source, nodes=nodes)), outputs
+        as_made = {op: nodes[op] for op in source.nodes}
+        return self._keep(replace(source, nodes=as_made)), outputs
 
     def _build(
         self, op: Any, node: Node, made: Mapping[str, list[Any]], callers: tuple[str, ...]
