@@ -107,9 +107,31 @@ def test_evaluate_takes_labels_and_a_loss(files, tmp_path):
     assert stages_of(done.stderr) == [(k, 7) for k in range(1, 8)]
 
 
+def test_fit_takes_an_optimizer_too(files, tmp_path):
+    labels = "--phase fit --labels y.npy --loss mse --optimizer adam"
+    page = tmp_path / "page.html"
+    arguments = f"m.keras x.npy {labels} --out {tmp_path} --json - --html {page} --no-calibrate"
+    np.save(files / "y.npy", np.zeros((70, 4), "float32"))
+    done = tftrace("run", *arguments.split(), "--repeats", "1", cwd=files)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["run"]["call"] == "fit"
+    assert found["run"]["origin"]["options"] == labels.split()
+    phases = {op["phase"] for op in found["ops"]}
+    assert phases == {"forward", "backward", "optimizer", "loss", "metrics", None}
+    for layer in found["layers"]:
+        parts = (layer["forward_ms"], layer["backward_ms"], layer["optimizer_ms"])
+        assert sum(parts) == pytest.approx(layer["wall_ms"])
+    assert ">backward<" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("--optimizer adam", "--optimizer is for --phase evaluate and fit"),
+        ("--phase evaluate --labels y.npy --loss mse --optimizer adam", "is for --phase fit"),
+        ("--phase fit --labels y.npy --optimizer adam", "--optimizer goes with --loss"),
+        ("--phase fit --labels x.npy --loss mse --optimizer a", "Could not interpret optimizer"),
         ("--labels y.npy", "--labels is for --phase evaluate"),
         ("--loss mse", "--loss is for --phase evaluate"),
         ("--phase evaluate", "--phase evaluate needs --labels y.npy"),

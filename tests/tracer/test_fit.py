@@ -183,3 +183,16 @@ def test_clipping_and_a_scaled_loss_are_the_optimizer_s():
     ops = fitted(model, networks.normal(40, 16), networks.normal(40, 4), all_ops=True).ops
     clipping = ops[ops["phase"].eq("optimizer") & ops["op_type"].str.contains("L2Loss|Sqrt|Min")]
     assert len(clipping) > 0
+
+
+def test_a_loop_in_training_turns_as_often_as_in_predict():
+    model = keras.Sequential(
+        [keras.Input((10, 4)), layers.SimpleRNN(6, name="rnn"), layers.Dense(2, name="dense")]
+    )
+    found = fitted(model, networks.normal(40, 10, 4), networks.normal(40, 2), all_ops=True)
+    rows = found.layers[found.layers["path"].str.contains("rnn")]
+    assert rows["macs"].sum() == 10 * (4 * 6 + 6 * 6)
+    assert rows["backward_ms"].sum() > 0
+    # How often the gradient's loop turns is not known, so neither is what it multiplies.
+    assert rows["macs_backward"].isna().any()
+    assert not any(found.checks.values())
