@@ -13,7 +13,7 @@ def start_quietly() -> None:
     """Import TensorFlow and Keras and find the devices, with stderr held back.
 
     TensorFlow's native code writes to stderr before any log level applies. If the start
-    fails, what was held back is shown.
+    fails, what was held back is shown; not if it is interrupted.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _held_stderr():
@@ -31,7 +31,7 @@ def _held_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             held.seek(0)
             os.write(kept, held.read())
             raise
