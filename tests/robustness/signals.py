@@ -54,7 +54,7 @@ def prepare(folder: Path) -> None:
         [keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()]
     ).save(folder / "bn.keras")
     tftrace.profile(model, data, repeats=0, calibrate=False, out=folder / "runs")
-    (folder / "budget.toml").write_text("[counts]\nmax_mults = 1e12\n")
+    (folder / "budget.toml").write_text("[counts]\nmults = 1_000_000_000_000\n")
 
 
 def start(folder: Path, command: str) -> subprocess.Popen:
