@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from tftrace.api.calls import call_function, call_on_batch
+from tftrace.api.labeled import call_labeled
 from tftrace.api.tracing import ANOTHER, TRACED, Settings, Tracing, reason_of, run_traced
 from tftrace.errors import TftraceError, TftraceWarning
 from tftrace.tracer.calls import FUNCTION
@@ -41,6 +42,9 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
     running statistics, whatever the model holds in variables) and is the caller's: its result is
     what Keras would have returned. A model with operations that hide their random state gets a
     third pass, the caller's own, untraced.
+
+    After a ``fit`` or ``evaluate`` on arrays one epoch of it is traced, without callbacks and
+    validation, from the model as the caller's call left it, and put back.
 
     Data in batches of its own (tf.data, PyDataset, generator) is gone through four times: by the
     caller's own pass, untraced and first, since what it makes next may differ; to be counted; to
@@ -73,6 +77,15 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
 
         return predict_on_batch
 
+    def labeled(name: str) -> Callable[..., Any]:
+        def replaced(original: Callable[..., Any]) -> Callable[..., Any]:
+            def call(model: Any, *args: Any, **keywords: Any) -> Any:
+                return call_labeled(name, original, model, args, keywords, settings, tracing)
+
+            return call
+
+        return replaced
+
     def function(original: Callable[..., Any]) -> Callable[..., Any]:
         def __call__(function: Any, *args: Any, **keywords: Any) -> Any:
             return call_function(original, function, args, keywords, settings, tracing)
@@ -83,6 +96,7 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
     for model_class in _model_classes():
         ways += [(model_class, "predict", predict)]
         ways += [(model_class, "predict_on_batch", predict_on_batch)]
+        ways += [(model_class, name, labeled(name)) for name in ("fit", "evaluate")]
     with _PATCHED.taken():
         originals = [(holder, name, holder.__dict__.get(name)) for holder, name, _ in ways]
 

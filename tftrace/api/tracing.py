@@ -23,8 +23,8 @@ from tftrace.undo import Turn
 ANOTHER = "another predict, or another call, is being traced"
 TRACED = Turn(ANOTHER)
 NONE_RAN = (
-    "no predict, predict_on_batch or tf.function with a model has run inside the block "
-    "(model(x) by itself runs op by op and records no layers: call it in a tf.function)"
+    "no predict, predict_on_batch or tf.function with a model, nor evaluate or fit, has run inside "
+    "the block (model(x) by itself runs op by op and records no layers: call it in a tf.function)"
 )
 
 
@@ -35,6 +35,8 @@ class Tracing:
 
     profiles: list[Profile] = field(default_factory=list)
     untraced: list[str] = field(default_factory=list)
+    fitting: bool = field(default=False, repr=False)
+    """Whether a ``fit`` or ``evaluate`` of the caller's runs, which may call others."""
     _seen: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property

@@ -1,0 +1,76 @@
+"""``fit`` and ``evaluate`` in a ``trace`` block: the caller's own call, then one epoch traced."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
+from typing import Any
+
+from tftrace.api.measure import profile
+from tftrace.api.tracing import TRACED, Settings, Tracing, reason_of
+from tftrace.errors import TftraceError, TftraceWarning
+from tftrace.undo import MEASURING
+
+_CHANGES_STEPS = ("sample_weight", "class_weight", "steps", "steps_per_epoch", "validation_split")
+"""Arguments that change what a step does or which there are; the others come around the steps."""
+
+
+def call_labeled(
+    name: str,
+    original: Callable[..., Any],
+    model: Any,
+    args: Sequence[Any],
+    keywords: Mapping[str, Any],
+    settings: Settings,
+    tracing: Tracing,
+) -> Any:
+    """``model.fit`` or ``model.evaluate`` (``name``), and then an epoch of the same, traced.
+
+    The caller's call is untouched. The epoch starts from the model as that left it, runs without
+    callbacks and validation, and leaves no trace in the model.
+    """
+    if TRACED.mine() or MEASURING.mine() or tracing.fitting:
+        return original(model, *args, **keywords)  # validation is a part of fit
+    tracing.fitting = True
+    try:
+        result = original(model, *args, **keywords)
+    finally:
+        tracing.fitting = False
+    try:
+        given = signature(original).bind(model, *args, **keywords).arguments
+        x, y, batch_size = _followed(name, given)
+        with TRACED.taken():
+            found = profile(
+                model,
+                x,
+                y,
+                phase=name,
+                batch_size=batch_size,
+                repeats=settings.repeats,
+                warmup=0,
+                all_ops=settings.all_ops,
+                trace_batches=0,
+                out=settings.logdir,
+                calibrate=False,
+            )
+        tracing.profiles.append(found)
+    except Exception as error:
+        reason = reason_of(error)
+        tracing.untraced.append(reason)
+        warnings.warn(f"this {name} is not traced: {reason}", TftraceWarning, stacklevel=3)
+    return result
+
+
+def _followed(name: str, given: Mapping[str, Any]) -> tuple[Any, Any, int]:
+    """Inputs, labels and batch size of the call.
+
+    Raises:
+        TftraceError: an argument changes the steps in a way that is not followed.
+    """
+    told = [key for key in _CHANGES_STEPS if given.get(key) is not None]
+    if given.get("validation_split") == 0:  # Keras's own way to say that there is none
+        told.remove("validation_split")
+    if told:
+        raise TftraceError(f"trace() does not follow {name}({told[0]}=…)")
+    return given.get("x"), given.get("y"), given.get("batch_size") or 32
