@@ -205,7 +205,8 @@ class Profile:
         """Why there cannot be any; None where there can."""
         if self.foreign:
             return _NO_FINDINGS
-        return None if self.way == "predict" else f"they are about predict, and this is {self.way}"
+        evaluated = self.way == "evaluate"
+        return f"they are about predict, and this is {self.way}" if evaluated else None
 
     @cached_property
     def recording(self) -> dict[str, Any]:

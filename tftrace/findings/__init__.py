@@ -11,6 +11,7 @@ from tftrace.findings import onednn as _onednn  # noqa: F401
 from tftrace.findings import precision as _precision  # noqa: F401
 from tftrace.findings import predict_call as _predict_call  # noqa: F401
 from tftrace.findings import threads as _threads  # noqa: F401
+from tftrace.findings import training as _training  # noqa: F401
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.registry import Finding, find, finding
 

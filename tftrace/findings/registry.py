@@ -46,6 +46,7 @@ class Finding:
 Rule = Callable[[Evidence], Iterable[Finding]]
 
 _RULES: list[Rule] = []
+_OF_FIT: list[Rule] = []
 
 _MIN_OF_WALL = 1e-3
 _MIN_OF_LAYERS = 1e-2
@@ -57,9 +58,16 @@ def finding(rule: Rule) -> Rule:
     return rule
 
 
+def finding_of_fit(rule: Rule) -> Rule:
+    """Register ``rule``, which is about ``fit``; the others are about ``predict``."""
+    _OF_FIT.append(rule)
+    return rule
+
+
 def candidates(profile: Evidence) -> list[Finding]:
     """What every rule has to say about ``profile``, however small."""
-    return [f for rule in _RULES for f in rule(profile)] if len(profile.layers) else []
+    rules = _OF_FIT if profile.run["call"] == "fit" else _RULES
+    return [f for rule in rules for f in rule(profile)] if len(profile.layers) else []
 
 
 def find(profile: Evidence) -> list[dict[str, Any]]:

@@ -29,9 +29,9 @@ def component_ms(profile: Evidence, name: str) -> float:
     return float(wall.loc[wall["component"] == name, "wall_ms"].sum())
 
 
-def of_predict(profile: Evidence, ms: float) -> str:
+def of_predict(profile: Evidence, ms: float, way: str = "predict") -> str:
     """``13.7% of predict``: of the wall time of the traced pass, the base of every report."""
-    return f"{share_text(float(ms) / float(profile.wall['wall_ms'].sum()))} of predict"
+    return f"{share_text(float(ms) / float(profile.wall['wall_ms'].sum()))} of {way}"
 
 
 def name_of(profile: Evidence, path: str) -> str:
