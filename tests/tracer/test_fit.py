@@ -1,5 +1,7 @@
 """A run of ``fit`` on work of known size: which layer gets which gradient, and what it counts."""
 
+import re
+
 import keras
 import networks
 import numpy as np
@@ -196,3 +198,22 @@ def test_a_loop_in_training_turns_as_often_as_in_predict():
     # How often the gradient's loop turns is not known, so neither is what it multiplies.
     assert rows["macs_backward"].isna().any()
     assert not any(found.checks.values())
+
+
+def test_the_page_s_foot_stands_below_its_columns(network, tmp_path):
+    from tftrace.report.html.run import write_html
+
+    for profile in (network, network_of_predict()):
+        write_html(profile, tmp_path / "page.html")
+        page = (tmp_path / "page.html").read_text()
+        headings = re.findall(r'<th scope="col" data-key="(\w+)"', page)
+        foot = re.search(r"<tfoot><tr>(.*?)</tr></tfoot>", page, re.S)[1]
+        kinds = re.findall(r'<t[hd][^>]*class="([^"]*)"', foot)
+        assert len(kinds) == len(headings)
+        assert kinds.index("total-work work") == headings.index("work")
+        assert ("backward" in headings) is (profile.way == "fit")
+
+
+def network_of_predict():
+    model, x = networks.BUILDERS["small"]()
+    return tftrace.profile(model, x, repeats=0, calibrate=False)

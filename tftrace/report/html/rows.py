@@ -83,8 +83,9 @@ def rows_of(profile: Profile) -> Rows:
     }
     for short, name in _FIGURES.items():
         columns[short] = _column(layers, name)
-    work = layers.assign(mults=work_of(layers))
-    columns["mults"] = _column(work, "mults")
+    work = _both_passes(layers) if profile.way == "fit" else layers
+    for kind in WORK:
+        columns[kind] = _column(work, kind)
     if profile.way == "fit":
         columns |= {p: _column(layers, f"{p}_ms") for p in ("forward", "backward", "optimizer")}
     for short in ("ms", *WORK):
@@ -101,6 +102,13 @@ def rows_of(profile: Profile) -> Rows:
     if not profile.foreign:
         _add_components(columns, profile.wall)
     return Rows(columns, sites, base, totals, profile.way)
+
+
+def _both_passes(layers: pd.DataFrame) -> pd.DataFrame:
+    """The layers with the work of their gradients; of the gradients, FLOPs are not known."""
+    unknown = layers["flops"].mask(layers["backward_ms"] > 0)
+    macs = layers["macs"] + layers["macs_backward"]
+    return layers.assign(mults=work_of(layers), macs=macs, flops=unknown)
 
 
 def parents(paths: Sequence[str]) -> list[int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tftrace.attribution.rows import LOSS_AND_METRICS, OPTIMIZER_ITSELF
 from tftrace.report.exports.tables import write_text
 from tftrace.report.findings import Group, grouped
 from tftrace.report.foreign import short_device
@@ -23,7 +24,9 @@ from tftrace.report.html.said import badges, facts, figures
 from tftrace.report.html.source import source_of
 from tftrace.report.html.timeline import timeline_chart, timeline_of
 from tftrace.report.verdict import Verdict, verdict
+from tftrace.tables.wall import COMPONENTS
 from tftrace.text import count_text, ms_text, share_text, time_text
+from tftrace.timeline.share_out import COMPILATION, UNKNOWN
 
 if TYPE_CHECKING:
     from tftrace.api.profile import Profile
@@ -61,6 +64,11 @@ _OF_FIT = ("forward", "backward", "optimizer")
 _NOTHING = ("idle", "nothing recorded")
 _QUIET = 6
 """Of the eight classes of colors in the style sheet, that for what is nothing."""
+_COLORS = {name: number for number, name in enumerate(COMPONENTS[:_QUIET])} | {
+    **dict.fromkeys((COMPILATION, LOSS_AND_METRICS), 7),
+    **dict.fromkeys((OPTIMIZER_ITSELF, UNKNOWN), _QUIET),
+}
+"""Of a run of tftrace: the same in predict, evaluate and fit. What shares one is seldom there."""
 
 
 def write_html(profile: Profile, path: Path) -> None:
@@ -189,7 +197,8 @@ def _parts(wall: pd.DataFrame, filters: bool = False) -> list[dict[str, Any]]:
         if not there and not all_idle:
             continue
         share = None if pd.isna(row["wall_share"]) else float(row["wall_share"])
-        color = _QUIET if row["component"] in _NOTHING else (number + (number >= _QUIET)) % 8
+        by_place = _QUIET if row["component"] in _NOTHING else (number + (number >= _QUIET)) % 8
+        color = _COLORS.get(row["component"], by_place)
         parts.append(
             {
                 "text": f"{row['component']}: {ms_text(row['wall_ms'])} ms, {share_text(share)}",
@@ -241,10 +250,14 @@ def _pairs_note(rows: Rows) -> str:
 
 
 def _foot(rows: Rows) -> list[dict[str, str]]:
-    cells = ["all layers", "", ms_text(rows.totals["ms"]), ""]
-    cells += [count_text(rows.totals["mults"])] + [""] * (len(_COLUMNS) - 5)
-    kinds = {2: "total-ms ms", 3: "self", 4: "total-work work"}
-    return [{"text": text, "kind": kinds.get(n, "")} for n, text in enumerate(cells)]
+    told = {
+        "name": ("all layers", ""),
+        "ms": (ms_text(rows.totals["ms"]), "total-ms ms"),
+        "self": ("", "self"),
+        "work": (count_text(rows.totals["mults"]), "total-work work"),
+    }
+    cells = [told.get(key, ("", "")) for key, _ in _columns(rows)]
+    return [{"text": text, "kind": kind} for text, kind in cells]
 
 
 def _timeline_note(profile: Profile) -> str:
