@@ -6,6 +6,7 @@ import keras
 import networks
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tftrace
 from tftrace import TftraceError
@@ -217,3 +218,90 @@ def test_the_page_s_foot_stands_below_its_columns(network, tmp_path):
 def network_of_predict():
     model, x = networks.BUILDERS["small"]()
     return tftrace.profile(model, x, repeats=0, calibrate=False)
+
+
+class Gan(keras.Model):
+    """A step of its own with two tapes and two optimizers; its call does not take the data."""
+
+    def __init__(self):
+        super().__init__(name="gan")
+        self.generator = keras.Sequential(
+            [layers.Dense(16, activation="relu", name="g1"), layers.Dense(8, name="g2")], name="gen"
+        )
+        self.critic = keras.Sequential(
+            [layers.Dense(16, activation="relu", name="d1"), layers.Dense(1, name="d2")], name="dis"
+        )
+        self.of_generator = keras.optimizers.Adam()
+        self.of_critic = keras.optimizers.Adam()
+
+    def call(self, noise):
+        return self.critic(self.generator(noise))
+
+    def train_step(self, data):
+        real, _ = data
+        noise = tf.random.normal((tf.shape(real)[0], 4))
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(self.critic(self.generator(noise)))
+            loss -= tf.reduce_mean(self.critic(real))
+        weights = self.critic.trainable_variables
+        self.of_critic.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        with tf.GradientTape() as tape:
+            other = -tf.reduce_mean(self.critic(self.generator(noise)))
+        weights = self.generator.trainable_variables
+        self.of_generator.apply_gradients(zip(tape.gradient(other, weights), weights, strict=True))
+        return {"loss": loss, "other": other}
+
+
+def test_two_tapes_and_two_optimizers():
+    model = Gan()
+    model.compile(loss="mse")
+    x, y = networks.normal(70, 8), networks.normal(70, 1)
+    model.fit(x, y, verbose=0)
+    variables = [*model.variables, *model.of_generator.variables, *model.of_critic.variables]
+    before = [v.numpy() for v in variables]
+    found = fitted(model, x, y, all_ops=True)
+    for variable, value in zip(variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    rows = found.layers.set_index("path")
+    # The critic learns from the first two calls, which need no gradient of their data; the
+    # generator from the last, through the critic, whose weights then need none.
+    wanted = {
+        "gen/g1": 0, "gen/g2": 0,
+        "dis/d1": 8 * 16, "dis/d2": 2 * 16,
+        "dis#2/d1": 8 * 16, "dis#2/d2": 2 * 16,
+        "gen#2/g1": 4 * 16, "gen#2/g2": 2 * 16 * 8,
+        "dis#3/d1": 8 * 16, "dis#3/d2": 16,
+    }  # fmt: skip
+    assert {path: rows.loc[f"gan/{path}", "macs_backward"] for path in wanted} == wanted
+    updated = set(rows.index[rows["optimizer_ms"] > 0])
+    assert updated == {f"gan/{path}" for path in ("gen/g1", "gen/g2", "dis/d1", "dis/d2")}
+    ops = found.ops
+    assert not ops[ops["phase"].eq("loss")]["op"].str.contains("adam").any()
+    assert not any(found.checks.values())
+
+
+class Own(keras.Model):
+    """A step of its own, that does what Keras's does."""
+
+    def __init__(self):
+        super().__init__(name="own")
+        self.first = layers.Dense(32, activation="relu", name="first")
+        self.head = layers.Dense(1, name="head")
+
+    def call(self, x):
+        return self.head(self.first(x))
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(y=y, y_pred=self(x, training=True))
+        weights = self.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return {"loss": loss}
+
+
+def test_a_train_step_of_the_model_s_own():
+    found = fitted(Own(), networks.normal(70, 8), networks.normal(70, 1), all_ops=True)
+    rows = found.layers.set_index("name")
+    assert rows["macs_backward"].to_dict() == {"own": 0, "first": 8 * 32, "head": 2 * 32}
+    assert set(found.ops["phase"].dropna()) == {"forward", "backward", "optimizer", "loss"}

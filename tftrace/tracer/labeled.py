@@ -14,6 +14,7 @@ from tftrace.tracer.data.arrays import as_fed
 from tftrace.tracer.data.inputs import fit_inputs, samples_of
 from tftrace.tracer.data.own_batches import has_own_batches
 from tftrace.tracer.graphs.functions import batch_specs
+from tftrace.tracer.graphs.watching import optimizers_of
 from tftrace.tracer.keras_model import is_legacy, steps_per_execution
 from tftrace.tracer.keras_private import function_of_iterator
 from tftrace.tracer.state import State
@@ -56,6 +57,13 @@ class Labeled:
     def fed(self, data: Any) -> Sequence[Any]:
         """Shapes of a full batch, as the iterator gives it."""
         return [spec.shape for spec in tf.nest.flatten(batch_specs(data, self.batch_size))]
+
+    def trace_step(self, data: Any) -> None:
+        """Trace the step on one batch, without running it: a step of the model's own may call
+        layers that the model's call does not, and in another way."""
+        step = getattr(self.model, self.step_name)
+        specs = batch_specs(data, self.batch_size)
+        tf.function(lambda batch: step(batch), autograph=False).get_concrete_function(specs)
 
     def learning(self, state: State) -> AbstractContextManager[None]:
         """A context in which ``state`` learns what a pass moves before the first one runs."""
@@ -123,7 +131,8 @@ def _learning(model: Any, state: State, name: str) -> Iterator[None]:
     if name == "fit":
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        state.add_variables(model.optimizer.variables)
+        for optimizer in optimizers_of(model):
+            state.add_variables(optimizer.variables)
     attribute = _FUNCTIONS[name]
     getattr(model, f"make_{attribute}")()
     made = getattr(model, attribute)

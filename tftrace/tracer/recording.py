@@ -35,7 +35,10 @@ def build(model: Any, run: Run, x: Any) -> None:
     """
     if not all_built(model):
         with chance_kept():
-            trace_batch(model, batch_specs(run.inputs(x), run.batch_size))
+            if isinstance(run, Labeled):
+                run.trace_step(x)
+            else:
+                trace_batch(model, batch_specs(run.inputs(x), run.batch_size))
         model.predict_function = None
 
 

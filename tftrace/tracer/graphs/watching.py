@@ -136,12 +136,20 @@ def _parts(model: Any, recording: Recording) -> Iterator[tuple[Any, str, Any]]:
 
     yield _wrapped(model, "compute_metrics", measured)
     yield tf.GradientTape, "gradient", _method(tf.GradientTape.gradient, None, differentiated)
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and recording.step_name == "train_step":
-        yield _wrapped(optimizer, "apply", applied)
+    if recording.step_name == "train_step":
+        found = optimizers_of(model)
+        yield from _wrapped_all(found, "apply", applied)
         # The optimizer of mixed precision has another inside.
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        yield _wrapped(inner, "update_step", updated)
+        inner = [getattr(each, "inner_optimizer", each) for each in found]
+        yield from _wrapped_all(inner, "update_step", updated)
+
+
+def optimizers_of(model: Any) -> list[Any]:
+    """The optimizer that the model is compiled with, and those that it holds besides (a GAN has
+    two)."""
+    held = [getattr(model, "optimizer", None), *vars(model).values()]
+    found = {id(each): each for each in held if isinstance(each, keras.optimizers.Optimizer)}
+    return list(found.values())
 
 
 def call_classes(model: Any) -> Iterable[type]:
@@ -173,6 +181,17 @@ def _wrapped(owner: Any, name: str, way: _Way) -> tuple[Any, str, Any]:
     if holder is owner:
         return holder, name, lambda *a, **k: way(owner, original, a, k)
     return holder, name, _method(original, owner, way)
+
+
+def _wrapped_all(owners: Iterable[Any], name: str, way: _Way) -> Iterator[tuple[Any, str, Any]]:
+    """As `_wrapped`, for several objects, which may have the method of one class."""
+    holders = {id(holder): holder for holder in (_holder(owner, name) for owner in owners)}
+    for holder in holders.values():
+        original = vars(holder)[name]
+        if isinstance(holder, type):
+            yield holder, name, _method(original, None, way)
+        else:
+            yield _wrapped(holder, name, way)
 
 
 def _method(original: Any, only: Any, way: _Way) -> Callable[..., Any]:
