@@ -66,7 +66,7 @@ def finding_of_fit(rule: Rule) -> Rule:
 
 def candidates(profile: Evidence) -> list[Finding]:
     """What every rule has to say about ``profile``, however small."""
-    rules = _OF_FIT if profile.run["call"] == "fit" else _RULES
+    rules = _OF_FIT if profile.run.get("call") == "fit" else _RULES
     return [f for rule in rules for f in rule(profile)] if len(profile.layers) else []
 
 
