@@ -108,6 +108,14 @@ def test_the_command_line_reference_is_the_command_line():
     assert (ROOT / "docs" / "cli.md").read_text().strip() == made.stdout.strip()
 
 
+def test_no_help_has_words_in_brackets():
+    """What stands in them is markup to rich, and is not shown."""
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    helps = [p.help or "" for c in commands.values() for p in c.params if hasattr(p, "help")]
+    assert len(helps) > 50
+    assert [text for text in helps if "[" in text] == []
+
+
 def test_links_between_pages_hold():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:\s]+\.md)(?:#[^)]*)?\)", page.read_text()):

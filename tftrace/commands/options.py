@@ -99,13 +99,13 @@ BatchSize = Annotated[
 Repeats = Annotated[
     int | None,
     typer.Option(
-        min=0, max=MOST_PASSES, help="Untraced passes that are timed [default: 5; 2 if --quick]."
+        min=0, max=MOST_PASSES, help="Untraced passes that are timed: 5, or 2 with --quick."
     ),
 ]
 Warmup = Annotated[
     int | None,
     typer.Option(
-        min=0, max=MOST_PASSES, help="Passes before anything is timed [default: 1; 0 if --quick]."
+        min=0, max=MOST_PASSES, help="Passes before anything is timed: 1, or 0 with --quick."
     ),
 ]
 PhaseOption = Annotated[
@@ -121,9 +121,7 @@ Loss = Annotated[
 ]
 Optimizer = Annotated[
     str | None,
-    typer.Option(
-        help="Keras's name of the optimizer, beside --loss [default: rmsprop].", show_default=False
-    ),
+    typer.Option(help="Keras's name of the optimizer, beside --loss; rmsprop if none is named."),
 ]
 Metrics = Annotated[
     list[str] | None,

@@ -29,7 +29,7 @@ def scan(
         str | None, typer.Option(help="Dask cluster to use, as tcp://host:port.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=MOST, help="Local processes [default: one per core].")
+        int | None, typer.Option(min=1, max=MOST, help="Local processes; one per core by default.")
     ] = None,
     top: Annotated[int, typer.Option(min=0, max=MOST, help="Rows of each table; 0 for all.")] = 15,
     json: JsonFile = None,
