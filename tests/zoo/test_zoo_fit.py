@@ -23,12 +23,11 @@ from tftrace.graph.phases import PHASES
 OUTSIDE = {"OptionalFromValue", "OptionalGetValue", "_Arg", "_Retval", "Identity", "NoOp", "Const"}
 REFUSED = {"several_steps_per_execution"}
 """Not measured in ``fit``: refused with its reason."""
-UNTRAINABLE = {"int8_dense", "loop_whose_length_depends_on_data", "nothing_at_inference"}
 
 
 def runs():
     for entry in ZOO.values():
-        if 3 not in entry.keras or entry.level == 2 or entry.name in REFUSED | UNTRAINABLE:
+        if 3 not in entry.keras or entry.name in REFUSED:
             continue
         for jit in ("off", "on"):
             if jit == "on" and not entry.xla:
