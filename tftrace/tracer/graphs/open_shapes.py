@@ -64,21 +64,19 @@ def _in_order(operations: Iterable[Any]) -> Iterator[Any]:
     They stand in the order in which they were made, but a loop gets more inputs when its gradient
     is made.
     """
+    entered: set[str] = set()
     done: set[str] = set()
-    for operation in operations:
-        pending = [operation]
-        entered: set[str] = set()
-        while pending:
-            op = pending[-1]
-            missing = [t.op for t in op.inputs if t.op.name not in done | entered]
-            if op.name in done or (op.name in entered and not missing):
-                pending.pop()
+    pending = list(operations)[::-1]
+    while pending:
+        op = pending.pop()
+        if op.name in done:
+            continue
+        if op.name in entered:  # what it takes has been there meanwhile
+            done.add(op.name)
+            yield op
+        else:
             entered.add(op.name)
-            if missing:
-                pending += missing
-            elif op.name not in done:
-                done.add(op.name)
-                yield op
+            pending += [op, *(t.op for t in op.inputs if t.op.name not in entered)]
 
 
 def _open(node: Node) -> bool:

@@ -187,9 +187,8 @@ def _wrapped_all(owners: Iterable[Any], name: str, way: _Way) -> Iterator[tuple[
     """As `_wrapped`, for several objects, which may have the method of one class."""
     holders = {id(holder): holder for holder in (_holder(owner, name) for owner in owners)}
     for holder in holders.values():
-        original = vars(holder)[name]
         if isinstance(holder, type):
-            yield holder, name, _method(original, None, way)
+            yield holder, name, _method(vars(holder)[name], None, way)
         else:
             yield _wrapped(holder, name, way)
 
