@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
 import tensorflow as tf
 
-from tftrace.api.tracing import TRACED, Settings, Tracing, reason_of, run_traced
-from tftrace.errors import TftraceWarning
+from tftrace.api.tracing import TRACED, Settings, Tracing, ours, reason_of, run_traced
 from tftrace.tracer.calls import in_function, on_batch
 from tftrace.tracer.data.inputs import fit_inputs, samples_of
-from tftrace.undo import MEASURING
 
 _KERAS = ("keras.", "tf_keras.")
 
@@ -23,7 +20,7 @@ def call_on_batch(
 ) -> Any:
     """``model.predict_on_batch(x)``, the first of its shapes traced."""
     outputs = original(model, x)
-    if _ours():
+    if ours():
         return outputs
     try:
         if not tracing.first(model, x):
@@ -34,7 +31,7 @@ def call_on_batch(
             run.batch_size = samples_of(fitted)
             tracing.profiles.append(run_traced(run, fitted, settings))
     except Exception as error:
-        _not_traced(error, "predict_on_batch", tracing)
+        tracing.leave("call of predict_on_batch", reason_of(error), 3)
     return outputs
 
 
@@ -49,7 +46,7 @@ def call_function(
     """A call of a ``tf.function``, the first of its shapes traced if it runs a model's layers."""
     outputs = original(function, *args, **keywords)
     python = function.python_function
-    if not tf.executing_eagerly() or _of_keras(python) or _ours():
+    if not tf.executing_eagerly() or _of_keras(python) or ours():
         return outputs
     try:
         if not tracing.first(python, (args, keywords)):
@@ -61,21 +58,11 @@ def call_function(
                 run.batch_size = samples_of(samples)
                 tracing.profiles.append(run_traced(run, samples, settings))
     except Exception as error:
-        _not_traced(error, getattr(python, "__name__", "a tf.function"), tracing)
+        name = getattr(python, "__name__", "a tf.function")
+        tracing.leave(f"call of {name}", reason_of(error), 3)
     return outputs
 
 
 def _of_keras(python: Any) -> bool:
     """Whether it is a function of Keras's trainer; a model that is called as one is not."""
     return isinstance(python, FunctionType) and (python.__module__ or "").startswith(_KERAS)
-
-
-def _ours() -> bool:
-    """Whether the call is part of what is traced or measured already."""
-    return TRACED.mine() or MEASURING.mine()
-
-
-def _not_traced(error: Exception, what: str, tracing: Tracing) -> None:
-    reason = reason_of(error)
-    tracing.untraced.append(reason)
-    warnings.warn(f"this call of {what} is not traced: {reason}", TftraceWarning, stacklevel=4)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
 from tftrace.api.measure import profile
-from tftrace.api.tracing import TRACED, Settings, Tracing, reason_of
-from tftrace.errors import TftraceError, TftraceWarning
-from tftrace.undo import MEASURING
+from tftrace.api.tracing import TRACED, Settings, Tracing, ours, reason_of
+from tftrace.errors import TftraceError
 
 _CHANGES_STEPS = ("sample_weight", "class_weight", "steps", "steps_per_epoch", "validation_split")
 """Arguments that change what a step does or which there are; the others come around the steps."""
@@ -30,7 +28,7 @@ def call_labeled(
     The caller's call is untouched. The epoch starts from the model as that left it, runs without
     callbacks and validation, and leaves no trace in the model.
     """
-    if TRACED.mine() or MEASURING.mine() or tracing.fitting:
+    if ours() or tracing.fitting:
         return original(model, *args, **keywords)  # validation is a part of fit
     tracing.fitting = True
     try:
@@ -56,9 +54,7 @@ def call_labeled(
             )
         tracing.profiles.append(found)
     except Exception as error:
-        reason = reason_of(error)
-        tracing.untraced.append(reason)
-        warnings.warn(f"this {name} is not traced: {reason}", TftraceWarning, stacklevel=3)
+        tracing.leave(name, reason_of(error), 3)
     return result
 
 

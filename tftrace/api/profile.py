@@ -205,8 +205,7 @@ class Profile:
         """Why there cannot be any; None where there can."""
         if self.foreign:
             return _NO_FINDINGS
-        evaluated = self.way == "evaluate"
-        return f"they are about predict, and this is {self.way}" if evaluated else None
+        return "they are about predict, and this is evaluate" if self.way == "evaluate" else None
 
     @cached_property
     def recording(self) -> dict[str, Any]:

@@ -176,16 +176,13 @@ def _after(call: Call, settings: Settings, tracing: Tracing) -> Any:
             batches = own_batches(call.model, again, None, steps)
             tracing.profiles.append(run_traced(run, batches, settings))
     except Exception as error:
-        reason = reason_of(error)
-        tracing.untraced.append(reason)
-        warnings.warn(f"this predict is not traced: {reason}", TftraceWarning, stacklevel=4)
+        tracing.leave("predict", reason_of(error), 4)
     return outputs
 
 
 def _untraced(call: Call, reason: str, tracing: Tracing, run: Predict | None = None) -> Any:
     """The caller's result without a profile: that of the traced pass if it was reached."""
-    tracing.untraced.append(reason)
-    warnings.warn(f"this predict is not traced: {reason}", TftraceWarning, stacklevel=4)
+    tracing.leave("predict", reason, 4)
     return run.outputs if run is not None and run.done else call.plain()
 
 

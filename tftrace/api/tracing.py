@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +13,13 @@ import tensorflow as tf
 from tftrace.api.measure import machine_roofs
 from tftrace.api.profile import Profile
 from tftrace.attribution.layers_track import append_layers_track
-from tftrace.errors import TftraceError
+from tftrace.errors import TftraceError, TftraceWarning
 from tftrace.runs.run import open_run
 from tftrace.tracer.calls import Repeated
 from tftrace.tracer.capture import Options, capture
 from tftrace.tracer.failures import cause_of
 from tftrace.tracer.predict import Predict
-from tftrace.undo import Turn
+from tftrace.undo import MEASURING, Turn
 
 ANOTHER = "another predict, or another call, is being traced"
 TRACED = Turn(ANOTHER)
@@ -38,6 +39,13 @@ class Tracing:
     fitting: bool = field(default=False, repr=False)
     """Whether a ``fit`` or ``evaluate`` of the caller's runs, which may call others."""
     _seen: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    def leave(self, what: str, reason: str, stacklevel: int) -> None:
+        """Note why ``what`` is not traced, and warn the caller, so many calls above."""
+        self.untraced.append(reason)
+        warnings.warn(
+            f"this {what} is not traced: {reason}", TftraceWarning, stacklevel=stacklevel + 1
+        )
 
     @property
     def profile(self) -> Profile:
@@ -72,6 +80,11 @@ class Settings:
     logdir: Path
     all_ops: bool
     repeats: int
+
+
+def ours() -> bool:
+    """Whether the call is part of what is traced or measured already."""
+    return TRACED.mine() or MEASURING.mine()
 
 
 def reason_of(error: Exception) -> str:
