@@ -100,23 +100,15 @@ def frozen_and_differentiated(profile: Evidence) -> Iterator[Finding]:
         # Under XLA the updates of several layers may be one kernel, which bears one of them.
         if row["path"] in updated or row["optimizer_ms"] or not spent:
             continue
-        first = _first_updated(layers["path"].tolist(), updated)
-        if first is None:
-            continue
         yield Finding(
             layer=row["path"],
             kind="gradient through frozen layers",
             text=(
                 f"{name_of(profile, row['path'])} has weights that do not change, and its "
                 f"gradient takes {ms_text(spent)} ms, {of_predict(profile, spent, 'fit')}: "
-                f"{name_of(profile, first)} in front of it learns."
+                "something in front of it learns."
             ),
             cause="The gradient of what is in front passes through every layer behind.",
             remedy="freeze what is in front of the frozen layers, too, if it need not learn",
             evidence={"ms": spent, "backward_ms": spent},
         )
-
-
-def _first_updated(paths: list[str], updated: set[str]) -> str | None:
-    """The first layer in execution order that learns."""
-    return next((path for path in paths if path in updated), None)

@@ -94,6 +94,7 @@ def layers_sheet(
         everything: containers that do nothing of their own, too.
     """
     layers = profile.tree(depth)
+    layers = layers.assign(work=work_of(layers))
     if not everything:
         layers = layers[~_idle_containers(layers)]
     if order != "run":
@@ -140,14 +141,13 @@ class _Scale:
 
 
 def _scale(layers: pd.DataFrame, profile: Profile) -> _Scale:
-    work = work_of(layers)
-    mults = total(work)
+    mults = total(layers["work"])
     most = [0.0, *layers["wall_share"].dropna()]
     if not profile.foreign:
         beside = profile.wall[profile.wall["component"] != LAYERS]
         most += [float(share) for share in beside["wall_share"].dropna()]
     if mults:
-        most.append(float(work.max()) / mults)
+        most.append(float(layers["work"].max()) / mults)
     return _Scale(mults or None, max(map(float, most)))
 
 
@@ -193,7 +193,7 @@ def _columns(extra: list[str], sort: str, way: str) -> Iterator[Column]:
 
 def _row(row: dict[Any, Any], names: dict[str, str], scale: _Scale, extra: list[str]) -> Row:
     time = _known(row["wall_share"])
-    mults = scale.of_mults(_work(row))
+    mults = scale.of_mults(row["work"])
     marked = far_above(time, mults)
     return Row(
         (
@@ -218,7 +218,7 @@ def _sum(
     style: str,
     percent: str | None = None,
 ) -> Row:
-    mults = total(work_of(rows))
+    mults = total(rows["work"])
     sums = {"mults": _told("mults", total(rows["mults"]))}
     sums |= {each: _told(each, total(rows[each])) for each in extra if each in _PHASES}
     return Row(
@@ -254,11 +254,6 @@ def _beside(profile: Profile, verdict: Verdict, scale: _Scale, extra: list[str])
 
 def _told(name: str, value: Any) -> str:
     return "–" if value is None or pd.isna(value) else _TOLD[name].told(value)
-
-
-def _work(row: dict[Any, Any]) -> float | None:
-    forward, backward = _known(row["mults"]), _known(row.get("mults_backward", 0))
-    return None if forward is None or backward is None else forward + backward
 
 
 def _known(value: Any) -> float | None:

@@ -32,7 +32,8 @@ function time(ms) {
 
 const column = (key) => key === "ms" && S.tree ? L.all_ms : key === "work" ? L[(S.tree ? "all_" : "") + S.work]
   : key === "self" ? L.ms : L[key];
-const CELLS = { type: (v) => v, ms: time, self: time, forward: time, backward: time, optimizer: time, work: (v) => scaled(v), bytes: (v) => scaled(v, "B"),
+const CELLS = { type: (v) => v, ms: time, self: time, forward: time, backward: time, optimizer: time,
+  work: (v) => scaled(v), bytes: (v) => scaled(v, "B"),
   bound: (v) => v ?? "–", roof: percent };
 const number = (v) => unknown(v) ? "–" : v.toFixed(2);
 function matches(i) {
@@ -111,7 +112,7 @@ function render() {
     th.removeAttribute("aria-sort");
     if (th.dataset.key === S.sort && !S.tree) th.setAttribute("aria-sort", S.down ? "descending" : "ascending");
   }
-  $('th[data-key=ms] .sort').textContent = (S.tree ? "inclusive " : "") + { ms: "ms", "%": "% of " + D.way, sample: "us per sample" }[S.unit];
+  $('th[data-key=ms] .sort').textContent = (S.tree ? "inclusive " : "") + { ms: "ms", "%": D.share, sample: "us per sample" }[S.unit];
   $('th[data-key=work] .sort').textContent = { mults: "mults", macs: "MACs", flops: "FLOPs" }[S.work];
   $("#table tfoot td.total-ms").textContent = time(D.total.ms);
   $("#table tfoot td.total-work").textContent = scaled(of);

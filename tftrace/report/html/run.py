@@ -105,7 +105,7 @@ def render_page(profile: Profile) -> str:
             ("ms", "ms", True),
             (
                 "%",
-                f"% of {profile.way}" if not profile.foreign else "% of the window",
+                _share_of(profile),
                 bool(rows.base),
             ),
             ("sample", "per sample", bool(samples)),
@@ -123,6 +123,10 @@ def render_page(profile: Profile) -> str:
         tables_title="Steps" if not profile.foreign else "Ops and devices",
         facts=list(facts(profile)),
     )
+
+
+def _share_of(profile: Profile) -> str:
+    return "% of the window" if profile.foreign else f"% of {profile.way}"
 
 
 def _columns(rows: Rows) -> list[tuple[str, tuple[str, str]]]:
@@ -158,7 +162,7 @@ def _data(
         "layers": rows.columns if rows.sites else None,
         "kernels": kernels_of(profile, rows) if rows.sites else {},
         "base": rows.base or None,
-        "way": rows.way,
+        "share": _share_of(profile),
         "samples": samples,
         "total": rows.totals,
         "types": [[kind, color, kinds.count(kind)] for kind, color in colors.items()],
