@@ -223,12 +223,13 @@ def _counts(flow: Flow, sizes: tuple[int, ...], reference: list[OpCount]) -> lis
 def _kernels(graph: Any, collection: GraphCollection) -> list[Kernel]:
     """The optimized graph that belongs to ``graph``, found by the operations they share."""
     names = {op.name for op in graph.get_operations() if op.type != "Placeholder"}
-    best, best_share = None, _SAME_GRAPH
+    best, most = None, 0
     for before, after in collection.functions:
         other = {n.name for n in before.node if n.op not in _HIDDEN}
-        share = len(names & other) / max(1, len(names | other))
-        if share > best_share:
-            best, best_share = after, share
+        # What nothing needs (a constant that only the tape asked for) does not get there.
+        shared = len(names & other)
+        if shared > most and shared > _SAME_GRAPH * len(other):
+            best, most = after, shared
     if best is None:
         return []
     return [
