@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tftrace.graph.phases import FORWARD
+from tftrace.graph.phases import FORWARD, LOSS
 from tftrace.graph.trips import trip_count
 from tftrace.graph.types import Edge, Graph, Node, Program, TensorSpec
 
@@ -101,7 +101,7 @@ def _walk(
                 graph.nodes[e.name].value if e.output == 0 else None for e in node.inputs
             ),
             live=frame.live and node.name in live,
-            phase=node.phase if frame.phase == FORWARD else frame.phase,
+            phase=_phase(node, frame.phase),
         )
         yield here
         inner = replace(frame, owner=owner, live=here.live, phase=here.phase)
@@ -193,3 +193,14 @@ def _live(graph: Graph) -> set[str]:
         pending.extend(edge.name for edge in node.inputs)
         pending.extend(node.controls)
     return reached
+
+
+def _phase(node: Node, around: str) -> str:
+    """Phase of a node in a function that a call of the phase ``around`` runs.
+
+    A step's own code, which is the loss where nothing says otherwise, may call layers, tapes and
+    optimizers in a branch.
+    """
+    if around == FORWARD or (around == LOSS and (node.phase != FORWARD or node.owner is not None)):
+        return node.phase
+    return around

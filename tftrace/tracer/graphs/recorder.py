@@ -72,6 +72,7 @@ class Recording:
     _stack: list[_Frame] = field(default_factory=list)
     _seen: dict[tuple[int, str], int] = field(default_factory=dict)
     _layers: dict[str, Any] = field(default_factory=dict)
+    _repeated: dict[tuple[str, int], int] = field(default_factory=dict)
     _outer: Any = None
     _inner: dict[str, list[Any]] = field(default_factory=dict)
 
@@ -145,10 +146,10 @@ class Recording:
             return run()
         if self.labeled and not self._stack:
             return run()  # Keras builds what the step needs before it traces the step
-        if self._stack and self._stack[-1].phase in (BACKWARD, OPTIMIZER):
-            return run()  # computed anew for its gradient
         if self._stack and self._stack[-1].layer is layer:
             return self._shaped(self._stack[-1].path, run())
+        if self._stack and self._stack[-1].phase in (BACKWARD, OPTIMIZER):
+            return self._anew(layer, run)
         graph = tf.compat.v1.get_default_graph()
         in_step = bool(self._stack) and self._stack[-1].path is None
         if foreign or (in_step and layer is not self.model):
@@ -165,6 +166,21 @@ class Recording:
         if not self._stack:
             self._begin_step(graph)
         return self._called(layer, self._enter(layer, graph), graph, run)
+
+    def _anew(self, layer: Any, run: Callable[[], Any]) -> Any:
+        """Run a call that is computed once more for its gradient (`tf.recompute_grad`).
+
+        It is of the call site that it repeats, below the one whose gradient asks for it.
+        """
+        _, place, phase = self._stack[-1]
+        below = f"{place}/"
+        sites = [p for p, known in self._layers.items() if known is layer and p.startswith(below)]
+        if place is None or not sites:
+            return run()
+        number = self._repeated.get((place, id(layer)), 0)
+        self._repeated[place, id(layer)] = number + 1
+        frame = _Frame(layer, sites[number % len(sites)], phase)
+        return self._within(frame, tf.compat.v1.get_default_graph(), run)
 
     def step(self, run: Callable[[], Any]) -> Any:
         """Run the model's step on one batch.
@@ -291,6 +307,7 @@ class Recording:
 
     def _begin_paths(self, graph: Any) -> None:
         self._seen.clear()
+        self._repeated.clear()
         self._inner.clear()
         self._outer = graph
 
