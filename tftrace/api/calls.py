@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from types import FunctionType
 from typing import Any
 
 import tensorflow as tf
 
 from tftrace.api.tracing import TRACED, Settings, Tracing, ours, reason_of, run_traced
-from tftrace.tracer.calls import in_function, on_batch
+from tftrace.tracer.calls import in_function, labeled_on_batch, on_batch
 from tftrace.tracer.data.inputs import fit_inputs, samples_of
 
 _KERAS = ("keras.", "tf_keras.")
@@ -32,6 +33,34 @@ def call_on_batch(
             tracing.profiles.append(run_traced(run, fitted, settings))
     except Exception as error:
         tracing.leave("call of predict_on_batch", reason_of(error), 3)
+    return outputs
+
+
+def call_labeled_on_batch(
+    name: str,
+    original: Callable[..., Any],
+    model: Any,
+    args: Sequence[Any],
+    keywords: Mapping[str, Any],
+    settings: Settings,
+    tracing: Tracing,
+) -> Any:
+    """``model.train_on_batch`` or ``test_on_batch`` (``name``), the first of its shapes traced
+    from the model as the caller's left it, and put back."""
+    outputs = original(model, *args, **keywords)
+    if ours() or tracing.fitting:
+        return outputs
+    try:
+        given = signature(original).bind(model, *args, **keywords).arguments
+        if not tracing.first(model, (name, args, dict(keywords))):
+            return outputs
+        with TRACED.taken():
+            fitted = fit_inputs(model, given["x"])
+            run = labeled_on_batch(name, model, original, args, keywords)
+            run.batch_size = samples_of(fitted)
+            tracing.profiles.append(run_traced(run, fitted, settings))
+    except Exception as error:
+        tracing.leave(f"call of {name}", reason_of(error), 3)
     return outputs
 
 

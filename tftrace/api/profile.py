@@ -19,7 +19,7 @@ from tftrace.errors import TftraceError
 from tftrace.machine.model import MachineModel
 from tftrace.runs.layer_graph import LayerGraph, layer_graph
 from tftrace.runs.manifest import plain
-from tftrace.runs.names import LABELED
+from tftrace.runs.names import way_of
 from tftrace.runs.run import Run
 from tftrace.tables.events import event_chunks, events_table
 from tftrace.tables.frame import PS_PER_MS, records, total
@@ -197,8 +197,7 @@ class Profile:
     def way(self) -> str:
         """What was run, in a word: ``evaluate``, ``fit``, or ``predict``, which stands for every
         way that has no labels."""
-        call = str(self.run["call"])
-        return call if call in LABELED else "predict"
+        return way_of(str(self.run["call"]))
 
     @property
     def no_findings(self) -> str | None:

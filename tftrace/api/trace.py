@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tftrace.api.calls import call_function, call_on_batch
+from tftrace.api.calls import call_function, call_labeled_on_batch, call_on_batch
 from tftrace.api.labeled import call_labeled
 from tftrace.api.tracing import ANOTHER, TRACED, Settings, Tracing, reason_of, run_traced
 from tftrace.errors import TftraceError, TftraceWarning
@@ -32,9 +32,10 @@ from tftrace.undo import MEASURING, Turn
 def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Iterator[Tracing]:
     """Trace every ``model.predict`` that the block calls, one run each under ``logdir``.
 
-    So it does with ``predict_on_batch`` and with every ``tf.function`` that runs a model, for the
-    first call with arguments of the same shapes: the caller's own call first, untouched, and then
-    again, traced anew (the function's Python code runs three times more).
+    So it does with ``predict_on_batch``, ``train_on_batch``, ``test_on_batch`` and with every
+    ``tf.function`` that runs a model, for the first call with arguments of the same shapes: the
+    caller's own call first, untouched, and then again, traced anew (the function's Python code
+    runs three times more).
 
     Each predict runs twice: once to trace and warm up the graph, without the caller's
     callbacks, then under the profiler; ``repeats`` more passes in between measure latency. The
@@ -86,6 +87,17 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
 
         return replaced
 
+    def labeled_on_batch(name: str) -> Callable[..., Any]:
+        def replaced(original: Callable[..., Any]) -> Callable[..., Any]:
+            def call(model: Any, *args: Any, **keywords: Any) -> Any:
+                return call_labeled_on_batch(
+                    name, original, model, args, keywords, settings, tracing
+                )
+
+            return call
+
+        return replaced
+
     def function(original: Callable[..., Any]) -> Callable[..., Any]:
         def __call__(function: Any, *args: Any, **keywords: Any) -> Any:
             return call_function(original, function, args, keywords, settings, tracing)
@@ -97,6 +109,8 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
         ways += [(model_class, "predict", predict)]
         ways += [(model_class, "predict_on_batch", predict_on_batch)]
         ways += [(model_class, name, labeled(name)) for name in ("fit", "evaluate")]
+        on_batch = ("train_on_batch", "test_on_batch")
+        ways += [(model_class, name, labeled_on_batch(name)) for name in on_batch]
     with _PATCHED.taken():
         originals = [(holder, name, holder.__dict__.get(name)) for holder, name, _ in ways]
 

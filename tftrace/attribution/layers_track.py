@@ -15,7 +15,7 @@ from tftrace.attribution.kernel_owner import OUTSIDE
 from tftrace.graph.phases import PHASES
 from tftrace.parsers.proto.xplane_proto import XSpace
 from tftrace.runs.manifest import Site
-from tftrace.runs.names import LABELED
+from tftrace.runs.names import LABELED, way_of
 from tftrace.runs.run import open_run
 
 PLANE = "/device:CUSTOM:Keras layers"
@@ -57,7 +57,7 @@ def _space(join: Join) -> XSpace:
     e = join.executions
     site, kind = np.full(len(e), OUTSIDE, np.int64), np.full(len(e), -1, np.int64)
     phase = np.zeros(len(e), np.int64)
-    labeled = join.run.manifest.run.call in LABELED
+    labeled = way_of(join.run.manifest.run.call) in LABELED
     for number, row in enumerate(join.rows):
         if row.info is not None:
             site[row.executions] = row.info.layer

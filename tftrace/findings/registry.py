@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from tftrace.findings.basis.commands import complete
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import kernels, settled_ms
+from tftrace.runs.names import way_of
 
 Sure: TypeAlias = Literal["measured", "modelled", "heuristic"]
 
@@ -66,7 +67,7 @@ def finding_of_fit(rule: Rule) -> Rule:
 
 def candidates(profile: Evidence) -> list[Finding]:
     """What every rule has to say about ``profile``, however small."""
-    rules = _OF_FIT if profile.run.get("call") == "fit" else _RULES
+    rules = _OF_FIT if way_of(str(profile.run.get("call"))) == "fit" else _RULES
     return [f for rule in rules for f in rule(profile)] if len(profile.layers) else []
 
 

@@ -95,7 +95,7 @@ class Settings(msgspec.Struct, frozen=True):
     own_batches: bool | None = None
     """Whether the data came in batches of its own, through a pipeline of the user's."""
     call: str = "predict"
-    """What was run: predict, evaluate, fit, predict_on_batch, or a tf.function by its name."""
+    """What was run: predict, evaluate, fit, one of them on a batch, or a tf.function by name."""
     origin: Origin | None = None
     """None where Python code called, and in runs of older versions."""
 

@@ -18,6 +18,14 @@ STEP = "tftrace step"
 LABELED = ("evaluate", "fit")
 """What a run is called that had labels."""
 
+_ON_BATCH = {"train_on_batch": "fit", "test_on_batch": "evaluate"}
+
+
+def way_of(call: str) -> str:
+    """``fit`` or ``evaluate``, which a call with labels is a kind of; ``predict`` for all else."""
+    return call if call in LABELED else _ON_BATCH.get(call, "predict")
+
+
 NAME_SCOPE = "name scope"
 """Type of a call site inside a SavedModel, which has no Keras layers: a scope of its operations."""
 

@@ -12,7 +12,7 @@ from tftrace.attribution.kernel_owner import OUTSIDE
 from tftrace.attribution.rows import Row
 from tftrace.graph.phases import BACKWARD, FORWARD, OPTIMIZER
 from tftrace.runs.manifest import LayerWork, Site
-from tftrace.runs.names import LABELED, NAME_SCOPE
+from tftrace.runs.names import LABELED, NAME_SCOPE, way_of
 from tftrace.tables.frame import NEEDED, PS_PER_MS, per_sample, rate, share_per_sample, table_of
 from tftrace.tables.roofline import UNKNOWN, Roof, roof_of
 
@@ -50,7 +50,7 @@ def layers_table(join: Join) -> pd.DataFrame:
         numbers=(
             *("wall_ms", "wall_share", "busy_ms", "thread_ms", "parallelism"),
             *(*NEEDED, "bytes_executed", "gmacs_per_s", "gb_per_s", "intensity", "roof_share"),
-            *(TRAINING if join.run.manifest.run.call in LABELED else ()),
+            *(TRAINING if way_of(join.run.manifest.run.call) in LABELED else ()),
         ),
         others=("path", "name", "type", "output_shape", "bound", "fused_with", "note"),
     )
@@ -110,7 +110,8 @@ def _layer_row(join: Join, site: Site, found: _LayerSum, total_ps: int) -> dict[
     training = _training(join, needed, found)
     macs = _plus(work["macs"], training.get("macs_backward", 0))
     # What a gradient needs to move at least is not known, so neither is the roof of both passes.
-    roof = UNKNOWN if join.run.manifest.run.call == "fit" else _roof(join, work, found, samples)
+    trains = way_of(join.run.manifest.run.call) == "fit"
+    roof = UNKNOWN if trains else _roof(join, work, found, samples)
     return {
         **{k: getattr(site, k) for k in ("path", "name", "type", "call", "depth")},
         "output_shape": site.output_shape,
@@ -139,7 +140,7 @@ def _layer_row(join: Join, site: Site, found: _LayerSum, total_ps: int) -> dict[
 def _training(join: Join, needed: LayerWork | None, found: _LayerSum) -> dict[str, Any]:
     """What a run with labels has besides."""
     run, batch = join.run.manifest.run, join.run.manifest.counting.batch
-    if run.call not in LABELED:
+    if way_of(run.call) not in LABELED:
         return {}
     return {
         **{f"{phase}_ms": ps / PS_PER_MS for phase, ps in found.by_phase.items()},

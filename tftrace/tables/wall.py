@@ -16,12 +16,13 @@ from tftrace.attribution.rows import (
     OUTSIDE_LAYERS,
     component_of_share,
 )
+from tftrace.runs.names import way_of
 from tftrace.tables.frame import PS_PER_MS, table_of
 from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE, UNKNOWN
 
 # What other calls than predict do not have: a pipeline of Keras's, a loop of Keras's.
 _OF_CALL = {
-    "predict_on_batch": {PIPELINE: LOOP},
+    **{name: {PIPELINE: LOOP} for name in ("predict_on_batch", "train_on_batch", "test_on_batch")},
     "tf.function": {PIPELINE: DISPATCH, LOOP: DISPATCH},
 }
 _OF_PHASES = {
@@ -42,7 +43,7 @@ def wall_table(join: Join) -> pd.DataFrame:
         return _by_device(join)
     timeline = join.timeline
     call = join.run.manifest.run.call
-    named = (*COMPONENTS[:2], *_OF_PHASES.get(call, ()), *COMPONENTS[2:])
+    named = (*COMPONENTS[:2], *_OF_PHASES.get(way_of(call), ()), *COMPONENTS[2:])
     parts: dict[str, float] = dict.fromkeys((*named, UNKNOWN) if join.unknown else named, 0.0)
     for row, wall in zip(join.rows, join.totals.wall, strict=False):
         if row.info is None:

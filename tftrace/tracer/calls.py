@@ -14,9 +14,15 @@ from tftrace.errors import TftraceError
 from tftrace.runs.names import STEP
 from tftrace.tracer.data.arrays import count_of
 from tftrace.tracer.graphs.watching import OuterCall, outermost_calls
+from tftrace.tracer.keras_model import is_legacy
+from tftrace.tracer.keras_private import function_of_batch
 from tftrace.tracer.state import State, chance_kept, learning
 from tftrace.tracer.tf_private import autograph_of, jit_of
 
+_STEPS = {
+    "train_on_batch": ("train_function", "train_step"),
+    "test_on_batch": ("test_function", "test_step"),
+}
 FUNCTION = type(tf.function(lambda: None))
 """The class of what ``tf.function`` makes."""
 
@@ -89,6 +95,47 @@ def on_batch(model: Any, original: Callable[..., Any], x: Any) -> Repeated:
         learn=lambda state: learning(model, state),
         name="predict_on_batch",
         lists_batches=True,
+    )
+
+
+def labeled_on_batch(
+    name: str, model: Any, original: Callable[..., Any], args: Any, keywords: Any
+) -> Repeated:
+    """``model.train_on_batch`` or ``test_on_batch`` (``name``) with such arguments.
+
+    Raises:
+        TftraceError: the model runs its step in a way that cannot be followed.
+    """
+    if is_legacy(model):
+        raise TftraceError(f"{name} is traced in Keras 3 only")
+    attribute, step_name = _STEPS[name]
+    made: list[Any] = []
+
+    @contextmanager
+    def learn(state: State) -> Iterator[None]:
+        getattr(model, f"make_{attribute}")()
+        step = function_of_batch(getattr(model, attribute))
+        if step is None:
+            raise TftraceError(f"{name} runs no tf.function of a batch")
+        # As in predict: a function around it shows what of the step is compiled.
+        around = tf.function(lambda data: step(data), autograph=False) if jit_of(step) else step
+        made.append(around)
+
+        def function(batches: Any) -> Any:
+            batch = next(iter(batches))
+            state.learn(around.get_concrete_function(batch).graph)
+            return around(batch)
+
+        setattr(model, attribute, function)  # till the model's own is given back
+        yield
+
+    return Repeated(
+        model,
+        call=partial(original, model, *args, **keywords),
+        function=lambda: made[-1],
+        learn=learn,
+        name=name,
+        step_name=step_name,
     )
 
 

@@ -112,10 +112,19 @@ def function_of_iterator(function: Any) -> Any:
     """
     if hasattr(function, "get_concrete_function"):
         return function
+    return _in_closure(function, "multi_step_on_iterator")
+
+
+def function_of_batch(function: Any) -> Any:
+    """The ``tf.function`` by which a train or test function of Keras runs a batch that it is given
+    itself, as ``train_on_batch`` does. None when it is hidden, or the model runs eagerly."""
+    inner = getattr(_in_closure(function, "one_step_on_data"), "__wrapped__", None)
+    return inner if hasattr(inner, "get_concrete_function") else None
+
+
+def _in_closure(function: Any, name: str) -> Any:
     names = getattr(getattr(function, "__code__", None), "co_freevars", ())
-    if "multi_step_on_iterator" not in names:
-        return None
-    return function.__closure__[names.index("multi_step_on_iterator")].cell_contents
+    return function.__closure__[names.index(name)].cell_contents if name in names else None
 
 
 def without_batch_hooks(callback: _Class) -> _Class:
