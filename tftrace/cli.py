@@ -124,31 +124,37 @@ def main() -> None:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()
         sys.exit(code)
-    except OutputError as error:
-        if error.closed:  # `| head` has seen enough
-            sys.exit(128 + _BROKEN_PIPE)
-        _fail(str(error), 2)
-    except TftraceError as error:
-        if debugging():
-            raise
-        _fail(str(error), 2)
-    except _UsageError as error:
-        _fail_usage(error)
     except Exception as error:
-        if debugging():
-            raise
-        told = _of_the_model(error)
-        if told is not None:
-            _fail(told, 2)
-        _fail(
-            f"a fault of tftrace: {type(error).__name__}: {error} ({_place(error)}); please report "
-            "it with what --debug shows",
-            _BUG,
-        )
+        # Native code that is interrupted while it starts makes an error of its own out of it.
+        if signals.told() is not None:
+            sys.exit(signals.told())
+        _end(error)
     finally:
         signals.done()
         with contextlib.suppress(OutputError):
             sys.stdout.flush()
+
+
+def _end(error: Exception) -> NoReturn:
+    """Say what went wrong, in a line, and leave with its exit code."""
+    if isinstance(error, OutputError) and error.closed:  # `| head` has seen enough
+        sys.exit(128 + _BROKEN_PIPE)
+    if isinstance(error, OutputError):
+        _fail(str(error), 2)
+    if isinstance(error, _UsageError):
+        _fail_usage(error)
+    if debugging():
+        raise error
+    if isinstance(error, TftraceError):
+        _fail(str(error), 2)
+    told = _of_the_model(error)
+    if told is not None:
+        _fail(told, 2)
+    _fail(
+        f"a fault of tftrace: {type(error).__name__}: {error} ({_place(error)}); please report "
+        "it with what --debug shows",
+        _BUG,
+    )
 
 
 def _of_the_model(error: Exception) -> str | None:

@@ -183,3 +183,25 @@ def test_the_next_run_takes_away_what_a_killed_one_left(folder):
     finally:
         processes[1].terminate()
         processes[1].wait()
+
+
+_SWALLOWED = """
+import os, signal, sys
+from tftrace import cli
+
+def native(**_):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000): pass
+    except SystemExit:
+        raise ImportError("initialization failed") from None
+
+cli.app = native
+cli.main()
+"""
+
+
+def test_a_signal_that_native_code_makes_an_error_of_its_own_is_still_a_signal():
+    # As an extension module does that is interrupted while it is imported.
+    found = subprocess.run([sys.executable, "-c", _SWALLOWED], capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (128 + signal.SIGTERM, "")

@@ -37,6 +37,11 @@ def done() -> None:
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S * _PATIENCE)
 
 
+def told() -> int | None:
+    """The exit code of the signal that came; None where none did."""
+    return _Leaving.code or None
+
+
 class _Leaving:
     """What was decided when the first signal came."""
 
