@@ -143,3 +143,30 @@ def test_what_is_computed_anew_is_of_the_call_that_it_repeats(jit):
         "m/anew/first": 3 * once, "m/anew/second": 3 * once, "m/anew/second#2": 3 * once,
         "m/b": 2 * 8 * 4,
     }  # fmt: skip
+
+
+OPTIMIZERS = {
+    "scaled loss": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()),
+    "norm": lambda: keras.optimizers.SGD(clipnorm=1.0),
+    "norm of all": lambda: keras.optimizers.SGD(global_clipnorm=1.0),
+    "value": lambda: keras.optimizers.SGD(clipvalue=1.0),
+    "average": lambda: keras.optimizers.SGD(use_ema=True, ema_overwrite_frequency=2),
+    "decay": lambda: keras.optimizers.AdamW(weight_decay=0.01),
+}
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_all_that_an_optimizer_does_is_the_optimizer_s(kind):
+    model = chain()
+    optimizer = OPTIMIZERS[kind]()
+    model.compile(optimizer, "mse")
+    found = traced(model)
+    ran = found.ops[found.ops["calls"] > 0]
+    name = getattr(optimizer, "inner_optimizer", optimizer).name
+    # TensorFlow hangs an Identity on a branch, beside what the optimizer made.
+    own = ran[ran["op"].str.contains(f"/{name}/") & ~ran["op_type"].isin(NAMELESS)]
+    assert set(own["phase"]) == {"optimizer"}
+    assert set(own["component"]) <= {"layers", "optimizer"}
+    updates = found.layers.set_index("name")["optimizer_ms"]
+    assert updates[["a", "b"]].gt(0).all()
+    assert updates["m"] == 0
