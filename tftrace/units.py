@@ -25,6 +25,10 @@ UNITS: dict[str, tuple[str, ...]] = {
     "MAC/sample": ("macs", "macs_backward", "macs_executed"),
     "FLOP/sample": ("flops", "transcendentals"),
     "byte/sample": ("bytes", "bytes_executed"),
+    "byte": (
+        *("change_bytes", "held_at_peak_bytes", "held_bytes", "live_bytes", "output_bytes"),
+        *("peak_live_bytes", "temp_bytes", "weights_bytes"),
+    ),
     "1e9 MAC/s": ("gmacs_per_s",),
     "1e9 byte/s": ("gb_per_s",),
     "FLOP/byte": ("intensity",),

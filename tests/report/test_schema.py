@@ -83,7 +83,7 @@ def test_the_docs_tell_the_same_keys():
     item = SCHEMA["properties"]["findings"]["items"]["properties"]
     counting = SCHEMA["properties"]["counting"]["properties"]
     assert told == set(SCHEMA["required"]) | set(item) | set(counting)
-    assert set(SCHEMA["properties"]) - set(SCHEMA["required"]) == {"input", "onednn"}
+    assert set(SCHEMA["properties"]) - set(SCHEMA["required"]) == {"input", "memory", "onednn"}
 
 
 @pytest.mark.parametrize("table", TABLES)

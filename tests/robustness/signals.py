@@ -103,6 +103,10 @@ def fault_of(folder: Path, command: str, number: int, after_s: float, takes_s: f
 def left(folder: Path) -> str | None:
     """What is there that should not be."""
     scratch = list(folder.rglob(".tftrace-*"))
+    for page in folder.glob("temp/tftrace-view-*/report.html"):
+        # What `view` is for; the browser that it opens reads the page after the command has ended.
+        if page.read_text().rstrip().endswith("</html>"):
+            shutil.rmtree(page.parent)
     scratch += [p for p in (folder / "temp").iterdir() if p.name.startswith("tftrace-")]
     scratch += [p for p in folder.glob("out/runs/plugins/profile/*") if len(list(p.iterdir())) != 2]
     for path in folder.glob("out/*.json"):

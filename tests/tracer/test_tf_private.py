@@ -196,3 +196,17 @@ def test_a_stand_in_for_a_variable_knows_its_shape(open_door, monkeypatch):
         copy_handle_data(handle, stand_in)
         read = tf.raw_ops.ReadVariableOp(resource=stand_in, dtype="float32")
     assert read.shape.as_list() == [3, 4] if open_door else read.shape.rank is None
+
+
+def test_the_allocator_can_be_told_to_note():
+    with tf_private.allocations_noted() as can:
+        assert can
+
+
+def test_without_its_functions_the_allocator_is_left_alone(monkeypatch):
+    monkeypatch.setattr(tf_private, "_STATS_SYMBOLS", ("none", "such"))
+    with tf_private.allocations_noted() as can:
+        assert not can
+    monkeypatch.setattr(tf_private, "_framework_library", lambda: None)
+    with tf_private.allocations_noted() as can:
+        assert not can

@@ -36,6 +36,7 @@ def profile(
     calibrate: bool = True,
     origin: Origin | None = None,
     steady: bool = True,
+    memory: bool = False,
 ) -> Profile:
     """Measure ``model.predict(x)`` and say where its time goes; or that of evaluate or fit.
 
@@ -64,6 +65,9 @@ def profile(
             without, ``bound`` and ``roof_share`` are null unless they are known already.
         origin: the files that model and data came from, for the commands that findings give.
         steady: time as many passes without tf.data's autotuner, too.
+        memory: learn who holds the memory, too: the table ``memory`` of the profile. Where
+            TensorFlow's allocator does not note it by itself (oneDNN is off), that takes one more
+            pass.
 
     Raises:
         TftraceError: the phase is none, or the model is not compiled for it; the data does not
@@ -89,6 +93,7 @@ def profile(
         trace_batches,
         origin,
         steady,
+        memory,
     )
     run = None
     if phase == "predict" and y is not None:

@@ -26,6 +26,7 @@ from tftrace.tables.frame import PS_PER_MS, records, total
 from tftrace.tables.input import input_table
 from tftrace.tables.layers import layers_table
 from tftrace.tables.lines import lines_table
+from tftrace.tables.memory import memory_table, memory_timeline
 from tftrace.tables.ops import ops_table
 from tftrace.tables.primitives import logged, primitives_table
 from tftrace.tables.replicas import replicas_table
@@ -86,6 +87,20 @@ class Profile:
     def steps(self) -> pd.DataFrame:
         """One row per batch."""
         return with_units(steps_table(self._join))
+
+    @cached_property
+    def memory(self) -> pd.DataFrame:
+        """One row per call site: its bytes, and what it holds at the peak; see `memory_table`."""
+        return with_units(memory_table(self._memory_join))
+
+    @cached_property
+    def memory_timeline(self) -> pd.DataFrame:
+        """Bytes held over the step of the peak, by holder; see `memory_timeline`."""
+        return with_units(memory_timeline(self._memory_join))
+
+    @cached_property
+    def _memory_join(self) -> Join:
+        return Join(self._run.of_memory)
 
     @cached_property
     def wall(self) -> pd.DataFrame:
@@ -280,7 +295,8 @@ class Profile:
         """Names of the tables: ``input`` too, where the data came in batches of its own, and
         ``primitives``, where the run has oneDNN's log."""
         known = self.onednn is not None and not self.onednn["reason"]
-        more = (("input", self.own_pipeline), ("primitives", known))
+        asked = bool(self.run["memory"])
+        more = (("input", self.own_pipeline), ("primitives", known), ("memory", asked))
         return (*TABLES, *(name for name, there in more if there))
 
     def table(self, name: str) -> pd.DataFrame:
@@ -316,6 +332,8 @@ class Profile:
         }
         if self.own_pipeline:
             found["input"] = records(self.input)
+        if self.run["memory"]:
+            found["memory"] = records(self.memory)
         if self.onednn is not None:
             found["onednn"] = self.onednn | {"primitives": records(self.primitives)}
         return found

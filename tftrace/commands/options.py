@@ -140,6 +140,10 @@ JitOption = Annotated[Jit, typer.Option(help="Compile predict with XLA.")]
 AllOps = Annotated[
     bool, typer.Option("--all-ops", help="Record every kernel, also the cheap ones; slower.")
 ]
+Memory = Annotated[
+    bool,
+    typer.Option("--memory", help="Say who holds the memory, too; one more pass without oneDNN."),
+]
 TraceBatches = Annotated[
     int | None,
     typer.Option(

@@ -24,6 +24,7 @@ from tftrace.commands.options import (
     Layout,
     LayoutOption,
     Loss,
+    Memory,
     Metrics,
     ModelModule,
     Optimizer,
@@ -91,6 +92,7 @@ def run(
     samples: Samples = None,
     jit: JitOption = Jit.auto,
     all_ops: AllOps = False,
+    memory: Memory = False,
     trace_batches: TraceBatches = None,
     trace_all: TraceAll = False,
     calibrate: Annotated[
@@ -136,7 +138,7 @@ def run(
     repeats = (_QUICK if quick else _USUAL).repeats if repeats is None else repeats
     warmup = (_QUICK if quick else _USUAL).warmup if warmup is None else warmup
     steady = not quick and phase is Phase.predict
-    count = _stages(repeats, warmup, steady) + (1 if kernels else 0) + (3 if try_ else 0)
+    count = _stages(repeats, warmup, steady, memory) + (1 if kernels else 0) + (3 if try_ else 0)
     with stages(quiet, count) as say:
         say("starting TensorFlow")
         found = _measure(
@@ -153,6 +155,7 @@ def run(
             samples=samples,
             jit=jit.value,
             all_ops=all_ops,
+            memory=memory,
             trace_batches=0 if trace_all else trace_batches,
             calibrate=calibrate and not quick,
             steady=steady,
@@ -184,9 +187,9 @@ def run(
     )
 
 
-def _stages(repeats: int, warmup: int, steady: bool) -> int:
+def _stages(repeats: int, warmup: int, steady: bool, memory: bool) -> int:
     """Start, model, graph, traced pass and the run's files; what is timed before and after."""
-    return 5 + (warmup > 0) + (repeats > 0) * (1 + steady)
+    return 5 + (warmup > 0) + (repeats > 0) * (1 + steady) + memory
 
 
 def _measure(

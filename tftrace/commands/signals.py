@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -32,6 +33,11 @@ def leave_tidily() -> None:
 def done() -> None:
     """The command has ended, tidily or not; what is left is the end of the interpreter."""
     leave_at_once()
+    if told() is not None:
+        # TensorFlow's threads may still be at work, and a thread that meets an interpreter that
+        # takes itself down ends the process in a crash.
+        atexit._run_exitfuncs()
+        os._exit(_Leaving.code)
     if _CAN_WAIT and signal.getitimer(signal.ITIMER_REAL)[0]:
         signal.signal(signal.SIGALRM, lambda *_: os._exit(_Leaving.code))
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S * _PATIENCE)

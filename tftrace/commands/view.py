@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import tempfile
 import webbrowser
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -39,8 +40,12 @@ def view(
     from tftrace.api.load import open_any
     from tftrace.report.html.run import write_html
 
-    page = Path(tempfile.mkdtemp(prefix="tftrace-view-")) / "report.html"
-    write_html(open_any(run, None, salvage=salvage), page)
+    folder = tempfile.mkdtemp(prefix="tftrace-view-")
+    page = Path(folder) / "report.html"
+    with ExitStack() as unfinished:
+        unfinished.callback(shutil.rmtree, folder)
+        write_html(open_any(run, None, salvage=salvage), page)
+        unfinished.pop_all()
     print(page)
     if browser and _has_screen():
         webbrowser.open(page.as_uri())

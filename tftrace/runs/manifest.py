@@ -57,6 +57,8 @@ class Model(msgspec.Struct, frozen=True, rename={"type": "class"}):
     source: str | None = None
     params: Count | None = None
     inputs: list[Input] = []
+    weights_bytes: list[Count] | None = None
+    """Of each of its weights; None where it is not built, and in runs of older versions."""
 
 
 class TracedPass(msgspec.Struct, frozen=True):
@@ -94,6 +96,8 @@ class Settings(msgspec.Struct, frozen=True):
     """What else the machine did meanwhile, in words; None where that is not known."""
     own_batches: bool | None = None
     """Whether the data came in batches of its own, through a pipeline of the user's."""
+    memory: bool = False
+    """Whether who holds the memory was asked for."""
     call: str = "predict"
     """What was run: predict, evaluate, fit, one of them on a batch, or a tf.function by name."""
     origin: Origin | None = None
@@ -180,6 +184,7 @@ class Site(msgspec.Struct, frozen=True):
     parent: str | None = None
     output_shape: list[Count | None] | None = None
     params: Count | None = None
+    weights_bytes: Count | None = None
 
 
 class OpColumns(msgspec.Struct, frozen=True):

@@ -40,3 +40,12 @@ STATS = StatNames(
     ),
 )
 """What is read of the events of a run's trace, beside name and time."""
+
+MEMORY_STATS = StatNames(
+    ints=(*STATS.ints, "requested_bytes", "allocation_bytes", "bytes_allocated", "addr"),
+    strings=(*STATS.strings, "allocator_name"),
+)
+"""What is read of a trace besides, where the question is who holds the memory."""
+
+MEMORY = ".memory.pb"
+"""Suffix of the trace of a second pass, in which the allocator noted what it handed out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,10 +12,17 @@ import numpy as np
 
 from tftrace.errors import TftraceError
 from tftrace.files import replacing
-from tftrace.parsers import Trace, TraceError, TruncatedTrace, read_hlo_protos, read_trace
+from tftrace.parsers import (
+    StatNames,
+    Trace,
+    TraceError,
+    TruncatedTrace,
+    read_hlo_protos,
+    read_trace,
+)
 from tftrace.runs.find import other_hosts
 from tftrace.runs.manifest import Manifest, OnednnRun, Site, read_manifest, write_manifest
-from tftrace.runs.names import HOST, MANIFEST, STATS, TRACE
+from tftrace.runs.names import HOST, MANIFEST, MEMORY, MEMORY_STATS, STATS, TRACE
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Run:
     salvage: bool = False
     threads: int | None = None
     several_hosts: str | None = None
+    stats: StatNames = field(default=STATS, repr=False)
 
     @property
     def manifest_path(self) -> Path:
@@ -52,7 +60,9 @@ class Run:
                 early that the names of its events are lost.
         """
         try:
-            trace = read_trace(self.trace_path, STATS, salvage=self.salvage, threads=self.threads)
+            trace = read_trace(
+                self.trace_path, self.stats, salvage=self.salvage, threads=self.threads
+            )
         except TruncatedTrace as error:
             raise TftraceError(
                 f"{self.trace_path}: {error}; `tftrace report --salvage` reports what is whole"
@@ -67,6 +77,14 @@ class Run:
                 "events read, none with its name, which comes behind the events: nothing to report"
             )
         return trace
+
+    @cached_property
+    def of_memory(self) -> Run:
+        """This run with what its allocator noted: in a trace of its own, where there is one."""
+        own = self.trace_path.with_name(self.trace_path.name.removesuffix(TRACE) + MEMORY)
+        return replace(
+            self, trace_path=own if own.exists() else self.trace_path, stats=MEMORY_STATS
+        )
 
     @property
     def recorded_on_host(self) -> bool:

@@ -18,7 +18,7 @@ from tftrace.errors import TftraceError
 from tftrace.files import reason, scratch_folder
 from tftrace.runs.folder import new_run_folder, require_place
 from tftrace.runs.manifest import Latency, Manifest, Origin, Settings, TracedPass, write_manifest
-from tftrace.runs.names import MANIFEST, TRACE, WINDOW
+from tftrace.runs.names import MANIFEST, MEMORY, TRACE, WINDOW
 from tftrace.text import Stage
 from tftrace.tracer.data.arrays import is_dense
 from tftrace.tracer.data.inputs import samples_of, steps_of, take
@@ -40,6 +40,7 @@ from tftrace.tracer.predict import Predict
 from tftrace.tracer.recording import Run, build, record
 from tftrace.tracer.session import Session, profiler_session
 from tftrace.tracer.state import State, chance_kept, keeps_chance, state_of
+from tftrace.tracer.tf_private import allocations_noted, onednn_is_on
 from tftrace.tracer.ways import require_followed
 from tftrace.undo import MEASURING
 
@@ -57,7 +58,8 @@ class Options:
     ``warmup`` passes run before anything is timed (one more, the first, traces the graph);
     ``samples`` limits the data; ``trace_batches`` limits the traced pass, None lets the size of
     the expected trace decide and 0 means all; ``origin`` is for the record;
-    without ``steady`` no pass is timed that does not wait for tf.data's autotuner.
+    without ``steady`` no pass is timed that does not wait for tf.data's autotuner; with ``memory``
+    what the allocator hands out is traced, in a pass of its own where it is not noted anyway.
     """
 
     batch_size: int = 32
@@ -69,6 +71,7 @@ class Options:
     trace_batches: int | None = None
     origin: Origin | None = None
     steady: bool = True
+    memory: bool = False
 
     def __post_init__(self) -> None:
         """Raises TftraceError on a value that cannot be meant."""
@@ -145,6 +148,10 @@ def capture(
                 progress(Stage(f"measuring latency, {options.repeats} passes", left))
             plain = measure(lambda: run(x), options.repeats)
             traced_x = _traced_part(x, run, options, functions)
+            noted = None
+            if options.memory and not onednn_is_on():
+                progress(Stage("tracing what the allocator hands out", _lasting(plain or warm, 1)))
+                noted = _trace_memory(run, traced_x, state, scratch)
             progress(Stage("tracing one pass", _lasting(plain or warm, 1 + again)))
             session, traced_ms = _trace(run, traced_x, state, scratch, options.all_ops)
             settings = _settings(run, x, traced_x, options, session)
@@ -163,7 +170,7 @@ def capture(
         )
         name = datetime.now().strftime("%Y_%m_%d_%H_%M_%S") + "-" + _safe(model.name)
         try:
-            folder = _write(scratch, session, manifest)
+            folder = _write(scratch, session, noted, manifest)
             finish(folder)
             return new_run_folder(out, name, folder)
         except OSError as error:
@@ -203,6 +210,17 @@ def _trace(run: Run, x: Any, state: State, scratch: Path, all_ops: bool) -> tupl
     return session, traced_ms
 
 
+def _trace_memory(run: Run, x: Any, state: State, scratch: Path) -> Path | None:
+    """The trace of a pass in which the allocator notes what it hands out; None where it cannot."""
+    place = scratch / "memory"
+    place.mkdir()
+    with allocations_noted() as can:
+        if not can:
+            return None
+        session, _ = _trace(run, x, state, place, all_ops=True)
+    return session.trace
+
+
 def _settings(run: Run, x: Any, traced_x: Any, options: Options, session: Session) -> Settings:
     count, traced = samples_of(x), samples_of(traced_x)
     return Settings(
@@ -214,6 +232,7 @@ def _settings(run: Run, x: Any, traced_x: Any, options: Options, session: Sessio
         repeats=options.repeats,
         warmup=options.warmup,
         own_batches=isinstance(x, OwnBatches),
+        memory=options.memory,
         jit=jit_compiled(run.model) if run.jit is None else run.jit,
         origin=options.origin,
         trace=TracedPass(
@@ -262,7 +281,7 @@ def _latency(
     )
 
 
-def _write(scratch: Path, session: Session, manifest: Manifest) -> Path:
+def _write(scratch: Path, session: Session, noted: Path | None, manifest: Manifest) -> Path:
     """Put trace and manifest together, under the profiler's own host name."""
     assert session.trace is not None
     folder = scratch / "run"
@@ -270,6 +289,8 @@ def _write(scratch: Path, session: Session, manifest: Manifest) -> Path:
     trace = folder / session.trace.name
     shutil.move(session.trace, trace)
     host = trace.name.removesuffix(TRACE)
+    if noted is not None:
+        shutil.move(noted, folder / f"{host}{MEMORY}")
     write_manifest(folder / f"{host}{MANIFEST}", manifest)
     return folder
 

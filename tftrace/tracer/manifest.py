@@ -37,7 +37,7 @@ from tftrace.runs.manifest import (
 )
 from tftrace.tracer.data.inputs import input_names
 from tftrace.tracer.graphs.functions import Captured, Reference
-from tftrace.tracer.graphs.recorder import Recording
+from tftrace.tracer.graphs.recorder import Recording, weight_bytes
 from tftrace.tracer.keras_model import dtype_name
 from tftrace.tracer.setting import setting
 from tftrace.version import __version__
@@ -206,5 +206,6 @@ def _model(model: Any, source: str | None) -> Model:
         type=type(model).__name__,
         source=source,
         params=int(model.count_params()) if model.built else None,
+        weights_bytes=[weight_bytes(w) for w in model.weights] if model.built else None,
         inputs=[Input(n, list(t.shape), dtype_name(t)) for n, t in zip(names, inputs, strict=True)],
     )

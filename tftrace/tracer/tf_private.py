@@ -18,6 +18,7 @@ from tftrace.undo import MEASURING
 log = logging.getLogger("tftrace")
 
 _LEVEL_SYMBOL = "_ZN3tsl8profiler8internal13g_trace_levelE"
+_STATS_SYMBOLS = ("_ZN3tsl23EnableCPUAllocatorStatsEv", "_ZN3tsl24DisableCPUAllocatorStatsEv")
 _ONEDNN_SYMBOL = "_ZN10tensorflow12IsMKLEnabledEv"
 _NO_GRADIENTS = "this TensorFlow hides whose gradient is computed: backward is the model's own row"
 _WHILE_TRACING = 2
@@ -264,6 +265,31 @@ def record_every_op() -> str | None:
         return f"the trace level is {level.value}, not {_WHILE_TRACING}: no profiler session runs"
     level.value = _ALL_OPS
     return None
+
+
+@contextmanager
+def allocations_noted() -> Iterator[bool]:
+    """Let the plain CPU allocator note in the trace what it hands out inside.
+
+    It does not by default; what oneDNN's allocator hands out is noted anyway. TensorFlow exports
+    the two functions that turn it on and off for the process.
+
+    Yields: whether it could be turned on.
+    """
+    library = _framework_library()
+    try:
+        functions = [library[name] for name in _STATS_SYMBOLS] if library is not None else []
+    except AttributeError:
+        functions = []
+    if not functions:
+        yield False
+        return
+    on, off = functions
+    for function in functions:
+        function.restype, function.argtypes = None, []
+    with MEASURING.undone(off):
+        on()
+        yield True
 
 
 def onednn_is_on() -> bool | None:

@@ -15,6 +15,7 @@ from tftrace.report.facts import what_ran
 from tftrace.report.foreign import foreign_parts
 from tftrace.report.input import input_sheet
 from tftrace.report.layer_rows import layers_sheet
+from tftrace.report.memory import memory_parts
 from tftrace.report.place import page_command
 from tftrace.report.primitives import primitives
 from tftrace.report.sheet import BLANK, EM, FAINT, WARN, Line, Part
@@ -76,6 +77,9 @@ def report_parts(
         yield BLANK
     if profile.own_pipeline:
         yield input_sheet(profile.input)
+        yield BLANK
+    if profile.run["memory"]:
+        yield from memory_parts(profile.memory)
         yield BLANK
     if found.explanation is not None and found.do_first is not None:
         yield Line(found.explanation)

@@ -27,6 +27,7 @@ class CallSite:
     under the same parent. ``call`` numbers the calls of this layer object. ``output_shape``
     has None for the batch. ``params`` are the weights that no layer further down owns; a later
     call of the same layer has 0, so that the column sums to the model's parameters.
+    ``weights_bytes`` is their size.
     """
 
     path: str
@@ -37,6 +38,7 @@ class CallSite:
     parent: str | None
     output_shape: list[int | None] | None = None
     params: int = 0
+    weights_bytes: int = 0
 
 
 class _Frame(NamedTuple):
@@ -129,6 +131,7 @@ class Recording:
             self.sites[path].call = calls[id(layer)]
         for path, own in self._own_weights():
             self.sites[path].params = sum(_elements(w) for w in own)
+            self.sites[path].weights_bytes = sum(weight_bytes(w) for w in own)
 
     def _own_weights(self) -> Iterator[tuple[str, list[Any]]]:
         """Every call site with the weights that are its own."""
@@ -360,6 +363,11 @@ def shape_of(tensors: Any) -> list[int | None] | None:
 
 def _weights(layer: Any) -> list[Any]:
     return list(getattr(layer, "weights", []))
+
+
+def weight_bytes(weight: Any) -> int:
+    """Size of a variable's value."""
+    return _elements(weight) * int(tf.as_dtype(weight.dtype).size)
 
 
 def _elements(weight: Any) -> int:

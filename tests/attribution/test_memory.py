@@ -1,0 +1,174 @@
+"""Who holds the memory at the peak, of networks that are worked out by hand.
+
+A sample is 65,536 floats, a batch has 4: what a layer hands on is so many MiB. Every layer here
+must write a buffer of its own.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tftrace
+from tftrace.attribution.memory import held
+from tftrace.tracer import tf_private
+from tftrace.tracer.setting import setting
+
+MIB = 1 << 20
+SAMPLE = 1 << 16
+layers = keras.layers
+
+
+class Turns(layers.Layer):
+    """Three turns of a loop, each of which makes a tensor as large as its input."""
+
+    def call(self, x):
+        return tf.while_loop(lambda i, _: i < 3, lambda i, t: (i + 1, tf.roll(t, 1, 1)), (0, x))[1]
+
+
+def chain():
+    """1 MiB in; 2 by the first; 4 by the second, made while the first is held."""
+    return keras.Sequential(
+        [
+            keras.Input((SAMPLE, 1)),
+            layers.ZeroPadding1D(SAMPLE // 2, name="two"),
+            layers.ZeroPadding1D(SAMPLE, name="four"),
+            layers.GlobalMaxPooling1D(name="end"),
+        ],
+        name="m",
+    )
+
+
+def diamond():
+    """Two sides of 4 MiB are held while 8 are made of them; what they were made of is gone."""
+    data = keras.Input((SAMPLE, 1))
+    two = layers.ZeroPadding1D(SAMPLE // 2, name="two")(data)
+    left = layers.ZeroPadding1D(SAMPLE, name="left")(two)
+    right = layers.ZeroPadding1D((SAMPLE // 2, SAMPLE + SAMPLE // 2), name="right")(two)
+    both = layers.Concatenate(name="both")([left, right])
+    return keras.Model(data, layers.GlobalMaxPooling1D(name="end")(both), name="m")
+
+
+def loop():
+    """The loop's argument, and what its first turn makes; later turns hold as much."""
+    data = keras.Input((SAMPLE, 1))
+    two = layers.ZeroPadding1D(SAMPLE // 2, name="two")(data)
+    turned = Turns(name="turns")(two)
+    return keras.Model(data, layers.GlobalMaxPooling1D(name="end")(turned), name="m")
+
+
+HELD = {
+    chain: {"two": 2, "four": 4},
+    diamond: {"two": 0, "left": 4, "right": 4, "both": 8},
+    loop: {"two": 2, "turns": 2},
+}
+"""MiB at the peak."""
+
+pytestmark = pytest.mark.kernels
+
+
+def below(table):
+    """By layer, with the Keras operations that it calls."""
+    name = table["path"].str.split("/").str[1]
+    numbers = ["held_at_peak_bytes", "peak_live_bytes"]
+    return table.groupby(name)[numbers].agg({numbers[0]: "sum", numbers[1]: "max"})
+
+
+def profile_of(build):
+    data = np.ones((8, SAMPLE, 1), "float32")
+    return tftrace.profile(build(), data, batch_size=4, repeats=0, calibrate=False, memory=True)
+
+
+@pytest.fixture(scope="module", params=HELD)
+def by_hand(request):
+    return request.param, profile_of(request.param)
+
+
+def test_what_is_held_at_the_peak_is_what_the_hand_says(by_hand):
+    build, profile = by_hand
+    table = below(profile.memory)["held_at_peak_bytes"]
+    for name, size in HELD[build].items():
+        if setting().onednn:
+            # Its allocator hands out what it has, up to twice of what is asked for.
+            assert size * MIB <= table[name] < 2 * size * MIB + (not size)
+        else:
+            # Counters, conditions and axes are noted, too.
+            assert 0 <= table[name] - size * MIB < 64
+
+
+def test_the_holders_sum_to_the_peak_that_tensorflow_counts(by_hand):
+    _, profile = by_hand
+    found = held(profile._memory_join)
+    total = profile.memory["held_at_peak_bytes"].sum()
+    assert total == profile.memory_timeline["live_bytes"].max()
+    if setting().onednn:
+        assert found.buffers.drift == 0
+        assert total == found.buffers.counted_peak
+
+
+def test_an_output_is_that_of_a_full_batch(by_hand):
+    build, profile = by_hand
+    table = profile.memory.set_index("path")["output_bytes"]
+    assert table["m/two"] == 2 * MIB
+    if build is diamond:
+        assert table["m/both"] == 8 * MIB
+
+
+def test_the_timeline_ends_where_its_holders_end(by_hand):
+    _, profile = by_hand
+    timeline = profile.memory_timeline
+    assert timeline["time_ms"].is_monotonic_increasing
+    last = timeline.groupby("path")["held_bytes"].last()
+    assert last.sum() == timeline["live_bytes"].iloc[-1]
+
+
+def test_while_a_layer_ran_at_least_its_own_was_live(by_hand):
+    build, profile = by_hand
+    table = below(profile.memory)
+    largest = {chain: "four", diamond: "both", loop: "turns"}[build]
+    total = profile.memory["held_at_peak_bytes"].sum()
+    assert table["peak_live_bytes"][largest] == total
+
+
+def test_weights_are_held_beside_the_layers():
+    """1,024 x 1,024 floats and 1,024: 4 MiB in the allocator, and 4 KiB that may be too small."""
+    model = keras.Sequential([keras.Input((1024,)), layers.Dense(1024, name="d")], name="m")
+    data = np.ones((512, 1024), "float32")
+    profile = tftrace.profile(model, data, batch_size=512, repeats=0, calibrate=False, memory=True)
+    table = profile.memory.set_index("path")
+    assert table["weights_bytes"]["m/d"] == 4 * MIB + 4096
+    small = 0 if setting().onednn else 4096
+    assert table["held_at_peak_bytes"]["weights"] == 4 * MIB + small
+
+
+def test_the_report_and_the_json_have_it_where_it_was_asked_for():
+    asked = profile_of(chain)
+    assert "memory at the peak" in str(asked)
+    assert {row["path"] for row in asked.to_dict()["memory"]} >= {"m/two", "weights", "unnamed"}
+    plain = tftrace.profile(chain(), np.ones((4, SAMPLE, 1), "float32"), repeats=0, calibrate=False)
+    assert "memory" not in plain.to_dict()
+    assert "memory at the peak" not in str(plain)
+
+
+def test_where_the_allocator_cannot_note_it_the_reason_is_told(monkeypatch):
+    """Without the functions that TensorFlow exports, and without oneDNN."""
+    if setting().onednn:
+        pytest.skip("oneDNN's allocator notes it anyway")
+    monkeypatch.setattr(tf_private, "_STATS_SYMBOLS", ("none", "such"))
+    profile = profile_of(chain)
+    assert profile.memory["held_at_peak_bytes"].isna().all()
+    assert profile.memory["note"].str.contains("allocator").all()
+    assert profile.memory["basis"].isna().all()
+    assert len(profile.memory_timeline) == 0
+    assert "does not show" in str(profile)
+
+
+def test_where_all_is_too_small_the_reason_is_told():
+    if not setting().onednn:
+        pytest.skip("without oneDNN everything is noted")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="d")], name="m")
+    profile = tftrace.profile(
+        model, np.ones((8, 4), "float32"), repeats=0, calibrate=False, memory=True
+    )
+    assert profile.memory["held_at_peak_bytes"].isna().all()
+    assert profile.memory["note"].str.contains("256 KiB").all()
