@@ -40,6 +40,7 @@ def free(record: OpRecord) -> Work:
     "TensorMapStackKeys EmptyTensorMap StridedSliceAssign TileGrad ReadVariableXlaSplitND",
     "AssignVariableXlaConcatND XlaSplitND XlaConcatND DisableCopyOnRead",
     "StatelessRandomGetKeyCounter StatelessRandomGetAlg StatelessRandomGetKeyCounterAlg",
+    "StridedSliceGrad",
 )
 def movement(record: OpRecord) -> Work:
     """No arithmetic; bytes as they come. Changing an element's type is no arithmetic either."""
