@@ -58,11 +58,12 @@ def loop():
 
 
 HELD = {
-    chain: {"two": 2, "four": 4},
-    diamond: {"two": 0, "left": 4, "right": 4, "both": 8},
-    loop: {"two": 2, "turns": 2},
+    chain: {("two",): 2, ("four",): 4},
+    diamond: {("two",): 0, ("left",): 4, ("right",): 4, ("both",): 8},
+    # Which turn has the peak is up to the next batch, which comes at any time.
+    loop: {("two", "turns"): 4},
 }
-"""MiB at the peak."""
+"""MiB at the peak, by layers together."""
 
 pytestmark = pytest.mark.kernels
 
@@ -87,13 +88,14 @@ def by_hand(request):
 def test_what_is_held_at_the_peak_is_what_the_hand_says(by_hand):
     build, profile = by_hand
     table = below(profile.memory)["held_at_peak_bytes"]
-    for name, size in HELD[build].items():
+    for names, size in HELD[build].items():
+        found = table[list(names)].sum()
         if setting().onednn:
             # Its allocator hands out what it has, up to twice of what is asked for.
-            assert size * MIB <= table[name] < 2 * size * MIB + (not size)
+            assert size * MIB <= found < 2 * size * MIB + (not size)
         else:
             # Counters, conditions and axes are noted, too.
-            assert 0 <= table[name] - size * MIB < 64
+            assert 0 <= found - size * MIB < 64
 
 
 def test_the_holders_sum_to_the_peak_that_tensorflow_counts(by_hand):
