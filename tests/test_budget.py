@@ -63,6 +63,53 @@ def test_breaches(budget, broken):
         assert breach.actual == (None if actual is None else pytest.approx(actual))
 
 
+def with_memory(held: int | None):
+    """`profile`, trained and with memory: conv's part of the peak as given, the weights' 50."""
+    found = profile()
+    found.layers = found.layers.assign(
+        forward_ms=[2.0, 1.0],
+        backward_ms=[3.0, 2.5],
+        optimizer_ms=[1.0, 0.5],
+        mults_backward=[200, 30],
+        macs_backward=[200, 0],
+    )
+    found.memory = pd.DataFrame(
+        {
+            "path": ["m/conv", "m/bn", "weights"],
+            "held_at_peak_bytes": pd.array([held, 0, 50], "Int64"),
+        }
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("budget", "held", "broken"),
+    [
+        ({"memory": {"peak_bytes": 150}}, 100, []),
+        ({"memory": {"peak_bytes": 149}}, 100, [("the model", 150)]),
+        ({"memory": {"peak_bytes": 149}}, None, [("the model", None)]),
+        ({"layer": [{"path": "m/*", "max_held_at_peak_bytes": 99}]}, 100, [("m/conv", 100)]),
+        ({"layer": [{"path": "m/conv", "max_held_at_peak_bytes": 99}]}, None, [("m/conv", None)]),
+        ({"layer": [{"path": "m/*", "max_backward_ms": 2.75}]}, 0, [("m/conv", 3.0)]),
+        ({"layer": [{"path": "m/bn", "max_forward_ms": 0.5}]}, 0, [("m/bn", 1.0)]),
+        ({"layer": [{"max_optimizer_ms": 1}]}, 0, [("all layers", 1.5)]),
+        ({"layer": [{"path": "m/*", "max_macs_backward": 199}]}, 0, [("m/conv", 200)]),
+        ({"counts": {"macs_backward": 199, "mults_backward": 230}}, 0, [("the model", 200)]),
+    ],
+)
+def test_limits_on_memory_and_on_the_passes_of_training(budget, held, broken):
+    check_budget(budget)
+    assert [(b.subject, b.actual) for b in check(with_memory(held), budget)] == broken
+
+
+def test_what_a_plain_run_does_not_know_breaks_the_limit_on_it():
+    found = check(
+        profile(),
+        {"counts": {"macs_backward": 1}, "layer": [{"path": "m/conv", "max_backward_ms": 1}]},
+    )
+    assert [(b.subject, b.actual) for b in found] == [("the model", None), ("m/conv", None)]
+
+
 def test_relative_limits_compare_with_the_baseline_per_sample():
     """Twice the samples in 1.5 times the time is 0.75 of the time per sample."""
     now, before = profile(scale=1.5, samples=20), profile()

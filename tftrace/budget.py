@@ -23,18 +23,31 @@ if TYPE_CHECKING:
     from tftrace.api.profile import Profile
 
 LATENCY = ("median_ms", "min_ms", "traced_ms")
-COUNTS = ("mults", "macs", "flops", "params")
+COUNTS = ("mults", "macs", "flops", "params", "mults_backward", "macs_backward")
+MEMORY = ("peak_bytes",)
 RELATIVE = "relative"
-_LAYER_MAX = {"max_ms": "wall_ms", "max_share": "share", "max_mults": "mults", "max_macs": "macs"}
+_OF_MEMORY = "held_at_peak_bytes"
+_LAYER_MAX = {
+    "max_ms": "wall_ms",
+    "max_forward_ms": "forward_ms",
+    "max_backward_ms": "backward_ms",
+    "max_optimizer_ms": "optimizer_ms",
+    "max_share": "share",
+    "max_mults": "mults",
+    "max_macs": "macs",
+    "max_macs_backward": "macs_backward",
+    "max_held_at_peak_bytes": _OF_MEMORY,
+}
 _LAYER_MIN = {"min_roof_share": "roof_share"}
 _SELECT = ("path", "type")
 KEYS: dict[str, tuple[str, ...]] = {
     "latency": (*LATENCY, RELATIVE),
     "counts": COUNTS,
+    "memory": MEMORY,
     "layer": (*_SELECT, *_LAYER_MAX, *_LAYER_MIN, RELATIVE),
 }
 """What each table may have; ``[wall]`` has components as keys."""
-_TABLES = ("[latency]", "[counts]", "[wall]", "[[layer]]")
+_TABLES = ("[latency]", "[counts]", "[memory]", "[wall]", "[[layer]]")
 _LARGEST = 1e300
 
 
@@ -130,7 +143,13 @@ def check(
         TftraceError: a relative limit without a baseline, a rule that matches no layer, or an
             unknown component of wall.
     """
-    rules: tuple[Callable[..., Iterator[Breach]], ...] = (_latency, _counts, _wall, _layers)
+    rules: tuple[Callable[..., Iterator[Breach]], ...] = (
+        _latency,
+        _counts,
+        _memory,
+        _wall,
+        _layers,
+    )
     return [breach for rule in rules for breach in rule(profile, budget, baseline)]
 
 
@@ -152,8 +171,13 @@ def _latency(
 
 def _counts(profile: Profile, budget: dict[str, Any], _: Profile | None) -> Iterator[Breach]:
     for key, limit in budget.get("counts", {}).items():
-        column = profile.layers[key]
-        yield from _at_most("the model", f"{key} per sample", limit, total(column))
+        actual = total(profile.layers[key]) if key in profile.layers else None
+        yield from _at_most("the model", f"{key} per sample", limit, actual)
+
+
+def _memory(profile: Profile, budget: dict[str, Any], _: Profile | None) -> Iterator[Breach]:
+    for key, limit in budget.get("memory", {}).items():
+        yield from _at_most("the model", key, limit, total(profile.memory[_OF_MEMORY]))
 
 
 def _wall(profile: Profile, budget: dict[str, Any], _: Profile | None) -> Iterator[Breach]:
@@ -165,8 +189,11 @@ def _wall(profile: Profile, budget: dict[str, Any], _: Profile | None) -> Iterat
 
 
 def _layers(profile: Profile, budget: dict[str, Any], baseline: Profile | None) -> Iterator[Breach]:
+    rules = budget.get("layer", [])
     layers = _with_share(profile)
-    for rule in budget.get("layer", []):
+    if any(_LAYER_MAX.get(key) == _OF_MEMORY for rule in rules for key in rule):
+        layers = layers.merge(profile.memory[["path", _OF_MEMORY]], how="left", on="path")
+    for rule in rules:
         mine = _select(layers, rule)
         if mine.empty:
             wanted = ", ".join(f"{k}={rule[k]}" for k in _SELECT if k in rule)
@@ -184,7 +211,8 @@ def _layer(
 ) -> Iterator[Breach]:
     for key, column in _LAYER_MAX.items():
         if key in rule:
-            yield from _at_most(subject, key, rule[key], total(group[column]))
+            actual = total(group[column]) if column in group else None
+            yield from _at_most(subject, key, rule[key], actual)
     for key, column in _LAYER_MIN.items():
         if key in rule:
             actual = _lowest(group, column)

@@ -1,5 +1,7 @@
 """Comparison of models, settings and runs."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -101,3 +103,9 @@ def test_settings():
     for wrong in ("jit", "jit=maybe", "batch-size=0", "lunch=1"):
         with pytest.raises(TftraceError, match="--set"):
             parse_settings([wrong])
+
+
+def test_runs_of_two_ways_are_not_compared():
+    fit, predict = (SimpleNamespace(way=way, folder=way) for way in ("fit", "predict"))
+    with pytest.raises(TftraceError, match="fit is a run of fit and predict one of predict"):
+        compare_runs(fit, predict)

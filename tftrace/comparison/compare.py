@@ -197,7 +197,14 @@ def compare_runs(a: Profile, b: Profile) -> Comparison:
     """Two runs that were measured apart, from their stored latencies.
 
     Those without tf.data's autotuner where both runs have them.
+
+    Raises:
+        TftraceError: one is of another way to run the model: of fit, say, and the other of predict.
     """
+    if a.way != b.way:
+        raise TftraceError(
+            f"{a.folder} is a run of {a.way} and {b.folder} one of {b.way}: nothing to compare"
+        )
     steady = [p.latency["without_autotuner"] for p in (a, b) if p.latency.get("without_autotuner")]
     found = steady if len(steady) == 2 else [a.latency, b.latency]
     names = tuple(p.model["source"] or p.folder.name for p in (a, b))
