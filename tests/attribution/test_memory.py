@@ -11,6 +11,8 @@ import tensorflow as tf
 
 import tftrace
 from tftrace.attribution.memory import held
+from tftrace.report.html.memory import memory_chart
+from tftrace.report.html.run import render_page
 from tftrace.tracer import tf_private
 from tftrace.tracer.setting import setting
 
@@ -146,10 +148,14 @@ def test_weights_are_held_beside_the_layers():
 def test_the_report_and_the_json_have_it_where_it_was_asked_for():
     asked = profile_of(chain)
     assert "memory at the peak" in str(asked)
+    page = render_page(asked)
+    assert "Holders at the peak" in page
+    assert 'id="memory"' in page
     assert {row["path"] for row in asked.to_dict()["memory"]} >= {"m/two", "weights", "unnamed"}
     plain = tftrace.profile(chain(), np.ones((4, SAMPLE, 1), "float32"), repeats=0, calibrate=False)
     assert "memory" not in plain.to_dict()
     assert "memory at the peak" not in str(plain)
+    assert 'id="memory"' not in render_page(plain)
 
 
 def test_where_the_allocator_cannot_note_it_the_reason_is_told(monkeypatch):
@@ -174,3 +180,12 @@ def test_where_all_is_too_small_the_reason_is_told():
     )
     assert profile.memory["held_at_peak_bytes"].isna().all()
     assert profile.memory["note"].str.contains("256 KiB").all()
+
+
+def test_the_chart_stacks_to_what_is_live(by_hand):
+    """At the peak its stack is the whole peak, in MB."""
+    _, profile = by_hand
+    source = memory_chart(profile).select_one({"name": "memory"})
+    columns = [v for k, v in source.data.items() if k != "ms"]
+    peak = profile.memory_timeline["live_bytes"].max() / 1e6
+    assert max(map(sum, zip(*columns, strict=True))) == pytest.approx(peak)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from tftrace.report.sheet import WARN, Barred, Column, Line, Part, Row, Sheet
-from tftrace.text import bytes_text, share_text
+from tftrace.text import bytes_text, share_text, short_names
 
 _ROWS = 8
 
@@ -20,7 +20,8 @@ def memory_parts(table: pd.DataFrame) -> Iterator[Part]:
         return
     known = table[held.fillna(0) > 0].sort_values("held_at_peak_bytes", ascending=False)
     total = None if held.isna().any() else int(held.sum())
-    rows = [_row(row, total) for _, row in known.head(_ROWS).iterrows()]
+    name = short_names(list(table["path"]))
+    rows = [_row(name[row["path"]], row, total) for _, row in known.head(_ROWS).iterrows()]
     rest = known["held_at_peak_bytes"].iloc[_ROWS:]
     if len(rest):
         size = int(rest.sum())
@@ -38,13 +39,13 @@ def memory_parts(table: pd.DataFrame) -> Iterator[Part]:
         yield Line(note, indent=2)
 
 
-def _row(row: pd.Series, total: int | None) -> Row:
+def _row(name: str, row: pd.Series, total: int | None) -> Row:
     size = int(row["held_at_peak_bytes"])
     output, live = (
-        "" if pd.isna(row[name]) else bytes_text(int(row[name]))
-        for name in ("output_bytes", "peak_live_bytes")
+        "" if pd.isna(row[column]) else bytes_text(int(row[column]))
+        for column in ("output_bytes", "peak_live_bytes")
     )
-    return Row((row["path"], bytes_text(size), _share(size, total), output, live))
+    return Row((name, bytes_text(size), _share(size, total), output, live))
 
 
 def _share(size: int, total: int | None) -> Barred:

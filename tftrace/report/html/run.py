@@ -15,6 +15,7 @@ from tftrace.report.findings import Group, grouped
 from tftrace.report.foreign import short_device
 from tftrace.report.html.drawing import type_colors
 from tftrace.report.html.icicle import icicle
+from tftrace.report.html.memory import memory_chart, memory_note, memory_table
 from tftrace.report.html.page import document, plain_table
 from tftrace.report.html.pairs import layer_pairs, type_pairs
 from tftrace.report.html.roofline import roofline
@@ -118,6 +119,8 @@ def render_page(profile: Profile) -> str:
         roofline_note=_roofline_note(profile, charts["roofline"] is not None)
         if rows.sites
         else None,
+        memory_note=memory_note(profile),
+        memory_table=memory_table(profile),
         icicle_note=_icicle_note(rows) if rows.sites else None,
         tables=list(_tables(profile)),
         tables_title="Steps" if not profile.foreign else "Ops and devices",
@@ -150,7 +153,7 @@ def _charts(
             "icicle_time": icicle(source, "ms"),
             "icicle_work": icicle(source, "mults"),
         }
-    return charts | {"timeline": lanes}
+    return charts | {"timeline": lanes, "memory": memory_chart(profile)}
 
 
 def _data(
