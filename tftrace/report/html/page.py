@@ -26,6 +26,8 @@ _EMPTY: dict[str, Any] = {
     "columns": [],
     "timeline_note": None,
     "roofline_note": None,
+    "memory_note": None,
+    "memory_table": None,
     "icicle_note": None,
     "tables": [],
     "tables_title": "Tables",
