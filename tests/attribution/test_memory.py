@@ -189,3 +189,16 @@ def test_the_chart_stacks_to_what_is_live(by_hand):
     columns = [v for k, v in source.data.items() if k != "ms"]
     peak = profile.memory_timeline["live_bytes"].max() / 1e6
     assert max(map(sum, zip(*columns, strict=True))) == pytest.approx(peak)
+
+
+def test_what_an_optimizer_keeps_is_held_beside_the_weights():
+    """Adam has two moments, each as large as the kernel of 4 MiB."""
+    model = keras.Sequential([keras.Input((1024,)), layers.Dense(1024, name="d")], name="m")
+    model.compile("adam", "mse")
+    data = np.ones((512, 1024), "float32")
+    profile = tftrace.profile(
+        model, data, data, phase="fit", batch_size=512, repeats=0, calibrate=False, memory=True
+    )
+    table = profile.memory.set_index("path")["held_at_peak_bytes"]
+    assert table["unnamed"] >= 8 * MIB
+    assert table["m/d"] >= 2 * MIB

@@ -61,8 +61,12 @@ class Held:
 
     @property
     def base(self) -> int | None:
-        """Bytes that were there before the trace and through all of it."""
-        return self.weights if self.buffers.before is None else self.buffers.lasting
+        """Bytes that were there before the trace and through all of it; where the allocator does
+        not count, those of the model and of its optimizers. None where these are not known."""
+        if self.buffers.before is not None:
+            return self.buffers.lasting
+        others = self.join.run.manifest.model.optimizer_bytes
+        return None if self.weights is None or others is None else self.weights + others
 
     @cached_property
     def peak_ps(self) -> int:

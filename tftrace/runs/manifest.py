@@ -59,6 +59,8 @@ class Model(msgspec.Struct, frozen=True, rename={"type": "class"}):
     inputs: list[Input] = []
     weights_bytes: list[Count] | None = None
     """Of each of its weights; None where it is not built, and in runs of older versions."""
+    optimizer_bytes: Count | None = None
+    """Of the variables of the optimizers that it holds, 0 without one; None where unknown."""
 
 
 class TracedPass(msgspec.Struct, frozen=True):

@@ -155,8 +155,8 @@ def _measure(found: Held, rows: list[dict[str, Any]]) -> None:
     if found.buffers.before is None:
         weights["basis"], weights["note"] = "computed", "by the model: they were made before"
         unnamed["note"] = (
-            "without oneDNN, TensorFlow does not say what was there before: an optimizer's "
-            "variables, say, are in no sum"
+            "of what was there before, only the weights and an optimizer's variables are known: "
+            "without oneDNN, TensorFlow does not say"
         )
     elif sum(known) > own:
         weights["note"] = (

@@ -38,6 +38,7 @@ from tftrace.runs.manifest import (
 from tftrace.tracer.data.inputs import input_names
 from tftrace.tracer.graphs.functions import Captured, Reference
 from tftrace.tracer.graphs.recorder import Recording, weight_bytes
+from tftrace.tracer.graphs.watching import optimizers_of
 from tftrace.tracer.keras_model import dtype_name
 from tftrace.tracer.setting import setting
 from tftrace.version import __version__
@@ -207,5 +208,15 @@ def _model(model: Any, source: str | None) -> Model:
         source=source,
         params=int(model.count_params()) if model.built else None,
         weights_bytes=[weight_bytes(w) for w in model.weights] if model.built else None,
+        optimizer_bytes=_optimizer_bytes(model),
         inputs=[Input(n, list(t.shape), dtype_name(t)) for n, t in zip(names, inputs, strict=True)],
     )
+
+
+def _optimizer_bytes(model: Any) -> int | None:
+    """Of the variables of all its optimizers; None where one is not of Keras 3."""
+    known = optimizers_of(model)
+    own = getattr(model, "optimizer", None)
+    if own is not None and all(own is not each for each in known):
+        return None
+    return sum(weight_bytes(v) for each in known for v in each.variables)
