@@ -9,6 +9,7 @@ from traces import write_trace
 
 from tftrace.api.load import load
 from tftrace.api.profile import Profile
+from tftrace.attribution.memory import held
 from tftrace.parsers.proto.xplane_proto import XSpace
 
 REAL = Path(__file__).parents[3] / "shared" / "traces"
@@ -289,3 +290,17 @@ def test_a_real_jax_trace_names_its_kernels():
     assert set(conv["op_type"]) == {"custom-call"}
     assert all(m == ["jit(forward_3d_conv)/conv_general_dilated"] for m in conv["members"])
     assert set(profile.replicas["devices"]) == {8}
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_memory_of_a_gpu_sums_to_what_its_allocator_counts(name):
+    """Whose it is nobody tells, nor how large the weights are: so the total is null."""
+    if not REAL.exists():
+        pytest.skip("no shared traces beside the project")
+    profile = load(REAL / f"{name}.xplane.pb")
+    buffers = held(profile._memory_join).buffers
+    assert buffers.drift == 0
+    table = profile.memory.set_index("path")["held_at_peak_bytes"]
+    assert table.drop("weights").sum() == buffers.counted_peak > 0
+    assert profile.memory_timeline["live_bytes"].max() == buffers.counted_peak
+    assert table["weights"] is pd.NA

@@ -100,7 +100,7 @@ class Profile:
 
     @cached_property
     def _memory_join(self) -> Join:
-        return Join(self._run.of_memory)
+        return self._join.over(self._run.of_memory)
 
     @cached_property
     def wall(self) -> pd.DataFrame:

@@ -55,6 +55,10 @@ class Join:
         _ = self.machine  # damaged roofs are an error now, not behind half a report
         self._infos: dict[tuple[int, str, str], KernelInfo | None] = {}
 
+    def over(self, run: Run) -> Join:
+        """The same of another reading of the run."""
+        return Join(run)
+
     @cached_property
     def machine(self) -> MachineModel | None:
         """The roofs, when the machine was calibrated.

@@ -13,6 +13,7 @@ from tftrace.attribution.memory import INPUTS, UNNAMED, Held, held
 from tftrace.graph.types import DTYPE_BYTES
 from tftrace.runs.manifest import Manifest, Site
 from tftrace.tables.frame import PS_PER_MS, table_of
+from tftrace.timeline.memory import GPU
 
 OTHERS = ("inputs", "weights", "unnamed")
 """Rows behind those of the call sites: the data's batches; the model's weights; what is known to
@@ -143,6 +144,8 @@ def _measure(found: Held, rows: list[dict[str, Any]]) -> None:
     inputs, weights, unnamed = rows[sites:]
     inputs["held_at_peak_bytes"] = held_by[INPUTS]
     base, own = found.base, found.weights
+    if found.buffers.allocator.startswith(GPU):
+        unnamed["note"] = f"all rows are of {found.buffers.allocator}; other devices are not told"
     if base is None or own is None:
         weights["note"] = "the run does not say how large the model's weights are"
         weights["basis"] = None

@@ -13,6 +13,8 @@ from tftrace.parsers import MISSING, Trace
 Int = npt.NDArray[np.int64]
 
 ALLOCATED, FREED = "MemoryAllocation", "MemoryDeallocation"
+GPU = "GPU"
+"""How the names of the allocators of GPUs begin."""
 BEFORE = int(np.iinfo(np.int64).min)
 """When a buffer was made that was there before the trace began."""
 AFTER = int(np.iinfo(np.int64).max)
@@ -132,7 +134,7 @@ def _of_one(trace: Trace, event: npt.NDArray[np.integer]) -> tuple[Int, str]:
         code: (trace.strings[code] if code >= 0 else "", int(asked[codes == code].sum()))
         for code in np.unique(codes).tolist()
     }
-    code = max(sums, key=lambda c: (sums[c][0].startswith("GPU"), sums[c][1]))
+    code = max(sums, key=lambda c: (sums[c][0].startswith(GPU), sums[c][1]))
     return event[codes == code].astype(np.int64), sums[code][0]
 
 

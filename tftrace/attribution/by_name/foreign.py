@@ -79,6 +79,10 @@ class ForeignJoin(Join):
         super().__init__(run)
         self._layers = layers
 
+    def over(self, run: Run) -> ForeignJoin:
+        """The same of another reading of the run, its layers matched as here."""
+        return ForeignJoin(run, self._layers)
+
     @cached_property
     def marked(self) -> bool:
         """Whether the trace has the window that tftrace marks."""
