@@ -24,9 +24,9 @@ from tftrace.undo import MEASURING, Turn
 ANOTHER = "another predict, or another call, is being traced"
 TRACED = Turn(ANOTHER)
 NONE_RAN = (
-    "no predict, evaluate or fit, none of these on a batch, nor a tf.function with a model has run "
-    "inside the block (model(x) by itself runs op by op and records no layers: call it in a "
-    "tf.function)"
+    "no predict, predict_on_batch or tf.function with a model, nor evaluate, fit, test_on_batch or "
+    "train_on_batch, has run inside the block (model(x) by itself runs op by op and records no "
+    "layers: call it in a tf.function)"
 )
 
 
