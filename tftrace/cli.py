@@ -133,6 +133,7 @@ def main() -> None:
         signals.done()
         with contextlib.suppress(OutputError):
             sys.stdout.flush()
+        signals.end()
 
 
 def _end(error: Exception) -> NoReturn:

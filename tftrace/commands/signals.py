@@ -33,11 +33,6 @@ def leave_tidily() -> None:
 def done() -> None:
     """The command has ended, tidily or not; what is left is the end of the interpreter."""
     leave_at_once()
-    if told() is not None:
-        # TensorFlow's threads may still be at work, and a thread that meets an interpreter that
-        # takes itself down ends the process in a crash.
-        atexit._run_exitfuncs()
-        os._exit(_Leaving.code)
     if _CAN_WAIT and signal.getitimer(signal.ITIMER_REAL)[0]:
         signal.signal(signal.SIGALRM, lambda *_: os._exit(_Leaving.code))
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S * _PATIENCE)
@@ -46,6 +41,17 @@ def done() -> None:
 def told() -> int | None:
     """The exit code of the signal that came; None where none did."""
     return _Leaving.code or None
+
+
+def end() -> None:
+    """Where a signal has come, end the process here, all being cleaned up and written.
+
+    TensorFlow's threads may still be at work, and a thread that meets an interpreter that takes
+    itself down ends the process in a crash.
+    """
+    if told() is not None:
+        atexit._run_exitfuncs()
+        os._exit(_Leaving.code)
 
 
 class _Leaving:
