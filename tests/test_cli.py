@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import networks
@@ -13,6 +14,9 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 from stage_lines import stages_of, without_stages
+
+from tftrace.commands.view import view
+from tftrace.errors import TftraceError
 
 NO_TENSORFLOW = """
 import sys
@@ -183,6 +187,17 @@ def test_a_folder_above_the_runs_will_do(ran, files):
     done = tftrace("report", ".", cwd=files)
     assert done.returncode == 0
     assert done.stdout.splitlines()[0].startswith("m.keras")
+
+
+def test_a_page_that_view_cannot_write_leaves_no_folder(ran, files, tmp_path, monkeypatch):
+    def failing(*_):
+        raise TftraceError("the disk is full")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("tftrace.report.html.run.write_html", failing)
+    with pytest.raises(TftraceError):
+        view(files / "runs", browser=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_python_api_json_and_cli_json_are_one_contract(ran, files):

@@ -9,7 +9,6 @@ from traces import write_trace
 
 from tftrace.api.load import load
 from tftrace.api.profile import Profile
-from tftrace.attribution.memory import held
 from tftrace.parsers.proto.xplane_proto import XSpace
 
 REAL = Path(__file__).parents[3] / "shared" / "traces"
@@ -298,7 +297,7 @@ def test_memory_of_a_gpu_sums_to_what_its_allocator_counts(name):
     if not REAL.exists():
         pytest.skip("no shared traces beside the project")
     profile = load(REAL / f"{name}.xplane.pb")
-    buffers = held(profile._memory_join).buffers
+    buffers = profile._held.buffers
     assert buffers.drift == 0
     table = profile.memory.set_index("path")["held_at_peak_bytes"]
     assert table.drop("weights").sum() == buffers.counted_peak > 0

@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 import tftrace
-from tftrace.attribution.memory import held
 from tftrace.report.html.memory import memory_chart
 from tftrace.report.html.run import render_page
 from tftrace.tracer import tf_private
@@ -102,7 +101,7 @@ def test_what_is_held_at_the_peak_is_what_the_hand_says(by_hand):
 
 def test_the_holders_sum_to_the_peak_that_tensorflow_counts(by_hand):
     _, profile = by_hand
-    found = held(profile._memory_join)
+    found = profile._held
     total = profile.memory["held_at_peak_bytes"].sum()
     assert total == profile.memory_timeline["live_bytes"].max()
     if setting().onednn:
@@ -162,7 +161,7 @@ def test_where_the_allocator_cannot_note_it_the_reason_is_told(monkeypatch):
     """Without the functions that TensorFlow exports, and without oneDNN."""
     if setting().onednn:
         pytest.skip("oneDNN's allocator notes it anyway")
-    monkeypatch.setattr(tf_private, "_STATS_SYMBOLS", ("none", "such"))
+    monkeypatch.setattr(tf_private, "_STATS_SYMBOLS", ("no", "such", "door"))
     profile = profile_of(chain)
     assert profile.memory["held_at_peak_bytes"].isna().all()
     assert profile.memory["note"].str.contains("allocator").all()

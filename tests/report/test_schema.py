@@ -18,7 +18,7 @@ from tftrace.units import units_of
 
 DOCS = (Path(__file__).parents[2] / "docs" / "tables.md").read_text()
 SCHEMA = json.loads((files("tftrace") / "schema" / "report.json").read_text())
-TABLES = ("layers", "ops", "steps", "wall", "input", "disagreements")
+TABLES = ("layers", "ops", "steps", "wall", "input", "memory", "disagreements")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,14 @@ def test_data_in_batches_of_its_own_fits(check, run_of):
     assert found["input"]
 
 
+def test_who_holds_the_memory_fits(check, run_of):
+    found = run_of("mobilenet_v2", memory=True)
+    check(found.to_dict())
+    told = list(columns("memory"))
+    assert list(found.memory.columns) == told
+    assert list(found.to_dict()["memory"][0]) == told
+
+
 def test_a_trace_from_elsewhere_fits(check, tmp_path):
     trace = {"/device:GPU:0": {"Stream #1(Compute)": [("gemm", 0, 30, {})]}}
     check(tftrace.load(write_trace(tmp_path / "gpu.xplane.pb", trace)).to_dict())
@@ -68,7 +76,7 @@ def test_what_does_not_fit_is_noticed(check, run_of):
             check(wrong)
 
 
-@pytest.mark.parametrize("table", ["layers", "ops", "input"])
+@pytest.mark.parametrize("table", ["layers", "ops", "input", "memory"])
 def test_the_docs_tell_the_same_columns(table):
     section = DOCS.partition(f"\n## {table}\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`[^|]+) \|", section, flags=re.M)

@@ -201,10 +201,26 @@ def test_a_stand_in_for_a_variable_knows_its_shape(open_door, monkeypatch):
 def test_the_allocator_can_be_told_to_note():
     with tf_private.allocations_noted() as can:
         assert can
+        assert allocations_are_noted()
+    assert not allocations_are_noted()
+
+
+def test_an_allocator_that_notes_already_goes_on():
+    with tf_private.allocations_noted():
+        with tf_private.allocations_noted() as can:
+            assert can
+        assert allocations_are_noted()
+    assert not allocations_are_noted()
+
+
+def allocations_are_noted():
+    is_on = tf_private._framework_library()[tf_private._STATS_SYMBOLS[0]]
+    is_on.restype, is_on.argtypes = ctypes.c_bool, []
+    return is_on()
 
 
 def test_without_its_functions_the_allocator_is_left_alone(monkeypatch):
-    monkeypatch.setattr(tf_private, "_STATS_SYMBOLS", ("none", "such"))
+    monkeypatch.setattr(tf_private, "_STATS_SYMBOLS", ("no", "such", "door"))
     with tf_private.allocations_noted() as can:
         assert not can
     monkeypatch.setattr(tf_private, "_framework_library", lambda: None)

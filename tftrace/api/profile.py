@@ -13,6 +13,7 @@ import pandas as pd
 from tftrace.attribution.by_name.foreign import ForeignJoin
 from tftrace.attribution.checks import Check, checks
 from tftrace.attribution.join import Join
+from tftrace.attribution.memory import Held, held
 from tftrace.attribution.rows import UnknownFunction
 from tftrace.attribution.runnable import HIDDEN_NOTE
 from tftrace.errors import TftraceError
@@ -91,16 +92,20 @@ class Profile:
     @cached_property
     def memory(self) -> pd.DataFrame:
         """One row per call site: its bytes, and what it holds at the peak; see `memory_table`."""
-        return with_units(memory_table(self._memory_join))
+        return with_units(memory_table(self._memory_join, self._held))
 
     @cached_property
     def memory_timeline(self) -> pd.DataFrame:
         """Bytes held over the step of the peak, by holder; see `memory_timeline`."""
-        return with_units(memory_timeline(self._memory_join))
+        return with_units(memory_timeline(self._held))
 
     @cached_property
     def _memory_join(self) -> Join:
         return self._join.over(self._run.of_memory)
+
+    @cached_property
+    def _held(self) -> Held | None:
+        return held(self._memory_join)
 
     @cached_property
     def wall(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tftrace.attribution.join import Join
-from tftrace.attribution.memory import INPUTS, UNNAMED, Held, held
+from tftrace.attribution.memory import INPUTS, UNNAMED, Held
 from tftrace.graph.types import DTYPE_BYTES
 from tftrace.runs.manifest import Manifest, Site
 from tftrace.tables.frame import PS_PER_MS, table_of
@@ -29,7 +29,7 @@ _ALL_SMALL = (
 )
 
 
-def memory_table(join: Join) -> pd.DataFrame:
+def memory_table(join: Join, found: Held | None) -> pd.DataFrame:
     """**memory**: one row per call site, in execution order, then those of `OTHERS`; in bytes.
 
     ``output_bytes`` is of a layer's output for one full batch. ``peak_live_bytes``: the most bytes
@@ -38,8 +38,10 @@ def memory_table(join: Join) -> pd.DataFrame:
     that peak. ``temp_bytes``: the most at once of what its kernels asked for and that did not
     outlive the kernel. ``weights_bytes``: of the weights that are its own. ``basis`` says
     ``measured``, or is null with a reason in ``note``.
+
+    Args:
+        found: the buffers of ``join`` with their holders, as `held` gives them.
     """
-    found = held(join)
     manifest = join.run.manifest
     reason = _missing(manifest) if found is None else None
     rows = [_site_row(manifest, site, reason) for site in manifest.sites]
@@ -57,7 +59,7 @@ def memory_table(join: Join) -> pd.DataFrame:
     )
 
 
-def memory_timeline(join: Join) -> pd.DataFrame:
+def memory_timeline(found: Held | None) -> pd.DataFrame:
     """Bytes held over the step of the peak: one row per holder when the step begins, then one per
     change.
 
@@ -66,7 +68,6 @@ def memory_timeline(join: Join) -> pd.DataFrame:
     ``live_bytes`` what all hold. Empty where the trace does not show it.
     """
     columns = ("change_bytes", "held_bytes", "live_bytes")
-    found = held(join)
     if found is None:
         return table_of([], columns, ("time_ms",), ("time_ms", "path", *columns))
     return table_of(_changes(found), columns, ("time_ms",), ("path",))
@@ -81,19 +82,22 @@ def _site_row(manifest: Manifest, site: Site, reason: str | None) -> dict[str, A
     return {
         "path": site.path,
         "output_bytes": _output_bytes(manifest, site),
-        **_nothing(reason),
-        "weights_bytes": site.weights_bytes,
+        **_nothing(reason, site.weights_bytes),
     }
 
 
 def _other_row(name: str, reason: str | None) -> dict[str, Any]:
-    return {"path": name, "output_bytes": None, **_nothing(reason), "weights_bytes": None}
+    return {"path": name, "output_bytes": None, **_nothing(reason, None)}
 
 
-def _nothing(reason: str | None) -> dict[str, Any]:
-    names = ("peak_live_bytes", "held_at_peak_bytes", "temp_bytes")
-    basis = None if reason else "measured"
-    return {**dict.fromkeys(names), "basis": basis, "note": reason}
+def _nothing(reason: str | None, weights: int | None) -> dict[str, Any]:
+    """What is known before any buffer is looked at."""
+    return {
+        **dict.fromkeys(("peak_live_bytes", "held_at_peak_bytes", "temp_bytes")),
+        "weights_bytes": weights,
+        "basis": None if reason else "measured",
+        "note": reason,
+    }
 
 
 def _output_bytes(manifest: Manifest, site: Site) -> int | None:

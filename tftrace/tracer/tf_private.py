@@ -18,7 +18,11 @@ from tftrace.undo import MEASURING
 log = logging.getLogger("tftrace")
 
 _LEVEL_SYMBOL = "_ZN3tsl8profiler8internal13g_trace_levelE"
-_STATS_SYMBOLS = ("_ZN3tsl23EnableCPUAllocatorStatsEv", "_ZN3tsl24DisableCPUAllocatorStatsEv")
+_STATS_SYMBOLS = (
+    "_ZN3tsl24CPUAllocatorStatsEnabledEv",
+    "_ZN3tsl23EnableCPUAllocatorStatsEv",
+    "_ZN3tsl24DisableCPUAllocatorStatsEv",
+)
 _ONEDNN_SYMBOL = "_ZN10tensorflow12IsMKLEnabledEv"
 _NO_GRADIENTS = "this TensorFlow hides whose gradient is computed: backward is the model's own row"
 _WHILE_TRACING = 2
@@ -272,7 +276,7 @@ def allocations_noted() -> Iterator[bool]:
     """Let the plain CPU allocator note in the trace what it hands out inside.
 
     It does not by default; what oneDNN's allocator hands out is noted anyway. TensorFlow exports
-    the two functions that turn it on and off for the process.
+    the functions that turn it on and off for the process, and that say whether it is on.
 
     Yields: whether it could be turned on.
     """
@@ -284,9 +288,12 @@ def allocations_noted() -> Iterator[bool]:
     if not functions:
         yield False
         return
-    on, off = functions
+    is_on, on, off = functions
     for function in functions:
-        function.restype, function.argtypes = None, []
+        function.restype, function.argtypes = ctypes.c_bool if function is is_on else None, []
+    if is_on():
+        yield True
+        return
     with MEASURING.undone(off):
         on()
         yield True

@@ -76,7 +76,7 @@ def memory_note(profile: Profile) -> str | None:
 
 def memory_table(profile: Profile) -> dict[str, Any] | None:
     """The holders at the peak, the largest first."""
-    if memory_chart(profile) is None:
+    if not profile.run["memory"] or not len(profile.memory_timeline):
         return None
     names = short_names(list(profile.memory["path"]))
     table = profile.memory.assign(holder=profile.memory["path"].map(names))
