@@ -229,6 +229,40 @@ def with_a_stranger(*ops: tuple) -> dict:
     return {**plane, "python": [*PLANE["python"], *STRANGER]}
 
 
+def test_what_the_profiler_stopped_before_its_end_is_the_functions_too(tmp_path: Path):
+    """The stretch of c has no event: its region was opened by what a's had put into the queue, and
+    that of d, which runs on, by c's."""
+    plane = added("tf_Compute/1", ("ThreadpoolListener::Record", 322, 322, {"_pt": 1, "_p": 60}))
+    plane["tf_Compute/2"] = [
+        # Of an earlier region with the same id, which was closed.
+        ("ThreadpoolListener::StartRegion", 10, 10, {"_ct": 1, "_c": 60}),
+        ("ThreadpoolListener::StopRegion", 20, 20, {}),
+        ("ThreadpoolListener::StartRegion", 325, 325, {"_ct": 1, "_c": 60}),
+        ("m/c/Conv2D:Conv2D", 330, 530, {}),
+        ("ThreadpoolListener::Record", 535, 535, {"_pt": 1, "_p": 61}),
+    ]
+    whole = wall_of(join_of(tmp_path, PLANE))
+    assert wall_of(join_of(tmp_path, plane)) == whole
+    plane["tf_Compute/3"] = [
+        ("ThreadpoolListener::StartRegion", 540, 540, {"_ct": 1, "_c": 61}),
+        ("m/b/Relu:Relu", 550, 570, {}),
+    ]
+    found = wall_of(join_of(tmp_path, plane))
+    assert found["input pipeline"] == whole["input pipeline"]
+    assert found["layers"] == pytest.approx(320)  # 230 to 530 without a gap, and 20 of d
+
+
+def test_an_open_region_of_nobody_known_stays_the_pipelines(tmp_path: Path):
+    """Nothing says who had put it into the queue."""
+    plane = added("python")
+    plane["tf_Compute/3"] = [
+        ("ThreadpoolListener::StartRegion", 640, 640, {"_ct": 1, "_c": 77}),
+        ("m/b/Relu:Relu", 650, 670, {}),
+    ]
+    found = wall_of(join_of(tmp_path, plane))
+    assert found["layers"] == pytest.approx(300)
+
+
 def test_a_function_that_is_not_known_is_nobody_elses_time(tmp_path: Path):
     before = wall_of(join_of(tmp_path, PLANE))
     join = join_of(tmp_path, with_a_stranger(("m/a/MatMul:MatMul", 845, 875, {})))

@@ -7,7 +7,6 @@ beside them, so names are classified once and the rest is done with the few that
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import IntFlag
 from functools import cached_property
 
@@ -19,6 +18,7 @@ from tftrace.parsers import Plane, Trace
 from tftrace.runs.names import HOST, STEP, WINDOW
 from tftrace.timeline.arithmetic.spans import Spans, spans
 from tftrace.timeline.devices import DeviceWork, device_work, launches_work
+from tftrace.timeline.open_ends import Processes, with_open_ends
 
 Int = npt.NDArray[np.int64]
 
@@ -76,17 +76,6 @@ _STAGE = re.compile(r"Iterator::|InstantiatedCapturedFunction::Run|[A-Z][A-Za-z0
 _PIPELINE_EVENT = re.compile("Iterator|Dataset|tf\\.function-graph_building|DeleteTensorHandle")
 
 
-@dataclass(frozen=True)
-class Processes:
-    """Stretches of an executor's work on a thread, in the order of the trace; ``id`` is the
-    executor's step id, times are ps."""
-
-    line: npt.NDArray[np.int32]
-    start: Int
-    end: Int
-    id: Int
-
-
 class Marks:
     """A trace with its marks. All are the host's; indices of events are ascending."""
 
@@ -104,11 +93,12 @@ class Marks:
 
     @cached_property
     def processes(self) -> Processes:
-        """What the executors did."""
+        """What the executors did: each stretch of their work on a thread."""
         events, found = self.trace.events, self.of(Mark.PROCESS)
         start = events.start_ps[found]
         end = start + events.duration_ps[found]
-        return Processes(events.line[found], start, end, events.stats["id"].at(found))
+        whole = Processes(events.line[found], start, end, events.stats["id"].at(found))
+        return with_open_ends(self.trace, self.kind, self.operations(), whole)
 
     @cached_property
     def kind(self) -> npt.NDArray[np.int8]:
