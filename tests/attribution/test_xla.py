@@ -101,6 +101,34 @@ def test_an_operation_made_into_several_kernels_is_counted_once():
     assert [infos[n].work["flops"] for n in ("exponential.2", "divide.3")] == [30, 0]
 
 
+def test_a_computation_without_names_is_of_the_operations_whose_calls_run_it():
+    """A random generator's rounds, which XLA writes out nameless: bert with dropout in fit."""
+    names = traced(
+        CALL,
+        ("call/a/Random", "StatelessRandomUniformV2", 0, 1, {"flops": 20}),
+        ("call/b/Random", "StatelessRandomUniformV2", 1, 1, {"flops": 20}),
+    )
+    entry = (
+        instruction(1, "call", "a/Random", called=(1,), dims=()),
+        instruction(2, "call", "a/Random", called=(2,), dims=()),
+        instruction(3, "call", "b/Random", called=(2,), dims=()),
+    )
+    outer = (
+        instruction(11, "fusion", called=(3,)),
+        instruction(12, "call", "", 11, called=(4,), dims=()),
+    )
+    shared = (instruction(21, "xor"),)
+    inner = (instruction(31, "xor"), instruction(32, "multiply", "", 31))
+    deep = (instruction(41, "add"),)
+    infos = hlo_kernels(module(entry, outer, shared, inner, deep), names, "call")
+    assert infos["fusion.11"].members == ("call/a/Random",)
+    assert infos["fusion.11"].shares == {(0, "forward"): 1.0}
+    assert infos["fusion.11"].work["flops"] == 20  # the costliest kernel does what is counted
+    assert infos["add.41"].shares == {(0, "forward"): 1.0}
+    assert infos["add.41"].work["flops"] == 0
+    assert infos["xor.21"].shares == {(0, "forward"): 0.5, (1, "forward"): 0.5}
+
+
 def test_equal_names_in_two_loop_bodies_are_told_apart_by_the_loops():
     names = traced(
         CALL,

@@ -3,7 +3,8 @@
 Every instruction of a module carries the name of the graph operation that it was made for, and a
 fusion lists the instructions inside. Two things carry no such truth: XLA keeps one copy of equal
 constants, with the name of whichever came first, and it makes copies and conversions for nobody by
-name. Those belong to what they feed.
+name. Those belong to what they feed. What it writes out as a computation of its own (a random
+generator's rounds, say) has no names inside: it belongs to the operation whose call runs it.
 """
 
 from __future__ import annotations
@@ -60,6 +61,19 @@ _RUNS_BODIES = frozenset(("while", "conditional", "call", "async-start"))
 
 
 @dataclass
+class _Body:
+    """A computation whose instructions are kernels.
+
+    ``prefix`` is the graph body that it compiles, ``callers`` the operations that run it by a
+    plain call: several where XLA kept one copy of equal computations.
+    """
+
+    computation: HloComputation
+    prefix: str
+    callers: list[int] = field(default_factory=list)
+
+
+@dataclass
 class _Kernel:
     """An instruction that may run as a kernel: its cost per graph operation (by index)."""
 
@@ -91,30 +105,49 @@ class _Attribution:
         self.kernels: list[_Kernel] = []
 
     def infos(self) -> dict[str, KernelInfo]:
-        for computation, prefix in self._bodies():
-            self._add_kernels(computation, prefix)
+        for body in self._bodies():
+            self._add_kernels(body)
         largest: dict[int, tuple[float, str]] = {}
         for kernel in self.kernels:
             for op, opcode, cost in kernel.parts:
                 largest[op] = max(largest.get(op, (0.0, "")), (cost, opcode))
         return {k.instruction.name: self._info(k, largest) for k in self.kernels}
 
-    def _bodies(self) -> Iterator[tuple[HloComputation, str]]:
-        """Computations whose instructions are kernels, and the graph body that each compiles."""
-        pending = [(self.module.entry, self.within)]
-        seen = set()
-        while pending:
-            computation_id, prefix = pending.pop(0)
-            if computation_id in seen:
-                continue
-            seen.add(computation_id)
+    def _bodies(self) -> list[_Body]:
+        """Computations whose instructions are kernels, callers before what they call."""
+        entry = self.module.computations[self.module.entry]
+        bodies = {entry.id: _Body(entry, self.within)}
+        for computation in self._callers_first():
+            body = bodies[computation.id]
+            for instruction in computation.instructions:
+                if instruction.opcode not in _RUNS_BODIES:
+                    continue
+                prefixes = self._called_prefixes(instruction, body.prefix)
+                for called, prefix in zip(instruction.called, prefixes, strict=True):
+                    inner = _Body(self.module.computations[called], prefix)
+                    inner = bodies.setdefault(called, inner)
+                    if prefix == body.prefix:
+                        own = self._own(instruction, prefix)
+                        callers = body.callers if own is None else [own]
+                        inner.callers += [op for op in callers if op not in inner.callers]
+        return list(bodies.values())
+
+    def _callers_first(self) -> list[HloComputation]:
+        """The computations that run as kernels, each behind all that run it."""
+        finished: dict[int, HloComputation] = {}
+
+        def visit(computation_id: int) -> None:
+            if computation_id in finished:
+                return
             computation = self.module.computations[computation_id]
-            yield computation, prefix
             for instruction in computation.instructions:
                 if instruction.opcode in _RUNS_BODIES:
-                    pending += zip(
-                        instruction.called, self._called_prefixes(instruction, prefix), strict=True
-                    )
+                    for called in instruction.called:
+                        visit(called)
+            finished[computation_id] = computation
+
+        visit(self.module.entry)
+        return list(reversed(finished.values()))
 
     def _called_prefixes(self, instruction: HloInstruction, prefix: str) -> list[str]:
         op = self._own(instruction, prefix)
@@ -134,8 +167,9 @@ class _Attribution:
             return None
         return self.names.find(instruction.op_name, prefix, self.within)
 
-    def _add_kernels(self, computation: HloComputation, prefix: str) -> None:
+    def _add_kernels(self, body: _Body) -> None:
         """The computation's kernels; one that nothing names is attributed to its consumer."""
+        computation, prefix = body.computation, body.prefix
         kernels = {i.id: self._kernel(i, prefix) for i in computation.instructions}
         main = {key: max(k.cost, key=lambda op: k.cost[op]) for key, k in kernels.items() if k.cost}
         _spread(computation, main)
@@ -144,22 +178,28 @@ class _Attribution:
                 op = main.get(key)
                 if op is None:
                     op = self._own(kernel.instruction, prefix)
-                if op is None:
-                    op = self.names.operation(prefix)
                 if op is not None:
+                    kernel.cost[op] = 0.0
+                for caller in body.callers if op is None else ():
+                    self._add_parts(kernel, caller)
+                op = self.names.operation(prefix)
+                if not kernel.cost and op is not None:
                     kernel.cost[op] = 0.0
             self.kernels.append(kernel)
 
     def _kernel(self, instruction: HloInstruction, prefix: str) -> _Kernel:
         kernel = _Kernel(instruction, prefix)
-        default = self._own(instruction, prefix)
-        for part, op, operands in self._parts(instruction, prefix, default):
+        self._add_parts(kernel, self._own(instruction, prefix))
+        return kernel
+
+    def _add_parts(self, kernel: _Kernel, default: int | None) -> None:
+        """Count what the kernel computes; ``default`` is whose the nameless is."""
+        for part, op, operands in self._parts(kernel.instruction, kernel.prefix, default):
             if op is None or part.opcode in _FREE:
                 continue
             cost = self._cost(part, op, operands)
             kernel.parts.append((op, part.opcode, cost))
             kernel.cost[op] = kernel.cost.get(op, 0.0) + cost
-        return kernel
 
     def _parts(
         self, instruction: HloInstruction, prefix: str, op: int | None
