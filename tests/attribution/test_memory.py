@@ -6,12 +6,14 @@ must write a buffer of its own.
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
 import tftrace
 from tftrace.report.html.memory import memory_chart
 from tftrace.report.html.run import render_page
+from tftrace.report.terminal.run import render_text
 from tftrace.tracer import tf_private
 from tftrace.tracer.setting import setting
 
@@ -25,6 +27,23 @@ class Turns(layers.Layer):
 
     def call(self, x):
         return tf.while_loop(lambda i, _: i < 3, lambda i, t: (i + 1, tf.roll(t, 1, 1)), (0, x))[1]
+
+
+class Largest(layers.Layer):
+    """The place of the largest number, as int64: its own values are floats and indices."""
+
+    def call(self, x):
+        return tf.argmax(x + 1.0, axis=-1, output_type=tf.int64)
+
+    def compute_output_shape(self, shape):
+        return shape[:-1]
+
+
+class Half(layers.Layer):
+    """Computes in single precision, hands on half."""
+
+    def call(self, x):
+        return tf.cast(x * 2.0, tf.float16)
 
 
 def chain():
@@ -142,6 +161,33 @@ def test_weights_are_held_beside_the_layers():
     assert table["weights_bytes"]["m/d"] == 4 * MIB + 4096
     small = 0 if setting().onednn else 4096
     assert table["held_at_peak_bytes"]["weights"] == 4 * MIB + small
+
+
+def test_the_layers_say_the_same_and_a_container_the_most_of_its_parts(by_hand):
+    build, profile = by_hand
+    columns = ["output_bytes", "peak_live_bytes"]
+    layers, table = (t.set_index("path")[columns] for t in (profile.layers, profile.memory))
+    pd.testing.assert_frame_equal(layers, table.loc[layers.index])
+    whole = profile.tree(0).iloc[0]
+    assert whole["peak_live_bytes"] == profile.memory["held_at_peak_bytes"].sum()
+    channels = 2 if build is diamond else 1
+    assert whole["output_bytes"] == 4 * channels * 4  # of a batch of four
+    text = render_text(profile, sort="peak_live_bytes")
+    assert "most live" in text
+
+
+TYPES = [(Largest, 8), (layers.Softmax, 4 * 3), (Half, 2 * 3)]
+
+
+@pytest.mark.parametrize(("made", "size"), TYPES)
+def test_an_output_has_the_type_of_what_is_handed_on(made, size):
+    """Of three numbers a sample, of eight samples, fewer than a batch: the place of the largest is
+    one of eight bytes."""
+    model = keras.Sequential([keras.Input((3,)), made(name="own")], name="m")
+    profile = tftrace.profile(model, np.ones((8, 3), "float32"), repeats=0, calibrate=False)
+    table = profile.layers.set_index("path")
+    assert table["output_bytes"]["m/own"] == 8 * size
+    assert table["peak_live_bytes"].isna().all()
 
 
 def test_the_report_and_the_json_have_it_where_it_was_asked_for():

@@ -6,7 +6,7 @@ import pytest
 COLUMNS = {
     "layers": "path name type call depth output_shape params ops calls expected_calls wall_ms "
     "wall_share busy_ms thread_ms parallelism mults macs flops bytes bytes_executed gmacs_per_s "
-    "gb_per_s intensity bound roof_share fused_with note",
+    "gb_per_s intensity bound roof_share output_bytes peak_live_bytes fused_with note",
     "ops": "op op_type layer component phase calls expected_calls busy_ms mean_us p50_us p99_us "
     "wall_ms thread_ms mults macs flops bytes members device",
     "events": "op op_type layer phase device line step start_ns duration_ns self_ns",

@@ -27,7 +27,7 @@ from tftrace.tables.frame import PS_PER_MS, records, total
 from tftrace.tables.input import input_table
 from tftrace.tables.layers import layers_table
 from tftrace.tables.lines import lines_table
-from tftrace.tables.memory import memory_table, memory_timeline
+from tftrace.tables.memory import memory_table, memory_timeline, peak_live_bytes
 from tftrace.tables.ops import ops_table
 from tftrace.tables.primitives import logged, primitives_table
 from tftrace.tables.replicas import replicas_table
@@ -68,7 +68,8 @@ class Profile:
     @cached_property
     def layers(self) -> pd.DataFrame:
         """One row per layer call site, in execution order; rows are exclusive."""
-        return with_units(layers_table(self._join))
+        live = None if not self.run["memory"] or self._held is None else peak_live_bytes(self._held)
+        return with_units(layers_table(self._join, live))
 
     @cached_property
     def ops(self) -> pd.DataFrame:

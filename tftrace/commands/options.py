@@ -55,6 +55,8 @@ class Sort(str, Enum):
     gb_per_s = "gb_per_s"
     intensity = "intensity"
     roof_share = "roof_share"
+    output_bytes = "output_bytes"
+    peak_live_bytes = "peak_live_bytes"
     calls = "calls"
     ops = "ops"
 

@@ -55,6 +55,8 @@ SORTS = {
     "gb_per_s": _Sorted("gb_per_s", "GB/s", _number),
     "intensity": _Sorted("intensity", "FLOP/B", _number),
     "roof_share": _Sorted("roof_share", "of roof", share_text),
+    "output_bytes": _Sorted("output_bytes", "output", bytes_text),
+    "peak_live_bytes": _Sorted("peak_live_bytes", "most live", bytes_text),
     "calls": _Sorted("calls", "calls", _whole),
     "ops": _Sorted("ops", "kernels", _whole),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,16 +14,22 @@ from tftrace.graph.phases import BACKWARD, FORWARD, OPTIMIZER
 from tftrace.runs.manifest import LayerWork, Site
 from tftrace.runs.names import LABELED, NAME_SCOPE, way_of
 from tftrace.tables.frame import NEEDED, PS_PER_MS, per_sample, rate, share_per_sample, table_of
+from tftrace.tables.memory import output_bytes
 from tftrace.tables.roofline import UNKNOWN, Roof, roof_of
 
 TRAINING = ("forward_ms", "backward_ms", "optimizer_ms", "mults_backward", "macs_backward")
 """Columns of runs with labels: the parts of ``wall_ms``, and the work of the gradients."""
+MEMORY = ("output_bytes", "peak_live_bytes")
+"""Columns of bytes, as in **memory**."""
 
 
-def layers_table(join: Join) -> pd.DataFrame:
+def layers_table(join: Join, live: Sequence[int | None] | None = None) -> pd.DataFrame:
     """**layers**: one row per call site, in execution order; rows are exclusive.
 
     Of a run with labels, there are the columns of `TRAINING` besides.
+
+    Args:
+        live: per call site ``peak_live_bytes``, where the run noted its memory.
     """
     sums = [_LayerSum() for _ in join.run.sites]
     totals = join.totals
@@ -40,13 +46,17 @@ def layers_table(join: Join) -> pd.DataFrame:
             if site != OUTSIDE:
                 sums[site].add_phase(phase, share * wall)
     total = join.whole
+    sites = join.run.sites
+    outputs = output_bytes(join.run.manifest)
     rows = [
-        _layer_row(join, site, found, total)
-        for site, found in zip(join.run.sites, sums, strict=True)
+        _layer_row(join, site, found, total) | dict(zip(MEMORY, sizes, strict=True))
+        for site, found, *sizes in zip(
+            sites, sums, outputs, live or [None] * len(sites), strict=True
+        )
     ]
     return table_of(
         rows,
-        integers=("call", "depth", "params", "ops", "calls", "expected_calls"),
+        integers=("call", "depth", "params", "ops", "calls", "expected_calls", *MEMORY),
         numbers=(
             *("wall_ms", "wall_share", "busy_ms", "thread_ms", "parallelism"),
             *(*NEEDED, "bytes_executed", "gmacs_per_s", "gb_per_s", "intensity", "roof_share"),
@@ -131,6 +141,7 @@ def _layer_row(join: Join, site: Site, found: _LayerSum, total_ps: int) -> dict[
         "intensity": work["flops"] / work["bytes"] if work["flops"] and work["bytes"] else None,
         "bound": roof.bound,
         "roof_share": roof.share,
+        **dict.fromkeys(MEMORY),
         "fused_with": [join.run.sites[s].path for s in sorted(found.others)],
         "note": _note(site, needed, found),
         **training,

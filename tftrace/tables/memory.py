@@ -44,7 +44,8 @@ def memory_table(join: Join, found: Held | None) -> pd.DataFrame:
     """
     manifest = join.run.manifest
     reason = _missing(manifest) if found is None else None
-    rows = [_site_row(manifest, site, reason) for site in manifest.sites]
+    sizes = output_bytes(manifest)
+    rows = [_site_row(site, size, reason) for site, size in zip(manifest.sites, sizes, strict=True)]
     rows += [_other_row(name, reason) for name in OTHERS]
     if found is not None:
         _measure(found, rows)
@@ -78,10 +79,10 @@ def _missing(manifest: Manifest) -> str:
     return _ALL_SMALL if machine is not None and machine.onednn else _NOT_NOTED
 
 
-def _site_row(manifest: Manifest, site: Site, reason: str | None) -> dict[str, Any]:
+def _site_row(site: Site, output: int | None, reason: str | None) -> dict[str, Any]:
     return {
         "path": site.path,
-        "output_bytes": _output_bytes(manifest, site),
+        "output_bytes": output,
         **_nothing(reason, site.weights_bytes),
     }
 
@@ -100,33 +101,56 @@ def _nothing(reason: str | None, weights: int | None) -> dict[str, Any]:
     }
 
 
-def _output_bytes(manifest: Manifest, site: Site) -> int | None:
-    """Of one full batch; None where the shape or the element type is not known."""
-    shape, batch = site.output_shape, manifest.run.batch_size
-    if not shape or batch is None:
+def output_bytes(manifest: Manifest) -> list[int | None]:
+    """Per call site the bytes of its (first) output for one full batch, or all samples where those
+    are fewer; None where its shape or element type is not known."""
+    types, run = _output_types(manifest), manifest.run
+    full = [size for size in (run.batch_size, run.samples) if size is not None]
+    batch = min(full) if run.batch_size is not None else None
+    return [
+        _size(site.output_shape, batch, types[number]) for number, site in enumerate(manifest.sites)
+    ]
+
+
+def _size(shape: list[int | None] | None, batch: int | None, types: set[str | None]) -> int | None:
+    widths = {DTYPE_BYTES.get(name or "") for name in _floats(types)}
+    width = widths.pop() if len(widths) == 1 else None
+    if not shape or batch is None or width is None:
         return None
     sizes = [batch if shape[0] is None else shape[0], *shape[1:]]
     known = [size for size in sizes if size is not None]
-    width = _width(manifest, site)
-    return None if width is None or len(known) < len(sizes) else prod(known) * width
+    return None if len(known) < len(sizes) else prod(known) * width
 
 
-def _width(manifest: Manifest, site: Site) -> int | None:
-    """Bytes of one element of what the layer computes; None where its types are several."""
-    own = {
-        number
-        for number, other in enumerate(manifest.sites)
-        if f"{other.path}/".startswith(f"{site.path}/")
-    }
-    types = {
-        function.ops.dtype[op]
-        for function in manifest.functions
-        if function.ops.dtype is not None
-        for op, owner in enumerate(function.ops.owner)
-        if owner in own and function.ops.live[op]
-    }
-    sizes = {DTYPE_BYTES.get(name or "") for name in _floats(types)}
-    return sizes.pop() if len(sizes) == 1 else None
+def _output_types(manifest: Manifest) -> list[set[str | None]]:
+    """Per call site the element types of what it, with all inside it, hands to others."""
+    number = {site.path: n for n, site in enumerate(manifest.sites)}
+    inside = [_ancestors(site.path, number) for site in manifest.sites]
+    found: list[set[str | None]] = [set() for _ in manifest.sites]
+    for function in manifest.functions:
+        ops = function.ops
+        if ops.dtype is None:
+            continue
+        readers: dict[int, set[int]] = {}
+        for reader, sources in enumerate(ops.inputs):
+            for source in sources if ops.live[reader] else ():
+                readers.setdefault(source, set()).add(ops.owner[reader])
+        for op, owner in enumerate(ops.owner):
+            if owner < 0 or not ops.live[op]:
+                continue
+            # What nobody reads is a result of the function, or done for its effect.
+            read_by = [inside[other] if other >= 0 else () for other in readers.get(op, (-1,))]
+            for site in inside[owner]:
+                if any(site not in others for others in read_by):
+                    found[site].add(ops.dtype[op])
+    return found
+
+
+def _ancestors(path: str, number: dict[str, int]) -> tuple[int, ...]:
+    """The call site and those that it lies in."""
+    parts = path.split("/")
+    heads = ("/".join(parts[:length]) for length in range(1, len(parts) + 1))
+    return tuple(number[head] for head in heads if head in number)
 
 
 def _floats(types: set[str | None]) -> set[str | None]:
@@ -140,7 +164,7 @@ def _measure(found: Held, rows: list[dict[str, Any]]) -> None:
     alive = found.at(found.peak_ps)
     held_by = _by_holder(found, alive, sites)
     temporary = _temporary(found, sites)
-    running = _while_running(found, sites)
+    running = peak_live_bytes(found)
     for site in range(sites):
         rows[site]["held_at_peak_bytes"] = held_by[site]
         rows[site]["temp_bytes"] = temporary[site]
@@ -199,10 +223,10 @@ def _temporary(found: Held, sites: int) -> list[int]:
     return most
 
 
-def _while_running(found: Held, sites: int) -> list[int | None]:
+def peak_live_bytes(found: Held) -> list[int | None]:
     """Per call site, the most bytes held by all while one of its kernels ran; None where none was
     recorded."""
-    e, join = found.join.executions, found.join
+    e, join, sites = found.join.executions, found.join, len(found.join.run.sites)
     owner = np.array([-1 if r.info is None else r.info.layer for r in join.rows] or [-1], np.int64)
     row = join.row_of
     own = np.flatnonzero((row >= 0) & (owner[row] >= 0))

@@ -24,7 +24,8 @@ def roll_up(layers: pd.DataFrame, depth: int | None, samples: int) -> pd.DataFra
         samples: samples that the times are over, for the rates.
 
     Returns: a table with the same columns. Sums are null when a part is unknown; ``bytes`` of a
-    container are the sum over its parts, what passes between them included.
+    container are the sum over its parts, what passes between them included; its ``peak_live_bytes``
+    the most of theirs that are known.
     """
     if depth is None or not len(layers):
         return layers
@@ -38,6 +39,8 @@ def roll_up(layers: pd.DataFrame, depth: int | None, samples: int) -> pd.DataFra
                 added = total(group[column])
                 row[column] = pd.NA if added is None else added
             row |= _ratios(row, samples)
+            # Its own row has its own output; memory that is live is no sum.
+            row["peak_live_bytes"] = group["peak_live_bytes"].max()
             inside = set(group["path"])
             fused = {other for others in group["fused_with"] for other in others} - inside
             row["fused_with"] = sorted(fused)

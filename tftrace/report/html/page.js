@@ -32,8 +32,8 @@ function time(ms) {
 
 const column = (key) => key === "ms" && S.tree ? L.all_ms : key === "work" ? L[(S.tree ? "all_" : "") + S.work]
   : key === "self" ? L.ms : L[key];
-const CELLS = { type: (v) => v, ms: time, self: time, forward: time, backward: time, optimizer: time, roof: percent,
-  work: (v) => scaled(v), bytes: (v) => scaled(v, "B"), bound: (v) => v ?? "–" };
+const size = (v) => scaled(v, "B"), CELLS = { type: (v) => v, ms: time, self: time, forward: time, backward: time, optimizer: time,
+  roof: percent, work: (v) => scaled(v), bytes: size, output: size, live: size, bound: (v) => v ?? "–" };
 const number = (v) => unknown(v) ? "–" : v.toFixed(2);
 function matches(i) {
   return (!S.q || (L.path[i] + " " + L.type[i]).toLowerCase().includes(S.q.toLowerCase()))

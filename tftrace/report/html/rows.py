@@ -31,6 +31,8 @@ _FIGURES = {
     "threads": "parallelism",
     "roof": "roof_share",
     "intensity": "intensity",
+    "output": "output_bytes",
+    "live": "peak_live_bytes",
 }
 _MOST_KERNELS = 100
 

@@ -58,9 +58,12 @@ _COLUMNS = {
         "What limits it against this machine's measured roofs: compute, memory or overhead.",
     ),
     "roof": ("of roof", "Time the roofline allows over the time it took: 100% is the best."),
+    "output": ("output", "Bytes of its output for one full batch."),
+    "live": ("most live", "The most bytes held, by whomever, while one of its kernels ran."),
 }
 
 _OF_FIT = ("forward", "backward", "optimizer")
+_OF_MEMORY = ("output", "live")
 
 _NOTHING = ("idle", "nothing recorded")
 _QUIET = 6
@@ -133,9 +136,10 @@ def _share_of(profile: Profile) -> str:
 
 
 def _columns(rows: Rows) -> list[tuple[str, tuple[str, str]]]:
-    return [
-        (key, told) for key, told in _COLUMNS.items() if key not in _OF_FIT or rows.way == "fit"
-    ]
+    absent = set(_OF_FIT if rows.way != "fit" else ())
+    if all(live is None for live in rows.columns["live"]):
+        absent |= set(_OF_MEMORY)
+    return [(key, told) for key, told in _COLUMNS.items() if key not in absent]
 
 
 def _charts(
