@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 UNITS: dict[str, tuple[str, ...]] = {
     "ms": (
-        *("active_ms", "backward_ms", "busy_ms", "device_ms", "extra_ms", "first_ms", "fixed_ms"),
-        *("forward_ms", "high_ms", "input_ms", "later_ms", "low_ms", "mac_only_ms", "max_ms"),
-        *("median_ms", "min_ms", "ms", "ops_ms", "optimizer_ms", "own_ms", "pass_ms"),
+        *("active_ms", "backward_ms", "busy_ms", "device_ms", "extra_ms", "first_ms"),
+        *("fixed_ms", "forward_ms", "high_ms", "input_ms", "later_ms", "low_ms", "mac_only_ms"),
+        *("max_ms", "median_ms", "min_ms", "ms", "ops_ms", "optimizer_ms", "own_ms", "pass_ms"),
         *("reason_ms", "self_ms", "start_ms", "thread_ms", "time_ms", "total_ms", "wait_ms"),
         *("wall_ms",),
     ),
@@ -48,7 +48,7 @@ UNITS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Columns by their unit; ``1`` are counts, and shares from 0 to 1. Names and numbers of order
-(``call``, ``depth``, ``step``) have none."""
+(``call``, ``depth``, ``epoch``, ``step``) have none."""
 
 ELSEWHERE = {("estimate", "macs"): "MAC/batch", ("hosts", "bytes"): "byte"}
 """Tables in which a column of that name has another unit."""

@@ -18,7 +18,7 @@ from tftrace.units import units_of
 
 DOCS = (Path(__file__).parents[2] / "docs" / "tables.md").read_text()
 SCHEMA = json.loads((files("tftrace") / "schema" / "report.json").read_text())
-TABLES = ("layers", "ops", "steps", "wall", "input", "memory", "disagreements")
+TABLES = ("layers", "ops", "steps", "wall", "input", "epochs", "memory", "disagreements")
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,16 @@ def test_who_holds_the_memory_fits(check, run_of):
     assert list(found.to_dict()["memory"][0]) == told
 
 
+@pytest.mark.parametrize("repeats", [0, 1])
+def test_the_epochs_of_fit_fit(check, repeats):
+    model, x = networks.BUILDERS["small"]()
+    model.compile("sgd", "mse")
+    y = np.zeros((len(x), *model.output_shape[1:]), "float32")
+    found = tftrace.profile(model, x, y, phase="fit", repeats=repeats, calibrate=False)
+    check(found.to_dict())
+    assert list(found.to_dict()["epochs"][0]) == list(columns("epochs")) == [*found.epochs]
+
+
 def test_a_trace_from_elsewhere_fits(check, tmp_path):
     trace = {"/device:GPU:0": {"Stream #1(Compute)": [("gemm", 0, 30, {})]}}
     check(tftrace.load(write_trace(tmp_path / "gpu.xplane.pb", trace)).to_dict())
@@ -76,7 +86,7 @@ def test_what_does_not_fit_is_noticed(check, run_of):
             check(wrong)
 
 
-@pytest.mark.parametrize("table", ["layers", "ops", "input", "memory"])
+@pytest.mark.parametrize("table", ["layers", "ops", "input", "epochs", "memory"])
 def test_the_docs_tell_the_same_columns(table):
     section = DOCS.partition(f"\n## {table}\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`[^|]+) \|", section, flags=re.M)
@@ -91,7 +101,9 @@ def test_the_docs_tell_the_same_keys():
     item = SCHEMA["properties"]["findings"]["items"]["properties"]
     counting = SCHEMA["properties"]["counting"]["properties"]
     assert told == set(SCHEMA["required"]) | set(item) | set(counting)
-    assert set(SCHEMA["properties"]) - set(SCHEMA["required"]) == {"input", "memory", "onednn"}
+    assert set(SCHEMA["properties"]) - set(SCHEMA["required"]) == {
+        *("input", "epochs", "memory", "onednn")
+    }
 
 
 @pytest.mark.parametrize("table", TABLES)

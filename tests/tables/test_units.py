@@ -15,7 +15,7 @@ from tftrace.comparison.compare import compare_runs
 from tftrace.report.exports.tables import export_tables
 from tftrace.units import ELSEWHERE, UNITS
 
-_OF_ORDER = {"call", "depth", "step"}
+_OF_ORDER = {"call", "depth", "epoch", "step"}
 _TABLES = ("layers", "ops", "events", "steps", "wall", "input", "primitives", "lines")
 
 

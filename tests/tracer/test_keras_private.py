@@ -45,6 +45,46 @@ def test_what_is_used_is_there():
     assert foldable().layers[-1]._output_shape == (6, 6, 4)
 
 
+class Heard(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.heard.append("hook")
+
+
+def test_a_list_of_callbacks_goes_through_itself_for_every_hook():
+    heard = Heard.heard = []
+    every = keras.callbacks.CallbackList([Heard(), Heard()])
+    own = every.callbacks
+
+    def begin(callback):
+        heard.append("begin")
+        return True
+
+    back = keras_private.callbacks_told(every, begin, lambda _: heard.append("end"))
+    every.on_epoch_begin(0)
+    assert heard == ["begin", "hook", "end"] * 2
+    back()
+    assert every.callbacks is own
+    every.on_epoch_begin(1)
+    assert heard[6:] == ["hook"] * 2
+
+
+def test_hidden_callbacks_are_known_together(monkeypatch, tmp_path):
+    from tftrace.tracer import fit_clock
+
+    assert keras_private.callbacks_told(object(), lambda _: True, lambda _: None) is None
+    monkeypatch.setattr(fit_clock, "callbacks_told", lambda *_: None)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)], name="m")
+    model.compile("sgd", "mse")
+    Heard.heard = []
+    with tftrace.trace(tmp_path) as tracing:
+        model.fit(normal(40, 4), normal(40, 1), callbacks=[Heard()], verbose=0)
+    table = tracing.epochs[0]
+    assert "Heard" not in set(table["part"])
+    together = table[table["part"] == "CallbackList"]
+    assert together["note"].str.contains("does not show which").all()
+    assert list(table.loc[table["part"] == "train steps", "calls"]) == [2]
+
+
 class Hidden:
     """An object without those of its attributes."""
 

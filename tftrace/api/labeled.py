@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from inspect import signature
 from typing import Any
 
+import tensorflow as tf
+
 from tftrace.api.measure import profile
+from tftrace.api.profile import Profile
 from tftrace.api.tracing import TRACED, Settings, Tracing, ours, reason_of
 from tftrace.errors import TftraceError
+from tftrace.runs.epochs import OF_CALLER, Epochs
+from tftrace.runs.run import add_epochs, open_run
+from tftrace.tables.epochs import epochs_table
+from tftrace.tracer.epochs import fit_timed, in_validation
+from tftrace.units import with_units
 
 _CHANGES_STEPS = ("sample_weight", "class_weight", "steps", "steps_per_epoch", "validation_split")
 """Arguments that change what a step does or which there are; the others come around the steps."""
@@ -25,17 +34,24 @@ def call_labeled(
 ) -> Any:
     """``model.fit`` or ``model.evaluate`` (``name``), and then an epoch of the same, traced.
 
-    The caller's call is untouched. The epoch starts from the model as that left it, runs without
-    callbacks and validation, and leaves no trace in the model.
+    The caller's call is untouched; of a ``fit`` it is noted where its time goes, epoch by epoch.
+    The traced epoch starts from the model as that left it, runs without callbacks and validation,
+    and leaves no trace in the model.
     """
     if ours() or tracing.fitting:
-        return original(model, *args, **keywords)  # validation is a part of fit
+        with in_validation() if name == "evaluate" else nullcontext():
+            return original(model, *args, **keywords)  # validation is a part of fit
     tracing.fitting = True
     try:
-        result = original(model, *args, **keywords)
+        with fit_timed() if name == "fit" else nullcontext() as clock:
+            result = original(model, *args, **keywords)
     finally:
         tracing.fitting = False
     try:
+        epochs = None if clock is None else clock.epochs(OF_CALLER)
+        if epochs is not None:
+            on_gpu = bool(tf.config.list_logical_devices("GPU"))
+            tracing.epochs.append(with_units(epochs_table(epochs, on_gpu)))
         given = signature(original).bind(model, *args, **keywords).arguments
         x, y, batch_size = _followed(name, given)
         with TRACED.taken():
@@ -52,10 +68,18 @@ def call_labeled(
                 out=settings.logdir,
                 calibrate=False,
             )
+        if epochs is not None:
+            found = _with_epochs(found, epochs)
         tracing.profiles.append(found)
     except Exception as error:
         tracing.leave(name, reason_of(error), 3)
     return result
+
+
+def _with_epochs(found: Profile, epochs: Epochs) -> Profile:
+    """The run with those epochs in place of its passes'."""
+    add_epochs(found.folder, epochs)
+    return Profile(open_run(found.folder))
 
 
 def _followed(name: str, given: Mapping[str, Any]) -> tuple[Any, Any, int]:

@@ -22,6 +22,7 @@ from tftrace.runs.layer_graph import LayerGraph, layer_graph
 from tftrace.runs.manifest import plain
 from tftrace.runs.names import way_of
 from tftrace.runs.run import Run
+from tftrace.tables.epochs import epochs_table
 from tftrace.tables.events import event_chunks, events_table
 from tftrace.tables.frame import PS_PER_MS, records, total
 from tftrace.tables.input import input_table
@@ -89,6 +90,19 @@ class Profile:
     def steps(self) -> pd.DataFrame:
         """One row per batch."""
         return with_units(steps_table(self._join))
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row per epoch of ``fit`` and part of it; they sum to it. See `epochs_table`. Empty
+        of all else."""
+        on_gpu = any("GPU" in device for device in self.machine["devices"])
+        return with_units(epochs_table(self._run.manifest.epochs, on_gpu))
+
+    @property
+    def epochs_of(self) -> str | None:
+        """Whose epochs those are, in words; None without any."""
+        epochs = self._run.manifest.epochs
+        return None if epochs is None else epochs.of
 
     @cached_property
     def memory(self) -> pd.DataFrame:
@@ -298,11 +312,17 @@ class Profile:
 
     @property
     def table_names(self) -> tuple[str, ...]:
-        """Names of the tables: ``input`` too, where the data came in batches of its own, and
-        ``primitives``, where the run has oneDNN's log."""
+        """Names of the tables: ``input`` too, where the data came in batches of its own,
+        ``epochs`` of ``fit``, ``primitives``, where the run has oneDNN's log, and ``memory``,
+        where it was asked for."""
         known = self.onednn is not None and not self.onednn["reason"]
         asked = bool(self.run["memory"])
-        more = (("input", self.own_pipeline), ("primitives", known), ("memory", asked))
+        more = (
+            ("input", self.own_pipeline),
+            ("epochs", self.epochs_of is not None),
+            ("primitives", known),
+            ("memory", asked),
+        )
         return (*TABLES, *(name for name, there in more if there))
 
     def table(self, name: str) -> pd.DataFrame:
@@ -338,6 +358,8 @@ class Profile:
         }
         if self.own_pipeline:
             found["input"] = records(self.input)
+        if self.epochs_of is not None:
+            found["epochs"] = records(self.epochs)
         if self.run["memory"]:
             found["memory"] = records(self.memory)
         if self.onednn is not None:

@@ -23,6 +23,7 @@ from tftrace.errors import TftraceError, TftraceWarning
 from tftrace.tracer.calls import FUNCTION
 from tftrace.tracer.data.inputs import as_given, fit_inputs
 from tftrace.tracer.data.own_batches import has_own_batches, own_batches
+from tftrace.tracer.epochs import CALLBACK_LIST, HOOKS, hooked
 from tftrace.tracer.predict import Predict
 from tftrace.tracer.ways import EAGER_OFF
 from tftrace.undo import MEASURING, Turn
@@ -45,7 +46,9 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
     third pass, the caller's own, untraced.
 
     After a ``fit`` or ``evaluate`` on arrays one epoch of it is traced, without callbacks and
-    validation, from the model as the caller's call left it, and put back.
+    validation, from the model as the caller's call left it, and put back. What the caller's ``fit``
+    itself spends its time on, epoch by epoch, is noted beside: ``epochs`` of the profile, and of
+    what the block yields, for every ``fit``.
 
     Data in batches of its own (tf.data, PyDataset, generator) is gone through four times: by the
     caller's own pass, untraced and first, since what it makes next may differ; to be counted; to
@@ -104,13 +107,14 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
 
         return __call__
 
-    ways = [(FUNCTION, "__call__", function)]
+    ways: list[tuple[Any, str, Callable[..., Any]]] = [(FUNCTION, "__call__", function)]
     for model_class in _model_classes():
         ways += [(model_class, "predict", predict)]
         ways += [(model_class, "predict_on_batch", predict_on_batch)]
         ways += [(model_class, name, labeled(name)) for name in ("fit", "evaluate")]
         on_batch = ("train_on_batch", "test_on_batch")
         ways += [(model_class, name, labeled_on_batch(name)) for name in on_batch]
+    ways += [(CALLBACK_LIST, name, hooked(name)) for name in HOOKS]
     with _PATCHED.taken():
         originals = [(holder, name, holder.__dict__.get(name)) for holder, name, _ in ways]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import tensorflow as tf
 
 from tftrace.api.measure import machine_roofs
@@ -37,6 +38,8 @@ class Tracing:
 
     profiles: list[Profile] = field(default_factory=list)
     untraced: list[str] = field(default_factory=list)
+    epochs: list[pd.DataFrame] = field(default_factory=list, repr=False)
+    """The table **epochs** of each ``fit`` inside the block, of those too that were not traced."""
     fitting: bool = field(default=False, repr=False)
     """Whether a ``fit`` or ``evaluate`` of the caller's runs, which may call others."""
     _seen: dict[Hashable, Any] = field(default_factory=dict, repr=False)

@@ -7,20 +7,16 @@ Numbers are None where unknown, and absent in runs of older versions.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 from tftrace.errors import TftraceError
 from tftrace.graph.phases import PHASES
+from tftrace.runs.epochs import Epochs
 from tftrace.runs.names import SCHEMA
+from tftrace.runs.numbers import Amount, Count, Index, Positive
 
-_LARGEST = (1 << 63) - 1
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
-Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=_LARGEST)]
-Index: TypeAlias = Annotated[int, msgspec.Meta(ge=-1, le=_LARGEST)]
-"""Into another list; -1 for none."""
-Amount: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 Work: TypeAlias = dict[str, Count | str | None]
 """``mults``, ``macs``, ``flops``, ``transcendentals``, ``bytes``; ``reason`` for what is None."""
 
@@ -281,6 +277,8 @@ class Manifest(msgspec.Struct, frozen=True):
     machine: Machine | None = None
     roofs: dict[str, Any] | None = None
     onednn: OnednnRun | None = None
+    epochs: Epochs | None = None
+    """Of ``fit``; None of all else, and in runs of older versions."""
 
 
 class _Version(msgspec.Struct):

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,6 +21,7 @@ from tftrace.parsers import (
     read_hlo_protos,
     read_trace,
 )
+from tftrace.runs.epochs import Epochs
 from tftrace.runs.find import other_hosts
 from tftrace.runs.manifest import Manifest, OnednnRun, Site, read_manifest, write_manifest
 from tftrace.runs.names import HOST, MANIFEST, MEMORY, MEMORY_STATS, STATS, TRACE
@@ -151,8 +153,21 @@ def add_onednn(folder: Path, found: OnednnRun) -> None:
     Raises:
         TftraceError: there is no run, or it cannot be written.
     """
+    _change(folder, onednn=found)
+
+
+def add_epochs(folder: Path, found: Epochs) -> None:
+    """Have the run in ``folder`` tell of those epochs: in one step, or not at all.
+
+    Raises:
+        TftraceError: there is no run, or it cannot be written.
+    """
+    _change(folder, epochs=found)
+
+
+def _change(folder: Path, **fields: Any) -> None:
     path = find_manifest(folder)
-    manifest = msgspec.structs.replace(read_manifest(path), onednn=found)
+    manifest = msgspec.structs.replace(read_manifest(path), **fields)
     with replacing(path) as part:
         write_manifest(part, manifest)
 

@@ -33,6 +33,7 @@ from tftrace.tracer.keras_model import (
     step_marker,
     steps_per_execution,
 )
+from tftrace.tracer.labeled import Labeled
 from tftrace.tracer.latency import measure, passes
 from tftrace.tracer.manifest import build_manifest
 from tftrace.tracer.noise import load, noise
@@ -167,6 +168,7 @@ def capture(
             run=settings,
             latency=latency,
             roofs=roofs,
+            epochs=run.epochs(len(plain)) if isinstance(run, Labeled) else None,
         )
         name = datetime.now().strftime("%Y_%m_%d_%H_%M_%S") + "-" + _safe(model.name)
         try:

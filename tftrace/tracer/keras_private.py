@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -125,6 +125,44 @@ def function_of_batch(function: Any) -> Any:
 def _in_closure(function: Any, name: str) -> Any:
     names = getattr(getattr(function, "__code__", None), "co_freevars", ())
     return function.__closure__[names.index(name)].cell_contents if name in names else None
+
+
+def callbacks_told(
+    callback_list: Any, begin: Callable[[Any], bool], end: Callable[[Any], None]
+) -> Callable[[], None] | None:
+    """Be told when a ``CallbackList`` turns to each of its callbacks, and when it has done so.
+
+    It goes through its own list for every hook, so what stands between two callbacks that the list
+    hands out is the first one's hook, on whatever thread.
+
+    Args:
+        begin: called with the callback before its hook.
+        end: called after it where ``begin`` has returned True.
+
+    Returns: what gives the list back; None where it is hidden, and nothing is told.
+    """
+    own = getattr(callback_list, "callbacks", None)
+    if type(own) is not list:
+        return None
+
+    class Told(list):  # type: ignore[type-arg]
+        def __iter__(self) -> Iterator[Any]:
+            for callback in super().__iter__():
+                told = begin(callback)
+                try:
+                    yield callback
+                finally:
+                    if told:
+                        end(callback)
+
+    told = Told(own)
+
+    def put_back() -> None:
+        own[:] = told[:]  # what was added meanwhile, too
+        callback_list.callbacks = own
+
+    callback_list.callbacks = told
+    return put_back
 
 
 def without_batch_hooks(callback: _Class) -> _Class:

@@ -10,9 +10,12 @@ from typing import Any
 import tensorflow as tf
 
 from tftrace.errors import TftraceError
+from tftrace.runs.epochs import OF_PASSES, Epochs
 from tftrace.tracer.data.arrays import as_fed
 from tftrace.tracer.data.inputs import fit_inputs, samples_of
 from tftrace.tracer.data.own_batches import has_own_batches
+from tftrace.tracer.epochs import fit_timed, hooks_replaced
+from tftrace.tracer.fit_clock import joined
 from tftrace.tracer.graphs.functions import batch_specs
 from tftrace.tracer.graphs.watching import optimizers_of
 from tftrace.tracer.keras_model import is_legacy, steps_per_execution
@@ -22,6 +25,7 @@ from tftrace.undo import MEASURING
 
 _FUNCTIONS = {"evaluate": "test_function", "fit": "train_function"}
 _STEPS = {"evaluate": "test_step", "fit": "train_step"}
+_NONE_TIMED = "no pass was timed without the profiler"
 WAYS = ("predict", "evaluate", "fit")
 """What a run can go by."""
 
@@ -44,6 +48,7 @@ class Labeled:
     unsteady: str | None = "only predict is measured without it"
     jit: bool | None = field(default=None, init=False)
     lists_batches: bool = field(default=False, init=False)
+    _timed: list[Epochs] = field(default_factory=list, init=False)
 
     @property
     def step_name(self) -> str:
@@ -75,7 +80,21 @@ class Labeled:
 
     def __call__(self, data: Any) -> None:
         """A pass for warming up or timing."""
-        self._run(data)
+        if self.name != "fit":
+            self._run(data)
+            return
+        with hooks_replaced():
+            with fit_timed() as clock:
+                self._run(data)
+            self._timed.append(clock.epochs(OF_PASSES))
+
+    def epochs(self, passes: int) -> Epochs | None:
+        """What the last so many passes of ``fit`` spent their time on; None for ``evaluate``."""
+        if self.name != "fit":
+            return None
+        if not passes:
+            return Epochs(OF_PASSES, reason=_NONE_TIMED)
+        return joined(self._timed[-passes:])
 
     def steady(self, data: Any) -> None:
         """A pass like any other: there is no other way to feed it."""

@@ -19,6 +19,7 @@ from tftrace.counts.rule import rule_text
 from tftrace.counts.tables import coverage_of
 from tftrace.graph import FlatOp
 from tftrace.graph.phases import PHASES
+from tftrace.runs.epochs import Epochs
 from tftrace.runs.manifest import (
     Counting,
     Coverage,
@@ -56,6 +57,7 @@ def build_manifest(
     run: Settings,
     latency: Latency,
     roofs: dict[str, Any] | None,
+    epochs: Epochs | None,
 ) -> Manifest:
     """The manifest of a run; ``roofs`` is the machine model as JSON types."""
     positions = {path: i for i, path in enumerate(recording.sites)}
@@ -70,6 +72,7 @@ def build_manifest(
         counting=_counting(reference),
         sites=[Site(**asdict(site)) for site in recording.sites.values()],
         functions=[_function(f, positions) for f in functions],
+        epochs=epochs,
     )
 
 

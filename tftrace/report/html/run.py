@@ -14,6 +14,7 @@ from tftrace.report.exports.tables import write_text
 from tftrace.report.findings import Group, grouped
 from tftrace.report.foreign import short_device
 from tftrace.report.html.drawing import type_colors
+from tftrace.report.html.epochs import epochs_of_fit
 from tftrace.report.html.icicle import icicle
 from tftrace.report.html.memory import memory_chart, memory_note, memory_table
 from tftrace.report.html.page import document, plain_table
@@ -316,6 +317,8 @@ def _tables(profile: Profile) -> Iterator[dict[str, Any]]:
         text |= {"ms": ("wall_ms", ms_text), "ms in ops": ("ops_ms", ms_text)}
         text |= {"executions": ("calls", _whole)}
         yield plain_table("Batches of the traced pass", profile.steps, text)
+    if profile.epochs_of is not None:
+        yield epochs_of_fit(profile.epochs, profile.epochs_of)
 
 
 def _foreign_tables(profile: Profile) -> Iterator[dict[str, Any]]:

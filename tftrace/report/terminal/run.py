@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from tftrace.report.details import details, doubts, gaps
+from tftrace.report.epochs import epochs_parts
 from tftrace.report.explained import disagreeing, explained, in_short
 from tftrace.report.facts import what_ran
 from tftrace.report.foreign import foreign_parts
@@ -77,6 +78,9 @@ def report_parts(
         yield BLANK
     if profile.own_pipeline:
         yield input_sheet(profile.input)
+        yield BLANK
+    if profile.epochs_of is not None:
+        yield from epochs_parts(profile.epochs, profile.epochs_of)
         yield BLANK
     if profile.run["memory"]:
         yield from memory_parts(profile.memory)
