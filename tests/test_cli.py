@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import keras
 import networks
 import numpy as np
 import pytest
@@ -129,6 +130,21 @@ def test_fit_takes_an_optimizer_too(files, tmp_path):
     assert ">backward<" in page.read_text()
 
 
+def test_the_trained_model_is_written_where_it_is_asked_for(files, tmp_path):
+    labels = "--phase fit --labels y.npy --loss mse --optimizer adam"
+    arguments = f"m.keras x.npy {labels} --out {tmp_path} --keep {tmp_path}/new.keras --quick"
+    np.save(files / "y.npy", np.zeros((70, 4), "float32"))
+    before = (files / "m.keras").read_bytes()
+    done = tftrace("run", *arguments.split(), cwd=files)
+    assert done.returncode == 0, done.stderr
+    kept = keras.models.load_model(tmp_path / "new.keras")
+    assert int(kept.optimizer.iterations.numpy()) == 3  # 70 samples in batches of 32
+    old = keras.models.load_model(files / "m.keras")
+    assert any((a != b).any() for a, b in zip(old.get_weights(), kept.get_weights(), strict=True))
+    assert (files / "m.keras").read_bytes() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["new.keras", "plugins"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -136,6 +152,10 @@ def test_fit_takes_an_optimizer_too(files, tmp_path):
         ("--phase evaluate --labels y.npy --loss mse --optimizer adam", "is for --phase fit"),
         ("--phase fit --labels y.npy --optimizer adam", "--optimizer goes with --loss"),
         ("--phase fit --labels x.npy --loss mse --optimizer a", "Could not interpret optimizer"),
+        ("--keep m2.keras", "--keep is for --phase fit"),
+        ("--phase evaluate --labels y.npy --keep m2.keras", "--keep is for --phase fit"),
+        ("--phase fit --labels y.npy --keep m2.h5", "m2.h5: the trained model is saved as .keras"),
+        ("--phase fit --labels y.npy --keep x.npy/m.keras", "x.npy is a file"),
         ("--labels y.npy", "--labels is for --phase evaluate"),
         ("--loss mse", "--loss is for --phase evaluate"),
         ("--phase evaluate", "--phase evaluate needs --labels y.npy"),

@@ -168,6 +168,14 @@ def test_with_keep_the_model_is_trained_for_one_epoch():
     assert any((old != new).any() for old, new in zip(weights, model.get_weights(), strict=True))
 
 
+def test_with_keep_it_is_a_whole_epoch_however_much_is_traced():
+    model, x, y = moving()
+    steps = int(model.optimizer.iterations.numpy())
+    found = fitted(model, x, y, batch_size=10, keep=True, trace_batches=2)
+    assert found.run["trace"]["steps"] == 2
+    assert int(model.optimizer.iterations.numpy()) == steps + 4
+
+
 def test_what_cannot_be_fitted_is_refused():
     model, x, y = moving()
     with pytest.raises(TftraceError, match="keep is for phase='fit'"):

@@ -49,8 +49,8 @@ def profile(
         y: labels, where ``phase`` needs them: one array, or as the model's outputs are.
         phase: ``predict``; ``evaluate`` or ``fit`` (each pass is one epoch) of a compiled model
             on arrays.
-        keep: let ``fit`` end with the model as the traced epoch has trained it; by default
-            weights, optimizer and all else are put back.
+        keep: let ``fit`` end with the model as one epoch has trained it; by default weights,
+            optimizer and all else are put back.
         batch_size: samples per batch; a batch that the model declares is taken instead.
         repeats: untraced passes whose latency is reported; 0 for none.
         warmup: passes before anything is timed.

@@ -129,6 +129,12 @@ Metrics = Annotated[
     list[str] | None,
     typer.Option("--metrics", help="Keras's name of a metric, beside --loss; repeatable."),
 ]
+Keep = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the model as one epoch of --phase fit trains it: .keras.", show_default=False
+    ),
+]
 Quick = Annotated[
     bool,
     typer.Option(

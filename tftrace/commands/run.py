@@ -19,6 +19,7 @@ from tftrace.commands.options import (
     Jit,
     JitOption,
     JsonFile,
+    Keep,
     Keras,
     Labels,
     Layout,
@@ -55,6 +56,7 @@ from tftrace.commands.shared import (
     start_tensorflow,
 )
 from tftrace.errors import TftraceError
+from tftrace.files import require_writable
 from tftrace.runs.folder import require_place
 from tftrace.tracer.compiling import Phase as Way
 from tftrace.tracer.loading.models import Loading
@@ -84,6 +86,7 @@ def run(
     loss: Loss = None,
     optimizer: Optimizer = None,
     metrics: Metrics = None,
+    keep: Keep = None,
     out: Out = Path("tftrace-runs"),
     batch_size: BatchSize = 32,
     repeats: Repeats = None,
@@ -131,7 +134,9 @@ def run(
     check_data(data, data_module)
     check_targets(json, csv, html)
     require_place(out)
-    way = Way(phase.value, labels, loss, optimizer, tuple(metrics or ()))
+    way = Way(phase.value, labels, loss, optimizer, tuple(metrics or ()), keep)
+    if keep is not None:
+        require_writable(keep)
     if phase is not Phase.predict and (kernels or try_ is not None):
         raise TftraceError("--kernels and --try run predict; leave --phase out")
     loading = Loading(unsafe, tuple(custom or ()), keras, model_module, phase is not Phase.predict)
@@ -217,16 +222,19 @@ def _measure(
     named = str(data) if data_module is None else data_module
     words = [*loading.words(), *way.words()]
     origin = Origin(str(model), named, words, data_module is not None)
-    return profile(
+    found = profile(
         loaded,
         arrays,
         y,
         phase=way.name,
+        keep=way.keep is not None,
         progress=say,
         source=model.name,
         origin=origin,
         **options,
     )
+    way.save(loaded)
+    return found
 
 
 def _data_words(data_module: str | None) -> list[str]:

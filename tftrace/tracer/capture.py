@@ -155,6 +155,8 @@ def capture(
                 noted = _trace_memory(run, traced_x, state, scratch)
             progress(Stage("tracing one pass", _lasting(plain or warm, 1 + again)))
             session, traced_ms = _trace(run, traced_x, state, scratch, options.all_ops)
+            if isinstance(run, Labeled) and samples_of(traced_x) < samples_of(x):
+                run.finish(x, state)
             settings = _settings(run, x, traced_x, options, session)
             latency = _latency(plain, traced_ms, run, x, options, progress)
             settings = msgspec.structs.replace(settings, noise=noise(before, load()))

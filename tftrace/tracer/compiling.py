@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from tftrace.errors import TftraceError
+from tftrace.files import replacing
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What a command runs, as its options say: ``name`` is predict, evaluate or fit."""
+    """What a command runs, as its options say: ``name`` is predict, evaluate or fit, ``keep`` the
+    file for the model as an epoch of fit has trained it."""
 
     name: str = "predict"
     labels: Path | None = None
     loss: str | None = None
     optimizer: str | None = None
     metrics: tuple[str, ...] = field(default=())
+    keep: Path | None = None
 
     def __post_init__(self) -> None:
         """Raises TftraceError on options that do not go together."""
@@ -41,6 +44,10 @@ class Phase:
             raise TftraceError("--optimizer is for --phase fit")
         if self.optimizer and self.loss is None:
             raise TftraceError("--optimizer goes with --loss: both compile the model anew")
+        if self.keep is not None and self.name != "fit":
+            raise TftraceError("--keep is for --phase fit: nothing else trains the model")
+        if self.keep is not None and self.keep.suffix != ".keras":
+            raise TftraceError(f"{self.keep}: the trained model is saved as .keras")
 
     def load_labels(self) -> Any:
         """The labels; None for predict.
@@ -74,6 +81,16 @@ class Phase:
             from tftrace.tracer.failures import cause_of
 
             raise TftraceError(f"the model cannot be compiled: {cause_of(error)}") from error
+
+    def save(self, model: Any) -> None:
+        """Write the trained model, where it is to be kept.
+
+        Raises:
+            TftraceError: the file cannot be written.
+        """
+        if self.keep is not None:
+            with replacing(self.keep) as part:
+                model.save(part)
 
     def words(self) -> list[str]:
         """The same options for another command line."""

@@ -34,8 +34,7 @@ WAYS = ("predict", "evaluate", "fit")
 class Labeled:
     """``model.evaluate`` or one epoch of ``model.fit`` (``name``) on data that is ``(x, y)``.
 
-    With ``keep`` the model ends as the traced pass left it, which starts from what the model was:
-    trained for one epoch.
+    With ``keep`` the model ends trained for one epoch, from what it was.
     """
 
     model: Any
@@ -104,6 +103,14 @@ class Labeled:
         """The traced pass."""
         self._run(data, callbacks=[marker])
         if self.keep:
+            self.left = state.now()
+
+    def finish(self, data: Any, state: State) -> None:
+        """Where the model is to be kept and was traced for a part of the epoch: one whole, from
+        ``state``."""
+        if self.keep:
+            state.put_back()
+            self._run(data)
             self.left = state.now()
 
     def _run(self, data: Any, **more: Any) -> None:
