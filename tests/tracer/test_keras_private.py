@@ -45,6 +45,28 @@ def test_what_is_used_is_there():
     assert foldable().layers[-1]._output_shape == (6, 6, 4)
 
 
+def test_the_methods_of_an_optimizer_that_have_a_name():
+    methods = keras_private.optimizer_methods(keras.optimizers.SGD())
+    assert set(methods) == {
+        *keras_private._OF_OPTIMIZER, keras_private.OVERWRITES, keras_private.APPLIES
+    }  # fmt: skip
+    assert keras_private.CLIPS in methods
+
+
+def test_a_hidden_part_of_the_optimizer_is_the_optimizer_s(monkeypatch):
+    from tftrace.tracer.graphs import watching
+
+    monkeypatch.setattr(watching, "optimizer_methods", lambda _: {})
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="m")
+    model.compile(keras.optimizers.SGD(clipvalue=1.0), "mse")
+    found = tftrace.profile(
+        model, normal(40, 4), normal(40, 2), phase="fit", repeats=0, calibrate=False, all_ops=True
+    )
+    assert "clipping" not in set(found.wall["component"])
+    clipped = found.ops[found.ops["op_type"].isin(["Minimum", "Maximum"])]
+    assert {"optimizer"} == set(clipped["phase"]) == set(clipped["component"])
+
+
 class Heard(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.heard.append("hook")

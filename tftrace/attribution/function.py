@@ -14,11 +14,11 @@ from tftrace.attribution.provenance import (
     members_of_kernels,
 )
 from tftrace.graph.flatten import CALLS, flat_name
-from tftrace.graph.phases import FORWARD, PHASES
-from tftrace.runs.manifest import TracedFunction
+from tftrace.graph.phases import FORWARD, PARTS, PHASES
+from tftrace.runs.manifest import OpColumns, TracedFunction
 
 Share: TypeAlias = tuple[int, str]
-"""A call site (an index; -1 for none) and a phase."""
+"""A call site (an index; -1 for none) and a phase, or a part of the optimizer."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Function:
 
     ``owner`` is an index into the run's sites (-1: none), ``times`` executions per call (None:
     depends on data), ``work`` the executed work of one execution over ``counted_batch`` samples,
-    ``phase`` what the operation is for (None: all are of the forward pass).
+    ``phase`` what the operation is for (None: all are of the forward pass), which may be a part of
+    the optimizer.
     """
 
     name: str | None
@@ -55,7 +56,7 @@ class Function:
             work=ops.work,
             out_bytes=ops.out_bytes,
             kernels=KernelNodes(kernels.name, kernels.type, kernels.inputs),
-            phase=None if ops.phase is None else [PHASES[number] for number in ops.phase],
+            phase=_phases(ops),
         )
 
     def share(self, op: int) -> Share:
@@ -104,3 +105,13 @@ class Function:
         if not self.kernels.name:
             return {key: Members((i,)) for i, key in enumerate(self.ops.key) if self.ops.live[i]}
         return members_of_kernels(self.ops, self.kernels)
+
+
+def _phases(ops: OpColumns) -> list[str] | None:
+    if ops.phase is None:
+        return None
+    parts = ops.part or [-1] * len(ops.phase)
+    return [
+        PHASES[phase] if part < 0 else PARTS[part]
+        for phase, part in zip(ops.phase, parts, strict=True)
+    ]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import OUTSIDE
-from tftrace.graph.phases import PHASES
+from tftrace.graph.phases import PHASES, phase_of
 from tftrace.parsers.proto.xplane_proto import XSpace
 from tftrace.runs.manifest import Site
 from tftrace.runs.names import LABELED, way_of
@@ -62,7 +62,7 @@ def _space(join: Join) -> XSpace:
         if row.info is not None:
             site[row.executions] = row.info.layer
             kind[row.executions] = number
-            phase[row.executions] = PHASES.index(row.info.phase)
+            phase[row.executions] = PHASES.index(phase_of(row.info.phase))
     space = XSpace()
     plane = space.planes.add(id=1, name=PLANE)
     texts = _Texts(plane)

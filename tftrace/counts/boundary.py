@@ -13,7 +13,7 @@ from tftrace.counts.flow import Flow
 from tftrace.counts.traffic import FREE, HANDLES, read_bytes, written_bytes
 from tftrace.graph import Edge, FlatOp, TensorSpec
 from tftrace.graph.flatten import BRANCHES, LOOPS
-from tftrace.graph.phases import BACKWARD, OPTIMIZER
+from tftrace.graph.phases import BACKWARD, OPTIMIZER, phase_of
 
 Owner = str | None
 
@@ -30,7 +30,7 @@ def boundary_bytes(flow: Flow) -> dict[Owner, int | None]:
     """Least traffic of every owner's forward pass over the whole batch; None where a size is not
     known."""
     after = (BACKWARD, OPTIMIZER)
-    live = [op for op in flow.ops.values() if op.live and op.phase not in after]
+    live = [op for op in flow.ops.values() if op.live and phase_of(op.phase) not in after]
     totals: dict[Owner, int | None] = defaultdict(int)
     for (owner, source), amount in _inward(flow, live).items():
         totals[owner] = _plus(totals[owner], _at_most(amount, _whole(flow, source)))

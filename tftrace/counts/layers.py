@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tftrace.counts.boundary import boundary_bytes
 from tftrace.counts.count import OpCount
 from tftrace.counts.flow import Flow
-from tftrace.graph.phases import BACKWARD, OPTIMIZER
+from tftrace.graph.phases import BACKWARD, OPTIMIZER, phase_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def layer_counts(flow: Flow, counts: Sequence[OpCount]) -> dict[str | None, Laye
     groups: dict[str | None, list[OpCount]] = defaultdict(list)
     backward: dict[str | None, list[OpCount]] = defaultdict(list)
     for count in counts:
-        phase = flow.ops[count.key].phase
+        phase = phase_of(flow.ops[count.key].phase)
         if not count.live or phase == OPTIMIZER:
             continue
         (backward if phase == BACKWARD else groups)[count.owner].append(count)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tftrace.graph.phases import FORWARD, LOSS
+from tftrace.graph.phases import FORWARD, LOSS, phase_of
 from tftrace.graph.trips import trip_count
 from tftrace.graph.types import Edge, Graph, Node, Program, TensorSpec
 
@@ -202,5 +202,8 @@ def _phase(node: Node, around: str) -> str:
     optimizers in a branch.
     """
     if around == FORWARD or (around == LOSS and (node.phase != FORWARD or node.owner is not None)):
+        return node.phase
+    # An optimizer that scales the loss, or adds gradients up, does all else in a branch.
+    if phase_of(around) == phase_of(node.phase):
         return node.phase
     return around

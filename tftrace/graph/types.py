@@ -70,7 +70,8 @@ class Node:
     ``value`` is the static value of output 0 (a nested list or scalar) where it is known and
     small: constants, and what shape arithmetic gives. ``owner`` is the path of the Keras call
     site that made the operation (or whose gradient it computes, or whose variable it updates), or
-    None when no call of the model did; ``phase`` is one of `tftrace.graph.phases.PHASES`.
+    None when no call of the model did; ``phase`` is one of `tftrace.graph.phases.PHASES`,
+    or of its `PARTS`.
     """
 
     name: str

@@ -14,6 +14,7 @@ from tftrace.attribution.rows import (
     OUTSIDE_LAYERS,
 )
 from tftrace.findings.basis.figures import call_times
+from tftrace.graph.phases import PARTS
 from tftrace.tables.frame import total
 from tftrace.text import ms_text, share_text, short_names
 from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE, UNKNOWN
@@ -121,8 +122,9 @@ _EXPLAINED: dict[str, Callable[[Profile], str]] = {
     OUTSIDE_LAYERS: lambda _: "operations that the model's own code makes outside any layer",
     LOSS_AND_METRICS: lambda _: "the loss, its gradient, and the metrics, which no layer makes",
     OPTIMIZER_ITSELF: lambda _: (
-        "what the optimizer does for no layer: clipping, schedules, averages"
+        "what the optimizer does for no layer: its count of steps, schedules"
     ),
+    **dict.fromkeys(PARTS, lambda _: "a part of what the optimizer does before and after updates"),
     COMPILATION: lambda _: "a graph was traced or compiled while it was measured",
     UNKNOWN: lambda _: "functions that tftrace did not see traced; the warnings name them",
 }

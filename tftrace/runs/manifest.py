@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from tftrace.errors import TftraceError
-from tftrace.graph.phases import PHASES
+from tftrace.graph.phases import PARTS, PHASES
 from tftrace.runs.epochs import Epochs
 from tftrace.runs.names import SCHEMA
 from tftrace.runs.numbers import Amount, Count, Index, Positive
@@ -191,7 +191,8 @@ class OpColumns(msgspec.Struct, frozen=True):
     ``owner`` is an index into the sites, ``times`` executions per call (None: depends on data),
     ``live`` whether a result needs it, ``inputs`` indices of ops, ``work`` that of one execution,
     ``form`` equal where attributes are equal, ``out_bytes`` what it hands on, ``phase`` an index
-    into `tftrace.graph.phases.PHASES` (None: all are of the forward pass).
+    into `tftrace.graph.phases.PHASES` (None: all are of the forward pass), ``part`` one into its
+    `PARTS`, -1 for none.
     """
 
     key: list[str]
@@ -205,6 +206,7 @@ class OpColumns(msgspec.Struct, frozen=True):
     form: list[int] | None = None
     dtype: list[str | None] | None = None
     phase: list[Count] | None = None
+    part: list[Index] | None = None
 
 
 class KernelColumns(msgspec.Struct, frozen=True):
@@ -363,6 +365,8 @@ def _function_fault(function: TracedFunction, sites: int) -> str | None:
         return "ops.work: a number is written as text"
     if any(phase >= len(PHASES) for phase in ops.phase or ()):
         return "ops.phase: there is no such phase"
+    if any(part >= len(PARTS) for part in ops.part or ()):
+        return "ops.part: there is no such part"
     if any(owner >= sites for owner in ops.owner):
         return "ops.owner: there is no such site"
     if any(source >= len(ops.key) for sources in ops.inputs for source in sources):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tftrace.attribution.join import Join
+from tftrace.graph.phases import phase_of
 from tftrace.tables.frame import PS_PER_NS, path_of
 
 
@@ -41,7 +42,9 @@ def _events(join: Join, which: np.ndarray) -> pd.DataFrame:
             "op": of_row([r.name for r in join.rows]),
             "op_type": of_row([r.type for r in join.rows]),
             "layer": of_row([path_of(r.info, join.run.sites) for r in join.rows]),
-            "phase": of_row([None if r.info is None else r.info.phase for r in join.rows]),
+            "phase": of_row(
+                [None if r.info is None else phase_of(r.info.phase) for r in join.rows]
+            ),
             "device": planes[e.line[which]],
             "line": lines[e.line[which]],
             "step": pd.arrays.IntegerArray(e.run[which].astype(np.int64), e.run[which] < 0),

@@ -10,7 +10,7 @@ import pandas as pd
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import OUTSIDE
 from tftrace.attribution.rows import Row
-from tftrace.graph.phases import BACKWARD, FORWARD, OPTIMIZER
+from tftrace.graph.phases import BACKWARD, FORWARD, OPTIMIZER, phase_of
 from tftrace.runs.manifest import LayerWork, Site
 from tftrace.runs.names import LABELED, NAME_SCOPE, way_of
 from tftrace.tables.frame import NEEDED, PS_PER_MS, per_sample, rate, share_per_sample, table_of
@@ -103,7 +103,8 @@ class _LayerSum:
 
     def add_phase(self, phase: str, wall: float) -> None:
         """Time that is in ``wall`` too. What a layer does for the loss or a metric is forward."""
-        self.by_phase[phase if phase in self.by_phase else FORWARD] += wall
+        whole = phase_of(phase)
+        self.by_phase[whole if whole in self.by_phase else FORWARD] += wall
 
 
 def _layer_row(join: Join, site: Site, found: _LayerSum, total_ps: int) -> dict[str, Any]:

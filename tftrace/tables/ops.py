@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tftrace.attribution.join import Join
+from tftrace.graph.phases import phase_of
 from tftrace.tables.frame import (
     NEEDED,
     PS_PER_MS,
@@ -39,7 +40,7 @@ def ops_table(join: Join) -> pd.DataFrame:
                 "op_type": row.type,
                 "layer": path_of(row.info, sites),
                 "component": row.component,
-                "phase": None if row.info is None else row.info.phase,
+                "phase": None if row.info is None else phase_of(row.info.phase),
                 "calls": count,
                 "expected_calls": row.expected,
                 "busy_ms": totals.busy[number] / PS_PER_MS if count else None,

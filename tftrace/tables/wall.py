@@ -16,6 +16,7 @@ from tftrace.attribution.rows import (
     OUTSIDE_LAYERS,
     component_of_share,
 )
+from tftrace.graph.phases import PARTS
 from tftrace.runs.names import way_of
 from tftrace.tables.frame import PS_PER_MS, table_of
 from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE, UNKNOWN
@@ -43,7 +44,7 @@ def wall_table(join: Join) -> pd.DataFrame:
         return _by_device(join)
     timeline = join.timeline
     call = join.run.manifest.run.call
-    named = (*COMPONENTS[:2], *_OF_PHASES.get(way_of(call), ()), *COMPONENTS[2:])
+    named = (*COMPONENTS[:2], *_OF_PHASES.get(way_of(call), ()), *_parts(join), *COMPONENTS[2:])
     parts: dict[str, float] = dict.fromkeys((*named, UNKNOWN) if join.unknown else named, 0.0)
     for row, wall in zip(join.rows, join.totals.wall, strict=False):
         if row.info is None:
@@ -60,6 +61,12 @@ def wall_table(join: Join) -> pd.DataFrame:
         parts[of_call.get(name, name)] += gap
     rows = [_row(name, ps, timeline.length) for name, ps in parts.items()]
     return table_of(rows, integers=(), numbers=("wall_ms", "wall_share"))
+
+
+def _parts(join: Join) -> list[str]:
+    """The parts of the optimizer that a traced function has."""
+    known = {part for f in join.run.manifest.functions for part in f.ops.part or ()}
+    return [PARTS[part] for part in sorted(known - {-1})]
 
 
 def _by_device(join: ForeignJoin) -> pd.DataFrame:

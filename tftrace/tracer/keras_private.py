@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any, TypeVar
 
+from tftrace.graph.phases import ACCUMULATION, CLIPPING, MOVING_AVERAGE, WEIGHT_DECAY
+
 _ABSENT = object()
 _Class = TypeVar("_Class", bound=type)
 
@@ -163,6 +165,30 @@ def callbacks_told(
 
     callback_list.callbacks = told
     return put_back
+
+
+_OF_OPTIMIZER = {
+    "_clip_gradients": CLIPPING,
+    "_apply_weight_decay": WEIGHT_DECAY,
+    "_update_model_variables_moving_average": MOVING_AVERAGE,
+    "_overwrite_model_variables_with_average_value": MOVING_AVERAGE,
+    "_backend_increment_gradient_accumulators": ACCUMULATION,
+    "_backend_reset_gradient_accumulators": ACCUMULATION,
+}
+OVERWRITES, APPLIES, CLIPS = (
+    "_overwrite_variables_directly_with_gradients",
+    "_backend_apply_gradients",
+    "_clip_gradients",
+)
+"""Methods of an optimizer between which its ``apply`` does something itself: divides by a loss's
+scale between the first two, and between the last two takes the mean of what it has added up."""
+
+
+def optimizer_methods(optimizer: Any) -> dict[str, str | None]:
+    """The methods by which an optimizer does a part of its work, and which; None for a mark that
+    comes before or behind one. What is hidden is left out."""
+    known = {**_OF_OPTIMIZER, OVERWRITES: None, APPLIES: None}
+    return {name: part for name, part in known.items() if hasattr(optimizer, name)}
 
 
 def without_batch_hooks(callback: _Class) -> _Class:

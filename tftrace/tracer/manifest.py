@@ -18,7 +18,7 @@ from tftrace.counts.layers import LayerCount, layer_counts
 from tftrace.counts.rule import rule_text
 from tftrace.counts.tables import coverage_of
 from tftrace.graph import FlatOp
-from tftrace.graph.phases import PHASES
+from tftrace.graph.phases import PARTS, PHASES, phase_of
 from tftrace.runs.epochs import Epochs
 from tftrace.runs.manifest import (
     Counting,
@@ -113,6 +113,7 @@ def _function(captured: Captured, sites: dict[str, int]) -> TracedFunction:
             out_bytes=[_out_bytes(captured, c.key) for c in counts],
             dtype=[_dtype(captured, c.key) for c in counts],
             phase=_phases(flat),
+            part=_parts(flat),
             work=[_work(c) for c in counts],
         ),
         kernels=KernelColumns(
@@ -141,8 +142,14 @@ def _forms(ops: list[FlatOp]) -> list[int]:
 
 def _phases(ops: list[FlatOp]) -> list[int] | None:
     """Numbers of the phases; None where there is no other than the forward one."""
-    phases = [PHASES.index(op.phase) for op in ops]
+    phases = [PHASES.index(phase_of(op.phase)) for op in ops]
     return phases if any(phases) else None
+
+
+def _parts(ops: list[FlatOp]) -> list[int] | None:
+    """Numbers of the parts of the optimizer, -1 for none; None where there is none at all."""
+    parts = [PARTS.index(op.phase) if op.phase in PARTS else -1 for op in ops]
+    return parts if any(part >= 0 for part in parts) else None
 
 
 def _out_bytes(captured: Captured, key: str) -> int | None:

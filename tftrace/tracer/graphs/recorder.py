@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tftrace.graph.phases import BACKWARD, FORWARD, LOSS, OPTIMIZER
+from tftrace.graph.phases import BACKWARD, FORWARD, LOSS, OPTIMIZER, phase_of
 from tftrace.tracer.state import handles_of
 
 ANOTHER_GRAPH = "\0"
@@ -151,7 +151,7 @@ class Recording:
             return run()  # Keras builds what the step needs before it traces the step
         if self._stack and self._stack[-1].layer is layer:
             return self._shaped(self._stack[-1].path, run())
-        if self._stack and self._stack[-1].phase in (BACKWARD, OPTIMIZER):
+        if self._stack and phase_of(self._stack[-1].phase) in (BACKWARD, OPTIMIZER):
             return self._anew(layer, run)
         graph = tf.compat.v1.get_default_graph()
         in_step = bool(self._stack) and self._stack[-1].path is None
@@ -205,6 +205,15 @@ class Recording:
             return run()
         graph = tf.compat.v1.get_default_graph()
         return self._within(_Frame(None, path, phase), graph, run)
+
+    def made(self, phase: str) -> None:
+        """What the graph has gained since the last call or part ended is of ``phase``."""
+        if not self._stack:
+            return
+        running = self._stack[-1]
+        self._stack[-1] = running._replace(phase=phase)
+        self._flush(tf.compat.v1.get_default_graph())
+        self._stack[-1] = running
 
     def tape(self, run: Callable[[], Any], sources: Any) -> Any:
         """Run a tape's differentiation with respect to ``sources``, variables for one.

@@ -11,8 +11,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tftrace.graph.phases import METRICS, OPTIMIZER
+from tftrace.graph.phases import ACCUMULATION, LOSS_SCALING, METRICS, OPTIMIZER
 from tftrace.tracer.graphs.recorder import Recording, shape_of
+from tftrace.tracer.keras_private import APPLIES, CLIPS, optimizer_methods
 from tftrace.tracer.tf_private import gradients_watched
 from tftrace.undo import MEASURING
 
@@ -127,9 +128,6 @@ def _parts(model: Any, recording: Recording) -> Iterator[tuple[Any, str, Any]]:
         sources = k["sources"] if "sources" in k else a[1]
         return recording.tape(lambda: own(*a, **k), sources)
 
-    def applied(_: Any, own: Callable[..., Any], a: Any, k: Any) -> Any:
-        return recording.part(OPTIMIZER, lambda: own(*a, **k))
-
     def updated(_: Any, own: Callable[..., Any], a: Any, k: Any) -> Any:
         variable = k["variable"] if "variable" in k else a[1]
         return recording.update(variable, lambda: own(*a, **k))
@@ -138,10 +136,43 @@ def _parts(model: Any, recording: Recording) -> Iterator[tuple[Any, str, Any]]:
     yield tf.GradientTape, "gradient", _method(tf.GradientTape.gradient, None, differentiated)
     if recording.step_name == "train_step":
         found = optimizers_of(model)
-        yield from _wrapped_all(found, "apply", applied)
         # The optimizer of mixed precision has another inside.
-        inner = [getattr(each, "inner_optimizer", each) for each in found]
-        yield from _wrapped_all(inner, "update_step", updated)
+        inner = [each.inner_optimizer for each in found if hasattr(each, "inner_optimizer")]
+        yield from _wrapped_all([*found, *inner], "update_step", updated)
+        yield from _parts_of_optimizers([*found, *inner], recording)
+
+
+def _parts_of_optimizers(
+    optimizers: list[Any], recording: Recording
+) -> Iterator[tuple[Any, str, Any]]:
+    """As `_patches`, for what optimizers do around their updates."""
+
+    def applied(optimizer: Any, own: Callable[..., Any], a: Any, k: Any) -> Any:
+        # Around the other inside, all is about the scale.
+        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        phase = LOSS_SCALING if scales else OPTIMIZER
+        return recording.part(phase, lambda: own(*a, **k))
+
+    def scaled(optimizer: Any, own: Callable[..., Any], a: Any, k: Any) -> Any:
+        return recording.part(LOSS_SCALING, lambda: own(*a, **k))
+
+    def way(name: str, part: str | None) -> _Way:
+        def worked(optimizer: Any, own: Callable[..., Any], a: Any, k: Any) -> Any:
+            if name == APPLIES and optimizer.loss_scale_factor is not None:
+                recording.made(LOSS_SCALING)
+            if name == CLIPS and optimizer.gradient_accumulation_steps:
+                recording.made(ACCUMULATION)
+            return recording.part(part or OPTIMIZER, lambda: own(*a, **k))
+
+        return worked
+
+    yield from _wrapped_all(optimizers, "apply", applied)
+    yield from _wrapped_all(optimizers, "scale_loss", scaled)
+    methods: dict[str, str | None] = {}
+    for each in optimizers:
+        methods |= optimizer_methods(each)
+    for name, part in methods.items():
+        yield from _wrapped_all(optimizers, name, way(name, part))
 
 
 def optimizers_of(model: Any) -> list[Any]:
