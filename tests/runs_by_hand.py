@@ -89,6 +89,35 @@ def primitive(op: str, role: str, ms: float, calls: int = 4, **columns: Any) -> 
     return row | columns
 
 
+def buffer(
+    path: str,
+    op_type: str | None,
+    size: int,
+    start_ms: float | None = None,
+    end_ms: float | None = None,
+    at_peak: bool = True,
+    **columns: Any,
+) -> dict[str, Any]:
+    """A row of **buffers** that a kernel of the forward pass asked for, for its output."""
+    row = {
+        "path": path,
+        "op": path,
+        "op_type": None if op_type is None else named(op_type),
+        "phase": "forward",
+        "region": "output",
+        "dtype": "float32",
+        "last_reader": None,
+        "last_phase": "forward",
+        "next_reader": None,
+        "held_bytes": size,
+        "start_ms": start_ms,
+        "end_ms": end_ms,
+        "waits_ms": None,
+        "at_peak": at_peak,
+    }
+    return row | columns
+
+
 def graph(*ops: Sequence[Any], types: dict[str, str] | None = None) -> LayerGraph:
     """Operations as ``(key, type, layer or None, inputs, dtype)``; the last two may be left out.
 
@@ -119,12 +148,13 @@ def run(
     roofs: MachineModel | None = None,
     primitives: Sequence[dict[str, Any]] = (),
     stages: Sequence[dict[str, Any]] = (),
+    buffers: Sequence[dict[str, Any]] = (),
     **settings: Any,
 ) -> SimpleNamespace:
     """A run; ``steps`` are ``(start_ms, wall_ms, ops_ms)``, primitives as the manifest has them.
 
-    Settings: samples, batch_size, jit, median_ms, threads, onednn; of_samples and of_steps are
-    those of the whole call where the traced pass is shorter.
+    Settings: call, samples, batch_size, jit, median_ms, threads, onednn; of_samples and of_steps
+    are those of the whole call where the traced pass is shorter.
     """
     kernels = [row | {"op_type": named(row["op_type"])} for row in kernels]
     table = pd.DataFrame(list(layers))
@@ -144,6 +174,7 @@ def run(
         steps=pd.DataFrame(list(steps), columns=["start_ms", "wall_ms", "ops_ms"]),
         primitives=primitives_table(list(primitives), ops),
         input=pd.DataFrame(list(stages)),
+        buffers=pd.DataFrame(list(buffers)),
         layer_graph=graph or _EMPTY,
         roofs=roofs,
         run={
@@ -151,6 +182,7 @@ def run(
             "steps": settings.get("of_steps", len(steps)),
             "batch_size": settings.get("batch_size", 32),
             "jit": settings.get("jit", False),
+            "call": settings.get("call", "predict"),
             "own_batches": bool(stages),
             "trace": {
                 "samples": samples,

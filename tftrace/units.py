@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 UNITS: dict[str, tuple[str, ...]] = {
     "ms": (
-        *("active_ms", "backward_ms", "busy_ms", "device_ms", "extra_ms", "first_ms"),
+        *("active_ms", "backward_ms", "busy_ms", "device_ms", "end_ms", "extra_ms", "first_ms"),
         *("fixed_ms", "forward_ms", "high_ms", "input_ms", "later_ms", "low_ms", "mac_only_ms"),
         *("max_ms", "median_ms", "min_ms", "ms", "ops_ms", "optimizer_ms", "own_ms", "pass_ms"),
         *("reason_ms", "self_ms", "start_ms", "thread_ms", "time_ms", "total_ms", "wait_ms"),
-        *("wall_ms",),
+        *("waits_ms", "wall_ms"),
     ),
     "us": ("mean_us", "p50_us", "p99_us", "us_per_element"),
     "ns": ("duration_ns", "self_ns", "start_ns"),

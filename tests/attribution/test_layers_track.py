@@ -2,9 +2,12 @@
 
 import json
 
+import keras
+import numpy as np
 import pytest
 
-from tftrace.attribution.layers_track import PLANE, STATS
+import tftrace
+from tftrace.attribution.layers_track import MEMORY, PLANE, STATS
 from tftrace.parsers.proto.xplane_proto import XSpace
 from tftrace.runs.names import TRACE
 
@@ -113,3 +116,34 @@ def test_the_viewer_of_tensorboard_shows_them(profile, tmp_path):
     assert with_kernels[longest["layer"]].keys() >= set(STATS)
     root = profile.layers.iloc[0]
     assert shown[root["path"]]["type"] == root["type"]
+
+
+@pytest.mark.kernels
+def test_the_viewer_of_tensorboard_draws_the_bytes_held(tmp_path):
+    """A sample is a MiB, a batch has two; the padding makes 4 MiB of it, four times."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((1 << 18, 1)), layers.ZeroPadding1D(1 << 17), layers.GlobalMaxPooling1D()]
+    )
+    data = np.ones((8, 1 << 18, 1), "float32")
+    options = {"batch_size": 2, "repeats": 0, "calibrate": False}
+    found = tftrace.profile(model, data, memory=True, **options)
+    line = list(found.live_line)
+    most = found.memory["held_at_peak_bytes"].sum()
+    assert max(size for _, size in line) == most
+    steps = found.steps["start_ms"].to_numpy(float) * 1e6 + found.window_start_ns
+    ends = steps + found.steps["wall_ms"].to_numpy(float) * 1e6
+    for begin, end in zip(steps, ends, strict=True):
+        inside = [size for ns, size in line if begin <= ns < end]
+        assert max(inside) - min(inside) >= 4 << 20
+    convert = pytest.importorskip("xprof.convert.raw_to_tool_data")
+    copy = tmp_path / "vm.xplane.pb"
+    copy.write_bytes(trace_of(found).read_bytes())
+    answer, _ = convert.xspace_to_tool_data([str(copy)], "trace_viewer@", {})
+    (drawn,) = [e for e in json.loads(answer)["traceEvents"] if e.get("name") == MEMORY]
+    assert (drawn["ph"], drawn["event_stats"]) == ("C", "bytes")
+    # The viewer keeps as many as it has pixels for.
+    assert {size for _, size in drawn["entries"]} <= {size for _, size in line}
+    assert max(size for _, size in drawn["entries"]) == most
+    plain = tftrace.profile(model, data, **options)
+    assert list(plain.live_line) == []

@@ -93,8 +93,8 @@ def test_what_nothing_is_known_of_is_not_explained() -> None:
 
 def test_a_finding_about_the_layer_lends_its_remedy() -> None:
     found = [
-        {"layer": "m/l", "kind": "unfused batch norm", "remedy": "fold it"},
-        {"layer": "m/l", "kind": "padding pass", "remedy": "pad less"},
+        {"layer": "m/l", "kind": "unfused batch norm", "remedy": "fold it", "saving_bytes": None},
+        {"layer": "m/l", "kind": "padding pass", "remedy": "pad less", "saving_bytes": None},
     ]
     row = one(50, [kernel("a", "Mul", "m/l", 50)], found=found)
     assert (row["finding"], row["remedy"]) == ("unfused batch norm", "fold it")

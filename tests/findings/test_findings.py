@@ -20,6 +20,7 @@ def test_a_finding_says_what_why_what_to_do_and_how_sure() -> None:
     (finding,) = found
     assert finding.keys() == {
         *("layer", "kind", "text", "cause", "remedy", "saving_ms", "evidence", "sure", "command"),
+        "saving_bytes",
     }
     assert finding["sure"] in ("measured", "modelled", "heuristic")
     assert finding["evidence"]["ms"] == 10
@@ -61,6 +62,7 @@ def told(kind: str, layer: str, saving: float | None, sure: str = "measured"):
     return {
         **{"kind": kind, "layer": layer, "text": f"{layer} is slow", "cause": "c", "remedy": "r"},
         **{"saving_ms": saving, "sure": sure, "evidence": {"ms": saving or 1.0}},
+        "saving_bytes": None,
     }
 
 

@@ -43,6 +43,7 @@ def test_findings_are_told_by_kind(run_of):
         "cause": "c",
         "remedy": "fold it",
         "saving_ms": 0.5,
+        "saving_bytes": None,
         "evidence": {},
         "sure": "measured",
         "command": "tftrace fold m.keras -o f.keras",

@@ -13,6 +13,7 @@ import pandas as pd
 from tftrace.attribution.by_name.foreign import ForeignJoin
 from tftrace.attribution.checks import Check, checks
 from tftrace.attribution.join import Join
+from tftrace.attribution.live_line import live_line
 from tftrace.attribution.memory import Held, held
 from tftrace.attribution.rows import UnknownFunction
 from tftrace.attribution.runnable import HIDDEN_NOTE
@@ -22,6 +23,7 @@ from tftrace.runs.layer_graph import LayerGraph, layer_graph
 from tftrace.runs.manifest import plain
 from tftrace.runs.names import way_of
 from tftrace.runs.run import Run
+from tftrace.tables.buffers import buffers_table
 from tftrace.tables.epochs import epochs_table
 from tftrace.tables.events import event_chunks, events_table
 from tftrace.tables.frame import PS_PER_MS, records, total
@@ -113,6 +115,22 @@ class Profile:
     def memory_timeline(self) -> pd.DataFrame:
         """Bytes held over the step of the peak, by holder; see `memory_timeline`."""
         return with_units(memory_timeline(self._held))
+
+    @cached_property
+    def buffers(self) -> pd.DataFrame:
+        """One row per buffer of the step of the peak, see `buffers_table`; empty where memory was
+        not asked for."""
+        return with_units(buffers_table(self._held if self.run["memory"] else None))
+
+    @property
+    def live_line(self) -> Iterator[tuple[float, int]]:
+        """Time in ns, on the clock of **events**, and the bytes held from then on, over the window;
+        nothing where memory was not asked for."""
+        if not self.run["memory"] or self._held is None:
+            return
+        base = self._join.run.trace.base_ns
+        time, size = live_line(self._join, self._held)
+        yield from zip((base + time / 1e3).tolist(), size.tolist(), strict=True)
 
     @cached_property
     def _memory_join(self) -> Join:

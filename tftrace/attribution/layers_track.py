@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import OUTSIDE
+from tftrace.attribution.live_line import live_line
+from tftrace.attribution.memory import Held, held
 from tftrace.graph.phases import PHASES, phase_of
 from tftrace.parsers.proto.xplane_proto import XSpace
 from tftrace.runs.manifest import Site
@@ -25,6 +27,11 @@ that it ran itself in that stretch."""
 OF_LABELED = "phase"
 """What a slice of a run with labels tells besides: the phase of the step."""
 
+MEMORY = "bytes held"
+"""Name of the counter of the memory, where it was noted."""
+_COUNTERS = "_counters_"
+"""What TensorFlow calls a line whose events are values (tsl/profiler/utils/xplane_schema.cc)."""
+
 Int = npt.NDArray[np.int64]
 
 
@@ -34,7 +41,11 @@ def append_layers_track(folder: Path) -> None:
     Concatenating a second XSpace is protobuf's merge: the trace's own bytes stay untouched.
     """
     run = open_run(folder)
-    space = _space(Join(run))
+    join = Join(run)
+    space = _space(join)
+    found = held(join.over(run.of_memory)) if run.manifest.run.memory else None
+    if found is not None:
+        _add_memory(space.planes[0], join, found)
     with run.trace_path.open("ab") as file:
         file.write(space.SerializeToString())
 
@@ -90,6 +101,19 @@ def _space(join: Join) -> XSpace:
             if labeled:
                 event.stats.add(metadata_id=texts.phase, ref_value=texts.id_of(PHASES[of]))
     return space
+
+
+def _add_memory(plane: Any, join: Join, found: Held) -> None:
+    """Bytes held over the window, as a line that viewers draw as a counter."""
+    event_kind, stat = max(plane.event_metadata, default=0) + 1, max(plane.stat_metadata) + 1
+    plane.event_metadata[event_kind].id, plane.stat_metadata[stat].id = event_kind, stat
+    plane.event_metadata[event_kind].name, plane.stat_metadata[stat].name = MEMORY, "bytes"
+    line = plane.lines.add(
+        id=len(plane.lines) + 1, name=_COUNTERS, timestamp_ns=join.run.trace.base_ns
+    )
+    for time, size in zip(*(column.tolist() for column in live_line(join, found)), strict=True):
+        event = line.events.add(metadata_id=event_kind, offset_ps=time)
+        event.stats.add(metadata_id=stat, uint64_value=size)
 
 
 class _Texts:

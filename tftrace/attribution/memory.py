@@ -33,12 +33,15 @@ class Held:
         buffers: what the allocator handed out.
         holder: per buffer, a call site (index), `INPUTS` or `UNNAMED`.
         execution: per buffer, the execution that asked for it; -1 where none is known.
+        last: per buffer, the execution that used it last: the last to begin on the thread that then
+            gave it back; -1 where that is not of the same run of the function.
     """
 
     join: Join
     buffers: Buffers
     holder: Int
     execution: Int
+    last: Int
 
     @cached_property
     def weights(self) -> int | None:
@@ -78,6 +81,17 @@ class Held:
         at = first + int(np.argmax(held[first:last]))
         return max(int(time[at]), window.start)
 
+    @cached_property
+    def step(self) -> tuple[int, int]:
+        """Begin and end of the step that has the peak, in ps; the window where none is marked."""
+        runs, window = self.join.runs, self.join.window
+        before = runs.start[runs.start <= self.peak_ps]
+        if not len(before):
+            return window.start, window.end
+        begin = int(before.max())
+        later = runs.start[runs.start > begin]
+        return begin, int(later.min()) if len(later) else window.end
+
     def at(self, moment: int) -> Int:
         """Which buffers (indices) were held then."""
         b = self.buffers
@@ -97,7 +111,7 @@ def held(join: Join) -> Held | None:
     lost = np.flatnonzero(execution < 0)
     named = _by_name(join)
     holder[lost] = [named.get(buffers.op[i], UNNAMED) for i in lost.tolist()]
-    return Held(join, buffers, holder, execution)
+    return Held(join, buffers, holder, execution, _last(join, buffers, execution))
 
 
 def _asking(join: Join, buffers: Buffers) -> Int:
@@ -107,6 +121,21 @@ def _asking(join: Join, buffers: Buffers) -> Int:
     made = np.flatnonzero(buffers.line >= 0)
     found[made] = enclosing(buffers.line[made], buffers.start[made], e.line, e.start, e.end)
     return found
+
+
+def _last(join: Join, buffers: Buffers, asking: Int) -> Int:
+    """TensorFlow's executor gives a kernel's inputs back right behind it, on its thread."""
+    e = join.executions
+    found = np.full(len(buffers), -1, np.int64)
+    run = np.append(e.run, -1)
+    for line in np.unique(buffers.freed_on[buffers.freed_on >= 0]).tolist():
+        own = np.flatnonzero(e.line == line)
+        own = own[np.argsort(e.start[own], kind="stable")]
+        ended = np.flatnonzero(buffers.freed_on == line)
+        place = np.searchsorted(e.start[own], buffers.end[ended], side="right") - 1
+        found[ended] = np.append(own, -1)[place]
+    same = (asking >= 0) & (found >= 0) & (run[asking] == run[found]) & (run[asking] >= 0)
+    return np.where(same, found, -1)
 
 
 def _holder(join: Join, row: int) -> int:

@@ -7,6 +7,7 @@ from tftrace.findings import convolution as _convolution  # noqa: F401
 from tftrace.findings import copies as _copies  # noqa: F401
 from tftrace.findings import dispatch as _dispatch  # noqa: F401
 from tftrace.findings import input_pipeline as _input_pipeline  # noqa: F401
+from tftrace.findings import memory as _memory  # noqa: F401
 from tftrace.findings import onednn as _onednn  # noqa: F401
 from tftrace.findings import precision as _precision  # noqa: F401
 from tftrace.findings import predict_call as _predict_call  # noqa: F401

@@ -70,7 +70,7 @@ def disagreements(profile: Evidence, found: Sequence[dict[str, Any]] = ()) -> pd
     threads, trace = profile.machine["intra_op_threads"] or 1, profile.run["trace"]
     usual = total(layers["macs"].to_numpy(float, na_value=nan)) * (trace["samples"] or nan) / time
     of_layer = by_layer(kernels(profile))
-    about = {finding["layer"]: finding for finding in reversed(found)}
+    about = {f["layer"]: f for f in reversed(found) if f["saving_bytes"] is None}
     rows = []
     for row in layers[layers["mults"].notna()].to_dict(orient="records"):
         of_time, of_mults = row["wall_ms"] / time, float(row["mults"] / mults)

@@ -33,6 +33,27 @@ def explained(profile: Profile) -> Iterator[Line]:
     """What was seen, why, and what to do, by kind, the largest first."""
     groups = grouped(profile.findings, short_names(list(profile.layers["path"])))
     yield Line("why time and multiplications disagree, and what would help", EM)
+    yield from _in_full(groups, profile.run)
+    if sum(group.saving_ms is not None for group in groups) > 1:
+        yield Line("savings are per traced pass and may overlap", FAINT)
+
+
+def of_memory(profile: Profile, explain: bool) -> Iterator[Line]:
+    """What would lower the peak of the memory, the largest first; nothing where nothing would."""
+    names = short_names(list(profile.layers["path"]))
+    groups = grouped(profile.findings, names, memory=True)
+    if not groups:
+        return
+    yield Line(f"what would lower the peak{'' if explain else ' (--explain for causes)'}", EM)
+    if explain:
+        yield from _in_full(groups, profile.run)
+        return
+    for number, group in enumerate(groups, start=1):
+        yield Line(f"{number} {group.title}", indent=1)
+        yield from (Line(item["text"], indent=3) for item in group.shown)
+
+
+def _in_full(groups: list[Group], run: dict[str, Any]) -> Iterator[Line]:
     for number, group in enumerate(groups, start=1):
         yield Line(f"{number} {group.title}", indent=1)
         told = [item["text"] for item in group.shown] + ([group.rest] if group.rest else [])
@@ -40,9 +61,7 @@ def explained(profile: Profile) -> Iterator[Line]:
         told += ["remedy: " + remedy for remedy in group.remedies]
         yield from (Line(line, indent=3) for line in told)
         yield from (Line(command, indent=3, whole=True) for command in group.commands)
-        yield from _before(group, profile.run)
-    if sum(group.saving_ms is not None for group in groups) > 1:
-        yield Line("savings are per traced pass and may overlap", FAINT)
+        yield from _before(group, run)
 
 
 def disagreeing(profile: Profile) -> Iterator[Line]:

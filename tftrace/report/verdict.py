@@ -164,7 +164,7 @@ def verdict(profile: Profile) -> Verdict:
         do_first=advice,
         nothing=None if advice else _nothing(profile, explanation),
         findings=len(groups),
-        findings_in_all=len(profile.findings),
+        findings_in_all=sum(len(group.members) for group in groups),
         partial=_partial(profile),
         noise=None if profile.foreign else _noise(profile),
         recorded=_recorded(profile),

@@ -42,8 +42,11 @@ STATS = StatNames(
 """What is read of the events of a run's trace, beside name and time."""
 
 MEMORY_STATS = StatNames(
-    ints=(*STATS.ints, "requested_bytes", "allocation_bytes", "bytes_allocated", "addr"),
-    strings=(*STATS.strings, "allocator_name"),
+    ints=(
+        *(*STATS.ints, "requested_bytes", "allocation_bytes", "bytes_allocated", "addr"),
+        "data_type",
+    ),
+    strings=(*STATS.strings, "allocator_name", "region_type"),
 )
 """What is read of a trace besides, where the question is who holds the memory."""
 

@@ -223,6 +223,12 @@ def _temporary(found: Held, sites: int) -> list[int]:
     return most
 
 
+def holders(found: Held) -> dict[int, str]:
+    """Rows of **memory** by holder."""
+    paths = {n: site.path for n, site in enumerate(found.join.run.sites)}
+    return paths | {INPUTS: "inputs", UNNAMED: "unnamed"}
+
+
 def peak_live_bytes(found: Held) -> list[int | None]:
     """Per call site, the most bytes held by all while one of its kernels ran; None where none was
     recorded."""
@@ -240,16 +246,9 @@ def peak_live_bytes(found: Held) -> list[int | None]:
 
 def _changes(found: Held) -> list[dict[str, Any]]:
     """The rows of the timeline: what each holder had when the step began, then the changes."""
-    b, runs = found.buffers, found.join.runs
-    paths = {n: site.path for n, site in enumerate(found.join.run.sites)}
-    paths |= {INPUTS: "inputs", UNNAMED: "unnamed"}
-    before = np.flatnonzero(runs.start <= found.peak_ps)
-    begin, end = found.join.window.start, found.join.window.end
-    if len(before):
-        step = before[np.argmax(runs.start[before])]
-        begin = int(runs.start[step])
-        later = runs.start[runs.start > begin]
-        end = int(later.min()) if len(later) else end
+    b = found.buffers
+    paths = holders(found)
+    begin, end = found.step
     first = _by_holder(found, found.at(begin), len(found.join.run.sites))
     base, own = found.base or 0, found.weights
     holds = {paths[holder]: size for holder, size in first.items()}

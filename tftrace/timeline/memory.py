@@ -26,8 +26,11 @@ class Buffers:
     """One entry per buffer that was handed out or taken back in the trace, by its start.
 
     Times are ps since the trace's base, `start <= time < end`; ``line`` is that of the event, -1
-    where the buffer was there before. ``bytes`` are what the allocator keeps for it, which is what
-    was asked for, rounded up; ``op`` names the operation that asked, as the trace does, or is ''.
+    where the buffer was there before; ``freed_on`` that of its end, -1 where it outlived the trace.
+    ``bytes`` are what the allocator keeps for it, which is what was asked for, rounded up; ``op``
+    names the operation that asked, as the trace does, or is ''. ``dtype`` is TensorFlow's number of
+    the element type (types.proto), 0 where unknown; ``region`` is ``output``, ``temp`` (of the
+    kernel), ``persist``, or '' where unknown.
 
     Attributes:
         before: bytes held when the trace began, those of entries from before with them; None
@@ -44,6 +47,9 @@ class Buffers:
     end: Int
     bytes: Int
     op: list[str]
+    dtype: Int
+    region: list[str]
+    freed_on: npt.NDArray[np.int32]
     before: int | None
     counted_peak: int | None
     drift: int
@@ -110,7 +116,10 @@ def find_buffers(trace: Trace, start: int, end: int) -> Buffers | None:
     made = gives[entry]
     before, drift = _count(used, np.where(gives, size, -size))
     inside = (time >= start) & (time < end)
-    op = stats["tf_op"].at(event[entry])
+    asking = event[entry]
+    dtype = np.maximum(stats["data_type"].at(asking, 0), 0)
+    line = trace.events.line[event].astype(np.int32)
+    ended = np.where(made, np.append(line, -1)[mate[entry]], line[entry])
     order = np.argsort(np.where(made, time[entry], BEFORE), kind="stable")
     until = np.where(made, np.append(time, AFTER)[mate[entry]], time[entry])
     return Buffers(
@@ -118,12 +127,19 @@ def find_buffers(trace: Trace, start: int, end: int) -> Buffers | None:
         start=np.where(made, time[entry], BEFORE)[order],
         end=until[order],
         bytes=size[entry][order],
-        op=[trace.strings[code] if code >= 0 else "" for code in op[order].tolist()],
+        op=_texts(trace, stats["tf_op"].at(asking)[order]),
+        dtype=dtype[order].astype(np.int64),
+        region=_texts(trace, stats["region_type"].at(asking)[order]),
+        freed_on=ended[order],
         before=before,
         counted_peak=int(used[inside].max()) if before is not None and inside.any() else None,
         drift=drift,
         allocator=allocator,
     )
+
+
+def _texts(trace: Trace, codes: npt.NDArray[np.integer]) -> list[str]:
+    return [trace.strings[code] if code >= 0 else "" for code in codes.tolist()]
 
 
 def _of_one(trace: Trace, event: npt.NDArray[np.integer]) -> tuple[Int, str]:

@@ -38,6 +38,10 @@ class Evidence(Protocol):
         """The **primitives** table; empty where oneDNN's log was not asked for."""
 
     @property
+    def buffers(self) -> pd.DataFrame:
+        """The **buffers** table; empty where memory was not asked for."""
+
+    @property
     def layer_graph(self) -> LayerGraph:
         """How values pass between layers."""
 

@@ -25,7 +25,7 @@ _LAYER_TRACK = "Keras layers"
 @file_format("perfetto")
 def _perfetto(profile: Profile) -> Iterator[str]:
     """Chrome's trace event format, which https://ui.perfetto.dev opens: layers, kernels by
-    thread or stream, steps, and how many kernels run at once."""
+    thread or stream, steps, how many kernels run at once, and the bytes held where noted."""
     events = profile.events.sort_values(["start_ns", "duration_ns"], ascending=[True, False])
     devices = list(dict.fromkeys(events["device"].astype(str)))
     process = {device: number for number, device in enumerate(devices, start=2)}
@@ -41,6 +41,7 @@ def _perfetto(profile: Profile) -> Iterator[str]:
         *_layer_slices(profile, events),
         *_kernels(profile, events, process),
         *_running(events),
+        *_memory(profile),
     ):
         yield ",\n" + json.dumps(each)
     yield "\n]}\n"
@@ -164,3 +165,10 @@ def _running(events: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for time, running in zip(at[order][last].tolist(), level[last].tolist(), strict=True):
         counter = {"ph": "C", "name": "kernels running", "pid": 1, "ts": time / 1e3}
         yield counter | {"args": {"kernels": running}}
+
+
+def _memory(profile: Profile) -> Iterator[dict[str, Any]]:
+    """The bytes held, at each change."""
+    for ns, size in profile.live_line:
+        counter = {"ph": "C", "name": "bytes held", "pid": 1, "ts": ns / 1e3}
+        yield counter | {"args": {"bytes": size}}

@@ -27,7 +27,7 @@ from tftrace.report.html.source import source_of
 from tftrace.report.html.timeline import timeline_chart, timeline_of
 from tftrace.report.verdict import Verdict, verdict
 from tftrace.tables.wall import COMPONENTS
-from tftrace.text import count_text, ms_text, share_text, time_text
+from tftrace.text import bytes_text, count_text, ms_text, share_text, time_text
 from tftrace.timeline.share_out import COMPILATION, UNKNOWN
 
 if TYPE_CHECKING:
@@ -101,7 +101,11 @@ def render_page(profile: Profile) -> str:
         warnings=profile.warnings,
         figures=figures(profile),
         bars=_bars(profile, answer),
-        cards=[_card(g, rows, answer.base_ms) for g in grouped(profile.findings)],
+        cards=[
+            _card(g, rows, answer.base_ms)
+            for memory in (False, True)
+            for g in grouped(profile.findings, memory=memory)
+        ],
         nothing=_nothing(profile),
         pairs_note=_pairs_note(rows),
         layers_note=f"Times are {answer.base}; work is per sample. Red: at least twice the share "
@@ -227,6 +231,8 @@ def _card(group: Group, rows: Rows, base: float) -> dict[str, Any]:
     shown = len(group.shown)
     saving = group.saving_ms
     told = "no saving promised"
+    if group.saving_bytes is not None:
+        told = f"about -{bytes_text(group.saving_bytes)} at the peak, {group.sure}"
     if saving is not None:
         share = f" (-{share_text(saving / base)})" if base else ""
         told = f"about -{time_text(saving)}{share}, {group.sure}"

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tftrace.report.details import details, doubts, gaps
 from tftrace.report.epochs import epochs_parts
-from tftrace.report.explained import disagreeing, explained, in_short
+from tftrace.report.explained import disagreeing, explained, in_short, of_memory
 from tftrace.report.facts import what_ran
 from tftrace.report.foreign import foreign_parts
 from tftrace.report.input import input_sheet
@@ -84,13 +84,14 @@ def report_parts(
         yield BLANK
     if profile.run["memory"]:
         yield from memory_parts(profile.memory)
+        yield from of_memory(profile, explain)
         yield BLANK
     if found.explanation is not None and found.do_first is not None:
         yield Line(found.explanation)
     if profile.onednn is not None:
         yield BLANK
         yield from primitives(profile.onednn, profile.primitives)
-    if profile.findings:
+    if found.findings:
         yield BLANK
         yield from (explained if explain else in_short)(profile)
     if explain and len(profile.disagreements):
