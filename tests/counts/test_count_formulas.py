@@ -81,6 +81,13 @@ NUMBERS = [
     ("AvgPoolGrad", [(4,), (1, 2, 2, 3)], [(1, 4, 4, 3)], {"ksize": [1, 2, 2, 1]}, (),
      (12, 0, 12 * 5, 0)),
     # 72 elements in 4 channels: x - mean; its product with g; two sums of 72 - 4; a g + b d + c.
+    # Gradients of 2 x 2 images doubled to 4 x 4, and of a border of one around 3 x 3 put back.
+    ("ResizeNearestNeighborGrad", [(1, 4, 4, 3), (2,)], [(1, 2, 2, 3)], {}, (), (0, 0, 48, 0)),
+    ("ResizeBilinearGrad", [(1, 4, 4, 3), (1, 2, 2, 3)], [(1, 2, 2, 3)], {}, (),
+     (144, 0, 480, 0)),
+    ("ResizeBicubicGrad", [(1, 4, 4, 3), (1, 2, 2, 3)], [(1, 2, 2, 3)], {}, (),
+     (960, 0, 1728, 0)),
+    ("MirrorPadGrad", [(1, 5, 5, 2), (4, 2)], [(1, 3, 3, 2)], {}, (), (0, 0, 50 - 18, 0)),
     ("FusedBatchNormGradV3", [(2, 3, 3, 4), (2, 3, 3, 4), *[(4,)] * 4], [(2, 3, 3, 4)],
      {"is_training": True}, (), (72 * 3 + 4 * 8, 0, 72 + 72 + 68 + 68 + 72 * 4 + 4 * 9, 4)),
     ("FusedBatchNormGradV3", [(2, 3, 3, 4), (2, 3, 3, 4), *[(4,)] * 4], [(2, 3, 3, 4)],

@@ -114,6 +114,30 @@ def test_a_start_from_data_is_unknown():
     assert trips(nodes, condition, body)[0] is None
 
 
+def gradient_of(limit):
+    """A loop and one behind it that turns as often as the first one's counter says."""
+    first = counting_loop(limit, step=3)
+    second, condition, body = counting_loop(1, name="back")
+    arguments = [op("i", "Placeholder"), op("x", "Placeholder"), op("n", "Placeholder")]
+    turns = graph(condition.name, [*arguments, op("t", "Less", "i", "n")], ("i", "x", "n"), ("t",))
+    outputs = [*[f"{e.name}:{e.output}" for e in body.outputs], "n"]
+    nodes = [n for n in body.nodes.values() if n.type != "Placeholder"]
+    body = graph(body.name, [*arguments, *nodes], ("i", "x", "n"), outputs)
+    last = second[-1]
+    behind = op("back", "While", *[e.name for e in last.inputs], "loop:0", **last.attrs)
+    nodes = [op("x", "Placeholder"), *first[0], *second[:-1], behind]
+    root = graph("root", nodes, ("x",), ("back:1",))
+    whole = program(root, *first[1:], turns, body)
+    return trip_count(whole, root, root.nodes["back"])
+
+
+def test_the_gradient_of_a_loop_turns_by_the_counter_that_the_loop_leaves():
+    assert gradient_of(limit=10) == (12, None)  # 0, 3, 6, 9, and 12 is too large
+    count, reason = gradient_of(limit=None)
+    assert count is None
+    assert "depends on data" in reason
+
+
 def test_a_missing_function_is_said():
     nodes, _, body = counting_loop(5)
     root = graph("root", [op("x", "Placeholder"), *nodes], ("x",), ("loop:1",))

@@ -48,6 +48,31 @@ def test_a_chain_on_one_thread(tmp_path):
     assert us(found["BatchV2",]) == (1, 100, 100, 0)
 
 
+def test_making_the_iterators_behind_a_stage_is_not_its_work(tmp_path):
+    """Shuffle [100, 300) makes Map's iterator and in that Range's, [110, 200), then calls Map.
+
+    Of its own are 10 before, and 100 - 60 after. An interleave's iterators are made for elements,
+    and are its work.
+    """
+    main = [
+        WINDOW,
+        (ROOT + "Shuffle", 100, 300, {}),
+        ("MakeIterator::MapDataset", 110, 200, {}),
+        ("MakeIterator::RangeDataset", 120, 150, {}),
+        ("InstantiatedCapturedFunction::Run", 160, 180, {"id": 1}),
+        (ROOT + "Shuffle::Map", 200, 260, {}),
+        (ROOT + "FlatMap", 310, 360, {}),
+        ("MakeIterator::RangeDataset", 320, 350, {}),
+    ]
+    pool = [("ExecutorState::Process", 165, 175, {"id": 1})]
+    found = stages(tmp_path, {"python": main, "pool": pool})
+    shuffle, flat = found["Shuffle",], found["FlatMap",]
+    assert us(shuffle) == (1, 10 + 40, 50, 0)
+    assert shuffle.made == 90e6
+    assert us(flat) == (1, 50, 50, 0)
+    assert flat.made == 0
+
+
 def test_a_map_that_works_ahead_on_two_threads(tmp_path):
     """Its calls wait: 2 x 60. Its functions execute 100 each, 50 of them side by side: at work for
     150. Its own thread spends 30 - 20 in each element beside the call of Range."""
@@ -106,7 +131,7 @@ def measured():
     def slow(x):
         return x + 0 * tf.reduce_sum(tf.sort(tf.random.uniform((20_000,))))
 
-    x = np.ones((60, 4), "float32")
+    x = np.ones((160, 4), "float32")
     data = tf.data.Dataset.from_tensor_slices(x).map(slow, name="decode").shuffle(4).batch(20)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     return tftrace.profile(model, data, repeats=0, calibrate=False)

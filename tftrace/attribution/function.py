@@ -13,8 +13,9 @@ from tftrace.attribution.provenance import (
     constant_kernels,
     members_of_kernels,
 )
-from tftrace.graph.flatten import CALLS, flat_name
+from tftrace.graph.flatten import flat_name
 from tftrace.graph.phases import FORWARD, PARTS, PHASES
+from tftrace.graph.types import CALLS
 from tftrace.runs.manifest import OpColumns, TracedFunction
 
 Share: TypeAlias = tuple[int, str]

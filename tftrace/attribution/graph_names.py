@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tftrace.attribution.function import Function
-from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS
+from tftrace.graph.types import BRANCHES, CALLS, LOOPS
 
 
 class GraphNames:

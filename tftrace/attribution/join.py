@@ -24,8 +24,9 @@ from tftrace.attribution.rows import (
 )
 from tftrace.attribution.runnable import EVERY_OP, HIDDEN_NOTE, hidden, runnable
 from tftrace.errors import TftraceError
-from tftrace.graph.flatten import CALLS, flat_name
+from tftrace.graph.flatten import flat_name
 from tftrace.graph.kernel_types import kernel_type
+from tftrace.graph.types import CALLS
 from tftrace.machine.model import MachineModel
 from tftrace.parsers.trials import AUTOTUNING
 from tftrace.runs.run import Run

@@ -10,8 +10,9 @@ from typing import Any
 
 from tftrace.attribution.function import Function, Share
 from tftrace.attribution.provenance import MACHINERY, Members
-from tftrace.graph.flatten import LOOPS, flat_name
+from tftrace.graph.flatten import flat_name
 from tftrace.graph.phases import FORWARD
+from tftrace.graph.types import LOOPS
 
 OUTSIDE = -1
 WORK = ("mults", "macs", "flops", "transcendentals", "bytes")

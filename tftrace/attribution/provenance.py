@@ -13,8 +13,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS, flat_name
+from tftrace.graph.flatten import flat_name
 from tftrace.graph.kernel_types import kernel_type, plain_type
+from tftrace.graph.types import BRANCHES, CALLS, LOOPS
 
 K = TypeVar("K", bound=Hashable)
 

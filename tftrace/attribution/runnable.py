@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from tftrace.attribution.function import Function
 from tftrace.attribution.provenance import STATEFUL, WORKLESS, TracedOps
-from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS, flat_name
+from tftrace.graph.flatten import flat_name
+from tftrace.graph.types import BRANCHES, CALLS, LOOPS
 
 EVERY_OP = 3
 """The recording level of a trace that has every kernel."""

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from tftrace.counts.flow import Flow
 from tftrace.counts.traffic import FREE, HANDLES, read_bytes, written_bytes
 from tftrace.graph import Edge, FlatOp, TensorSpec
-from tftrace.graph.flatten import BRANCHES, LOOPS
 from tftrace.graph.phases import BACKWARD, OPTIMIZER, phase_of
+from tftrace.graph.types import BRANCHES, LOOPS
 
 Owner = str | None
 

@@ -13,7 +13,7 @@ from enum import IntEnum
 from tftrace.counts.flow import Flow
 from tftrace.counts.traffic import HANDLES
 from tftrace.graph import Edge, FlatOp
-from tftrace.graph.flatten import CALLS, LOOPS
+from tftrace.graph.types import CALLS, LOOPS
 
 Point = str | Edge
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from tftrace.counts.traffic import VIEWS
 from tftrace.graph import Edge, FlatOp, Program, flatten
-from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS, hands_through
+from tftrace.graph.flatten import hands_through
+from tftrace.graph.types import BRANCHES, CALLS, LOOPS
 
 
 @dataclass(frozen=True, slots=True)

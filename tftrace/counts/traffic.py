@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tftrace.graph import TensorSpec
-from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS
+from tftrace.graph.types import BRANCHES, CALLS, LOOPS
 
 VIEWS = frozenset(
     [

@@ -11,8 +11,8 @@ from tftrace.findings.basis.commands import WITHOUT_XLA
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import by_layer, kernels, name_of, settled_ms, settled_part
 from tftrace.findings.registry import Finding, finding
-from tftrace.graph.flatten import CALLS
 from tftrace.graph.kernel_types import plain_type
+from tftrace.graph.types import CALLS
 from tftrace.runs.layer_graph import LayerGraph
 from tftrace.text import ms_text
 

@@ -8,11 +8,7 @@ from dataclasses import dataclass, replace
 
 from tftrace.graph.phases import FORWARD, LOSS, phase_of
 from tftrace.graph.trips import trip_count
-from tftrace.graph.types import Edge, Graph, Node, Program, TensorSpec
-
-CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-LOOPS = ("While", "StatelessWhile")
-BRANCHES = ("If", "StatelessIf", "Case", "StatelessCase")
+from tftrace.graph.types import BRANCHES, CALLS, LOOPS, Edge, Graph, Node, Program, TensorSpec
 
 _LOWERED = re.compile(r"/(body|cond|then|else|branch\d+)/_\d+/")
 

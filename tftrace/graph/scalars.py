@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.graph.types import Edge, Graph, Node
+from tftrace.graph.types import LOOPS, Edge, Graph, Node
 
 Value = Any
 Function = Callable[..., Value]
+Loops = Callable[[Node, int], Value]
+"""The value that an output of a loop ends with."""
 
 _PASSES = ("Identity", "Enter", "StopGradient", "PreventGradient", "Snapshot", "Cast")
 
@@ -45,14 +47,18 @@ class Slice:
         return [values[place] for place in self.results]
 
 
-def slice_of(graph: Graph, outputs: Sequence[Edge]) -> Slice:
-    """What ``outputs`` rest on; operations that are not scalar arithmetic give unknown values."""
+def slice_of(graph: Graph, outputs: Sequence[Edge], loops: Loops) -> Slice:
+    """What ``outputs`` rest on; operations that are not scalar arithmetic give unknown values.
+
+    Args:
+        loops: what the loops of ``graph`` leave behind.
+    """
     place = {Edge(name, 0): i for i, name in enumerate(graph.inputs)}
     steps: list[tuple[Function, tuple[int, ...]]] = []
     pending = list(reversed(outputs))
     while pending:
         edge = pending[-1]
-        function, inputs = _step(graph, edge)
+        function, inputs = _step(graph, edge, loops)
         missing = [source for source in inputs if source not in place]
         if edge in place or not missing:
             pending.pop()
@@ -67,7 +73,7 @@ def slice_of(graph: Graph, outputs: Sequence[Edge]) -> Slice:
     return Slice(given, steps, arguments, [place[edge] for edge in outputs])
 
 
-def _step(graph: Graph, edge: Edge) -> tuple[Function, tuple[Edge, ...]]:
+def _step(graph: Graph, edge: Edge, loops: Loops) -> tuple[Function, tuple[Edge, ...]]:
     """How the value of ``edge`` comes about, and from which other values."""
     node = graph.nodes[edge.name]
     if edge.output == 0 and node.value is not None:
@@ -79,6 +85,8 @@ def _step(graph: Graph, edge: Edge) -> tuple[Function, tuple[Edge, ...]]:
     if node.type == "StridedSlice" and node.attrs.get("shrink_axis_mask") == 1:
         # ``tf.shape(x)[0]``, which TensorFlow leaves as it is even where the shape is known.
         return _element, node.inputs[:2]
+    if node.type in LOOPS:
+        return _always(loops(node, edge.output)), ()
     if node.type in ("LogicalAnd", "LogicalOr"):
         return partial(_logical, node.type == "LogicalOr"), node.inputs
     function = _FUNCTIONS.get(node.type)

@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 
 from tftrace.graph.phases import FORWARD
 
+CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+LOOPS = ("While", "StatelessWhile")
+BRANCHES = ("If", "StatelessIf", "Case", "StatelessCase")
+
 DTYPE_BYTES: Mapping[str, int] = {
     "bool": 1,
     "int8": 1,

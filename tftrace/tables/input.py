@@ -8,6 +8,7 @@ import pandas as pd
 
 from tftrace.attribution.join import Join
 from tftrace.tables.frame import PS_PER_MS, table_of
+from tftrace.text import ms_text
 from tftrace.timeline.stages import Stage, pipeline_stages
 
 _VERSION = re.compile(r"V\d+(?=\[|$)")
@@ -35,9 +36,18 @@ def input_table(join: Join) -> pd.DataFrame:
     )
 
 
-def _note(stage: str) -> str | None:
-    fused = stage.startswith("MapAndBatch")
-    return "a map and a batch that tf.data made one: its elements are batches" if fused else None
+def _note(stage: Stage) -> str | None:
+    notes = []
+    if stage.busy is None:
+        notes.append(_SILENT)
+    if stage.path[-1].startswith("MapAndBatch"):
+        notes.append("a map and a batch that tf.data made one: its elements are batches")
+    if stage.made:
+        made = ms_text(stage.made / PS_PER_MS)
+        notes.append(
+            f"apart from its work, it made the iterators of the stages before it: {made} ms"
+        )
+    return "; ".join(notes) or None
 
 
 def _row(stage: Stage) -> dict[str, object]:
@@ -53,5 +63,5 @@ def _row(stage: Stage) -> dict[str, object]:
         "active_ms": None if stage.active is None else stage.active / PS_PER_MS,
         "wait_ms": stage.waited / PS_PER_MS,
         "parallelism": stage.parallelism if stage.ahead else 1,
-        "note": _SILENT if stage.busy is None else _note(parts[-1]),
+        "note": _note(stage),
     }

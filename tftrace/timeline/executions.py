@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.graph.flatten import CALLS
+from tftrace.graph.types import CALLS
 from tftrace.native.loops import executions as execution_loops
 from tftrace.parsers import MISSING, Events, Plane, Trace
 from tftrace.timeline.arithmetic.intervals import enclosing

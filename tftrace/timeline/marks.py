@@ -72,7 +72,9 @@ _PREFIXES = {
     "BlockUntilReady": Mark.WAIT,
 }
 _ANY_PREFIX = tuple(_PREFIXES)
-_STAGE = re.compile(r"Iterator::|InstantiatedCapturedFunction::Run|[A-Z][A-Za-z0-9]+Produce$")
+_STAGE = re.compile(
+    r"(Make)?Iterator::|InstantiatedCapturedFunction::Run|[A-Z][A-Za-z0-9]+Produce$"
+)
 _PIPELINE_EVENT = re.compile("Iterator|Dataset|tf\\.function-graph_building|DeleteTensorHandle")
 
 

@@ -5,7 +5,8 @@ A stage whose calls do its work (Map, Batch, Shuffle) has inside them, on the sa
 of the stage before it and runs of its function; the rest is its own. One that works ahead on
 threads of its own (Prefetch, ParallelMap) is waited for in its calls; its work is what its threads
 do between the calls of the stage before it, and the runs of its function, which other threads
-execute.
+execute. A stage may make the iterators behind it in its first call, once for all elements: that is
+nobody's work on an element. One that makes an iterator for each element (Interleave) works by that.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from tftrace.timeline.window import Window, look_up
 
 Int = npt.NDArray[np.int64]
 
-_CALL, _RUN = "Iterator::Root::", "InstantiatedCapturedFunction::"
+_CALL, _RUN, _MAKE = "Iterator::Root::", "InstantiatedCapturedFunction::", "MakeIterator::"
 _AHEAD = ("LegacyParallel", "MapAndBatch", "Parallel", "ParseExample", "Prefetch")
 _OF_ONE_INPUT = re.compile(r"(\w*(?:Interleave|FlatMap|Repeat)\w*)\[\d+\]")
+_ONE_EACH = re.compile("Interleave|FlatMap")
 _NUMBER = re.compile(r"\[(\d+)\]$")
-_OTHER, _FUNCTION, _PRODUCE = -1, -2, -3
+_OTHER, _FUNCTION, _PRODUCE, _MAKING = -1, -2, -3, -4
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Stage:
     function made one after the other (of an interleave, say) are one. ``calls`` are how often an
     element was asked for, the end included. ``busy`` is the time that threads worked for it, None
     where its threads leave no events; ``active`` that in which at least one did. ``waited`` is the
-    time of its calls in which it did not work: it was waited for. ``ahead`` says that it works on
+    time of its calls in which it did not work: it was waited for. ``made`` is the time of its calls
+    in which it made the iterators behind it, which is neither. ``ahead`` says that it works on
     threads of its own.
     """
 
@@ -51,6 +54,7 @@ class Stage:
     busy: int | None
     active: int | None
     waited: int
+    made: int
     ahead: bool
     parallelism: int | None
 
@@ -68,6 +72,8 @@ def pipeline_stages(marks: Marks, window: Window) -> list[Stage]:
             return paths.setdefault(_path(name), len(paths))
         if name.startswith(_RUN):
             return _FUNCTION
+        if name.startswith(_MAKE):
+            return _MAKING
         return _PRODUCE if name.endswith("Produce") else _OTHER
 
     kind = trace.codes(found, code).astype(np.int64)
@@ -82,17 +88,22 @@ def pipeline_stages(marks: Marks, window: Window) -> list[Stage]:
     inside = nesting_parent(line, start, end)
     owner = _owners(kind, line, start, inside, before)
 
-    work, wait = _Pieces(len(known)), _Pieces(len(known))
+    one_each = np.array([bool(_ONE_EACH.search(path[-1])) for path in known])
+    making = _making(kind, inside) & (owner >= 0) & ~one_each[owner]
+
+    work, wait, made = _Pieces(len(known)), _Pieces(len(known)), _Pieces(len(known))
     segments = self_segments(line, start, end)
     of, low, high = owner[segments.owner], segments.start, segments.end
     # Inside a call a function is run for it, and the call waits; a thread that works ahead only
     # starts it.
     waits = (kind[segments.owner] == _FUNCTION) & ~ahead[of]
     waits |= (kind[segments.owner] >= 0) & ahead[of]
-    work.add(of[~waits], low[~waits], high[~waits])
-    wait.add(of[waits], low[waits], high[waits])
+    makes = making[segments.owner]
+    works, waits = ~waits & ~makes, waits & ~makes
+    for pieces, mine in ((work, works), (wait, waits), (made, makes)):
+        pieces.add(of[mine], low[mine], high[mine])
 
-    runs = np.flatnonzero(kind == _FUNCTION)
+    runs = np.flatnonzero((kind == _FUNCTION) & ~making)
     ran = marks.processes
     of_run = look_up(ran.id, events.stats["id"].at(found[runs]))
     mine = (of_run >= 0) & (ran.start < window.end) & (ran.end > window.start)
@@ -122,6 +133,7 @@ def pipeline_stages(marks: Marks, window: Window) -> list[Stage]:
                 busy=None if silent else work.total(number),
                 active=None if silent else length(work.union(number)),
                 waited=max(0, wait.total(number) - done.total(number)),
+                made=made.total(number),
                 ahead=bool(ahead[number]),
                 parallelism=None if width == MISSING else width,
             )
@@ -188,10 +200,16 @@ def _owners(kind: Int, line: npt.NDArray[np.int32], start: Int, inside: Int, bef
             latest[here] = int(asked_by[event])
         if kind[event] == _PRODUCE and owner[event] < 0:
             owner[event] = latest.get(here, _OTHER)
-        if kind[event] == _FUNCTION:
+        if kind[event] in (_FUNCTION, _MAKING):
             outer = inside[event]
             owner[event] = owner[outer] if outer >= 0 else latest.get(here, _OTHER)
     return owner
+
+
+def _making(kind: Int, inside: Int) -> npt.NDArray[np.bool_]:
+    """What makes an iterator, and the functions that are run for that."""
+    making = kind == _MAKING
+    return making | ((kind == _FUNCTION) & (_kind_at(kind, inside) == _MAKING))
 
 
 def _kind_at(kind: Int, inside: Int) -> Int:

@@ -26,8 +26,8 @@ from tftrace.attribution.kernel_owner import (
 )
 from tftrace.attribution.provenance import WORKLESS, Members
 from tftrace.graph import TensorSpec
-from tftrace.graph.flatten import BRANCHES
 from tftrace.graph.phases import FORWARD
+from tftrace.graph.types import BRANCHES
 from tftrace.parsers.hlo import HloComputation, HloInstruction, HloModule
 
 # Nothing is computed or moved for these inside a fusion.

@@ -14,7 +14,8 @@ from tftrace.attribution.graph_names import GraphNames
 from tftrace.attribution.hlo.kernels import hlo_kernels
 from tftrace.attribution.kernel_owner import OUTSIDE, WORK, KernelInfo
 from tftrace.attribution.rows import Row, component_of
-from tftrace.graph.flatten import CALLS, flat_name
+from tftrace.graph.flatten import flat_name
+from tftrace.graph.types import CALLS
 from tftrace.parsers.hlo import HloModule, parse_hlo
 from tftrace.runs.run import Run
 from tftrace.timeline.arithmetic.groups import grouped

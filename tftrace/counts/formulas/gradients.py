@@ -151,3 +151,29 @@ def sparse_cross_entropy(record: OpRecord) -> Work:
     """
     size, rows = record.in_size(), record.out_size()
     return Work(mults=size, flops=4 * size, transcendentals=size + rows)
+
+
+@register_count("MirrorPadGrad")
+def mirror_pad_gradient(record: OpRecord) -> Work:
+    """n padded elements to m: what the border mirrored is added to its source, n - m additions."""
+    return Work(flops=max(0, record.in_size() - record.out_size()))
+
+
+@register_count("ResizeNearestNeighborGrad")
+def nearest_gradient(record: OpRecord) -> Work:
+    """Each of n gradient elements is added to the element that it is a copy of: n additions."""
+    return Work(flops=record.in_size())
+
+
+@register_count("ResizeBilinearGrad")
+def bilinear_gradient(record: OpRecord) -> Work:
+    """n gradient elements: three interpolations ``a + (b - a) * t`` backward, ``b: g * t`` and
+    ``a: g - g * t``, then four additions to the sources: 3 mults of 10 operations each."""
+    return Work.elementwise(record.in_size(), mults=3, ops=10)
+
+
+@register_count("ResizeBicubicGrad")
+def bicubic_gradient(record: OpRecord) -> Work:
+    """n gradient elements: a column of four weights, four rows of four, then 16 additions to the
+    sources: 20 mults of 36 operations each."""
+    return Work.elementwise(record.in_size(), mults=20, ops=36)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isqrt
 
-from tftrace.graph.flatten import CALLS
 from tftrace.graph.kernel_types import plain_type
-from tftrace.graph.types import DTYPE_BYTES
+from tftrace.graph.types import CALLS, DTYPE_BYTES
 from tftrace.runs.layer_graph import LayerGraph
 
 _PRODUCTS = frozenset(

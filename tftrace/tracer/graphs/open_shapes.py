@@ -15,7 +15,8 @@ from typing import Any
 import tensorflow as tf
 
 from tftrace.graph import Graph, Node, Program, TensorSpec
-from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS, hands_through
+from tftrace.graph.flatten import hands_through
+from tftrace.graph.types import BRANCHES, CALLS, LOOPS
 from tftrace.tracer.graphs.shape_rules import known_better, narrow
 from tftrace.tracer.graphs.tensor_lists import ListShape, made_list, read_shape
 from tftrace.tracer.tf_private import copy_handle_data

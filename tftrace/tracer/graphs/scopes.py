@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tftrace.graph import Graph, Node, Program
-from tftrace.graph.flatten import CALLS
+from tftrace.graph.types import CALLS
 from tftrace.runs.names import NAME_SCOPE
 from tftrace.tracer.graphs.recorder import Recording
 
