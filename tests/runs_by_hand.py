@@ -9,6 +9,7 @@ import pandas as pd
 from tftrace.attribution.rows import LAYERS
 from tftrace.machine.bench.timing import Measured
 from tftrace.machine.model import MachineModel
+from tftrace.runs.epochs import OF_CALLER
 from tftrace.runs.layer_graph import LayerGraph
 from tftrace.runs.manifest import Site
 from tftrace.tables.primitives import primitives_table
@@ -65,6 +66,7 @@ def kernel(
         "p50_us": 1e3 * ms / calls if calls else None,
         "macs": 0,
         "device": "/host:CPU",
+        "phase": None,
         "members": [op],
     }
     return row | columns
@@ -149,12 +151,13 @@ def run(
     primitives: Sequence[dict[str, Any]] = (),
     stages: Sequence[dict[str, Any]] = (),
     buffers: Sequence[dict[str, Any]] = (),
+    epochs: Sequence[dict[str, Any]] = (),
     **settings: Any,
 ) -> SimpleNamespace:
     """A run; ``steps`` are ``(start_ms, wall_ms, ops_ms)``, primitives as the manifest has them.
 
-    Settings: call, samples, batch_size, jit, median_ms, threads, onednn; of_samples and of_steps
-    are those of the whole call where the traced pass is shorter.
+    Settings: call, epochs_of, samples, batch_size, jit, median_ms, threads, onednn; of_samples and
+    of_steps are those of the whole call where the traced pass is shorter.
     """
     kernels = [row | {"op_type": named(row["op_type"])} for row in kernels]
     table = pd.DataFrame(list(layers))
@@ -175,6 +178,8 @@ def run(
         primitives=primitives_table(list(primitives), ops),
         input=pd.DataFrame(list(stages)),
         buffers=pd.DataFrame(list(buffers)),
+        epochs=pd.DataFrame(list(epochs)),
+        epochs_of=settings.get("epochs_of", OF_CALLER if epochs else None),
         layer_graph=graph or _EMPTY,
         roofs=roofs,
         run={

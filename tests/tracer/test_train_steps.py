@@ -1,5 +1,7 @@
 """Steps that add gradients up, and layers with gradients of their own or recomputed ones."""
 
+from collections import Counter
+
 import keras
 import networks
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 import tftrace
-from tftrace.graph.phases import PARTS
+from tftrace.graph.phases import PARTS, RECOMPUTATION
+from tftrace.runs.run import open_run
 
 layers = keras.layers
 NAMELESS = {"_Arg", "_Retval", "Identity", "OptionalFromValue", "OptionalGetValue", "NoOp", "Const"}
@@ -144,6 +147,15 @@ def test_what_is_computed_anew_is_of_the_call_that_it_repeats(jit):
         "m/anew/first": 3 * once, "m/anew/second": 3 * once, "m/anew/second#2": 3 * once,
         "m/b": 2 * 8 * 4,
     }  # fmt: skip
+    again = {"m/anew/first", "m/anew/second", "m/anew/second#2"}
+    # Around the three calls, recompute_grad makes what holds them back until the gradient is there.
+    assert again <= set(rows.index[rows["recomputed_ms"] > 0]) <= again | {"m/anew"}
+    assert rows["recomputed_ms"].le(rows["backward_ms"]).all()
+    ops = open_run(found.folder).manifest.functions[0].ops
+    part = PARTS.index(RECOMPUTATION)
+    made = Counter(kind for kind, each in zip(ops.type, ops.part, strict=True) if each == part)
+    # One product for each call, and the activation of two of them.
+    assert (made["MatMul"], made["Tanh"], made["TanhGrad"]) == (3, 2, 0)
 
 
 OPTIMIZERS = {

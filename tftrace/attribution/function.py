@@ -19,7 +19,7 @@ from tftrace.graph.types import CALLS
 from tftrace.runs.manifest import OpColumns, TracedFunction
 
 Share: TypeAlias = tuple[int, str]
-"""A call site (an index; -1 for none) and a phase, or a part of the optimizer."""
+"""A call site (an index; -1 for none) and a phase, or a part of one."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Function:
     ``owner`` is an index into the run's sites (-1: none), ``times`` executions per call (None:
     depends on data), ``work`` the executed work of one execution over ``counted_batch`` samples,
     ``phase`` what the operation is for (None: all are of the forward pass), which may be a part of
-    the optimizer.
+    a phase.
     """
 
     name: str | None

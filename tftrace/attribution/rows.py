@@ -9,7 +9,15 @@ import numpy.typing as npt
 
 from tftrace.attribution.function import Share
 from tftrace.attribution.kernel_owner import OUTSIDE, KernelInfo
-from tftrace.graph.phases import BACKWARD, FORWARD, LOSS, METRICS, OPTIMIZER, PARTS
+from tftrace.graph.phases import (
+    BACKWARD,
+    FORWARD,
+    LOSS,
+    METRICS,
+    OF_OPTIMIZER,
+    OPTIMIZER,
+    RECOMPUTATION,
+)
 from tftrace.native.loops import executions as execution_loops
 from tftrace.timeline.share_out import Timeline
 
@@ -24,7 +32,8 @@ _OF_NO_LAYER = {
     # Every gradient has its layer but that of the loss.
     BACKWARD: LOSS_AND_METRICS,
     OPTIMIZER: OPTIMIZER_ITSELF,
-    **{part: part for part in PARTS},
+    **{part: part for part in OF_OPTIMIZER},
+    RECOMPUTATION: LOSS_AND_METRICS,
 }
 
 

@@ -6,6 +6,8 @@ from tftrace.findings import batch_norm as _batch_norm  # noqa: F401
 from tftrace.findings import convolution as _convolution  # noqa: F401
 from tftrace.findings import copies as _copies  # noqa: F401
 from tftrace.findings import dispatch as _dispatch  # noqa: F401
+from tftrace.findings import embedding as _embedding  # noqa: F401
+from tftrace.findings import first_epoch as _first_epoch  # noqa: F401
 from tftrace.findings import input_pipeline as _input_pipeline  # noqa: F401
 from tftrace.findings import memory as _memory  # noqa: F401
 from tftrace.findings import onednn as _onednn  # noqa: F401

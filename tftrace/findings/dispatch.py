@@ -15,7 +15,8 @@ from tftrace.findings.basis.figures import (
     name_of,
     waited_ms,
 )
-from tftrace.findings.registry import Finding, finding
+from tftrace.findings.registry import Finding, finding, finding_of_fit
+from tftrace.graph.phases import OPTIMIZER
 from tftrace.tables.frame import total
 from tftrace.text import ms_text
 from tftrace.timeline.share_out import EXECUTOR
@@ -117,6 +118,46 @@ def batch_too_small(profile: Evidence) -> Iterator[Finding]:
             "suggested": larger,
         },
         sure="modelled",
+    )
+
+
+@finding_of_fit
+def batch_too_small_to_train(profile: Evidence) -> Iterator[Finding]:
+    """What a step costs whatever its size, its updates too, outweighs what its samples cost."""
+    times = call_times(profile)
+    samples, size = profile.run["trace"]["samples"], profile.run["batch_size"]
+    if times is None or samples is None or samples <= size or not times.batches:
+        return
+    ops = profile.ops
+    updates = float(ops.loc[ops["phase"] == OPTIMIZER, "wall_ms"].sum())
+    idle = max(0.0, idle_ms(profile) - max(0.0, waited_ms(profile, times)))
+    fixed = idle + updates
+    if fixed < _MIN_FIXED * times.batches:
+        return
+    each = times.count
+    per_sample = max(0.0, times.batches - fixed) / samples
+    yield Finding(
+        layer=None,
+        kind="batch size too small",
+        text=(
+            f"Of a step of {ms_text(times.batches / each)} ms, {ms_text(fixed / each)} ms "
+            f"({fixed / times.batches:.0%}) do not depend on its {size} samples: "
+            f"{ms_text(updates / each)} ms of updates, {ms_text(idle / each)} ms without a kernel "
+            f"of the model. A sample more costs {ms_text(per_sample)} ms."
+        ),
+        cause="Every step updates each weight once, and costs the same for its call.",
+        remedy=(
+            f"a larger batch, say {min(profile.run['samples'], _LARGER * size)}, with a learning "
+            "rate for it: the steps are then fewer, and so are the updates"
+        ),
+        evidence={
+            "ms": fixed,
+            "updates_ms": updates,
+            "idle_ms": idle,
+            "fixed_share": fixed / times.batches,
+            "sample_ms": per_sample,
+            "batch_size": size,
+        },
     )
 
 

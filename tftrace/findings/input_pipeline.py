@@ -10,7 +10,8 @@ import pandas as pd
 from tftrace.findings.basis.commands import TRY_ALL
 from tftrace.findings.basis.evidence import Evidence
 from tftrace.findings.basis.figures import call_times, waited_ms
-from tftrace.findings.registry import Finding, finding
+from tftrace.findings.registry import Finding, finding, finding_of_fit
+from tftrace.runs.names import way_of
 from tftrace.text import ms_text
 
 KIND = "input pipeline bound"
@@ -33,6 +34,7 @@ _REMEDIES = (
 
 
 @finding
+@finding_of_fit
 def input_pipeline_bound(profile: Evidence) -> Iterator[Finding]:
     """The batches wait for their data."""
     times = call_times(profile)
@@ -53,7 +55,7 @@ def input_pipeline_bound(profile: Evidence) -> Iterator[Finding]:
     }
     stage = _slowest(profile)
     if stage is None:
-        yield _of_arrays(text, evidence)
+        yield _of_arrays(text, evidence, way_of(str(profile.run.get("call"))))
     else:
         yield _of_stage(profile, stage, text, evidence)
 
@@ -67,20 +69,25 @@ def _slowest(profile: Evidence) -> pd.Series | None:
     return known.iloc[int(longest.argmax())] if len(known) else None
 
 
-def _of_arrays(text: str, evidence: dict[str, Any]) -> Finding:
+def _of_arrays(text: str, evidence: dict[str, Any], way: str) -> Finding:
+    other = (
+        "a tf.data.Dataset that reads ahead: .batch(n).prefetch(tf.data.AUTOTUNE)"
+        if way == "fit"
+        else "call the model in a tf.function on slices of the array"
+    )
     return Finding(
         layer=None,
         kind=KIND,
         text=text,
         cause=(
-            "predict gathers each batch from the arrays by a copy on one thread; here the model "
+            f"{way} gathers each batch from the arrays by a copy on one thread; here the model "
             "is done before the next batch is there."
         ),
         remedy=(
-            "call the model in a tf.function on slices of the array; hand over smaller elements "
-            "(uint8 and a Rescaling layer, say, instead of float32)"
+            f"{other}; hand over smaller elements (uint8 and a Rescaling layer, say, instead of "
+            "float32)"
         ),
-        command=TRY_ALL,
+        command=TRY_ALL if way == "predict" else None,
         evidence=evidence,
     )
 

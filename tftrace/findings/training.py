@@ -1,4 +1,5 @@
-"""What costs time in ``fit`` alone: statistics of batches, many small updates, frozen layers."""
+"""What costs time in ``fit`` alone: statistics of batches, many small updates, frozen layers, and
+what is computed a second time."""
 
 from __future__ import annotations
 
@@ -111,4 +112,31 @@ def frozen_and_differentiated(profile: Evidence) -> Iterator[Finding]:
             cause="The gradient of what is in front passes through every layer behind.",
             remedy="freeze what is in front of the frozen layers, too, if it need not learn",
             evidence={"ms": spent, "backward_ms": spent},
+        )
+
+
+@finding_of_fit
+def computed_anew(profile: Evidence) -> Iterator[Finding]:
+    """What the backward pass computes that the forward pass has computed already."""
+    for row in profile.layers.to_dict(orient="records"):
+        again, backward = float(row["recomputed_ms"]), float(row["backward_ms"])
+        if not again:
+            continue
+        yield Finding(
+            layer=row["path"],
+            kind="recomputation",
+            text=(
+                f"{name_of(profile, row['path'])} is computed a second time in the backward pass: "
+                f"{ms_text(again)} of its {ms_text(backward)} ms there, "
+                f"{of_predict(profile, again, 'fit')}."
+            ),
+            cause=(
+                "tf.recompute_grad (keras.remat) keeps nothing of what lies inside for the "
+                "gradient, which saves memory and costs another forward pass."
+            ),
+            remedy=(
+                "where the memory suffices (run --memory tells who holds it), leave it out, or "
+                "keep it to the layers whose outputs are large and cheap to compute"
+            ),
+            evidence={"ms": again, "recomputed_ms": again, "backward_ms": backward},
         )

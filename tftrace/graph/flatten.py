@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tftrace.graph.phases import FORWARD, LOSS, phase_of
+from tftrace.graph.phases import FORWARD, LOSS, OPTIMIZER, phase_of
 from tftrace.graph.trips import trip_count
 from tftrace.graph.types import BRANCHES, CALLS, LOOPS, Edge, Graph, Node, Program, TensorSpec
 
@@ -200,6 +200,6 @@ def _phase(node: Node, around: str) -> str:
     if around == FORWARD or (around == LOSS and (node.phase != FORWARD or node.owner is not None)):
         return node.phase
     # An optimizer that scales the loss, or adds gradients up, does all else in a branch.
-    if phase_of(around) == phase_of(node.phase):
+    if phase_of(around) == phase_of(node.phase) == OPTIMIZER:
         return node.phase
     return around

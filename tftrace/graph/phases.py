@@ -17,11 +17,17 @@ MOVING_AVERAGE = "moving average"
 LOSS_SCALING = "loss scaling"
 ACCUMULATION = "gradient accumulation"
 
-PARTS = (CLIPPING, WEIGHT_DECAY, MOVING_AVERAGE, LOSS_SCALING, ACCUMULATION)
-"""What of the optimizer has a name of its own. As phases they are finer than `OPTIMIZER`; their
-order is that of the run folder's numbers, too."""
+OF_OPTIMIZER = (CLIPPING, WEIGHT_DECAY, MOVING_AVERAGE, LOSS_SCALING, ACCUMULATION)
+"""What an optimizer does around its updates."""
+RECOMPUTATION = "recomputation"
+"""What the backward pass computes that the forward pass has computed already."""
+
+PARTS = (*OF_OPTIMIZER, RECOMPUTATION)
+"""Phases that are finer than those of `PHASES`, in the order of the run folder's numbers, too."""
+
+_WHOLE = {**dict.fromkeys(OF_OPTIMIZER, OPTIMIZER), RECOMPUTATION: BACKWARD}
 
 
 def phase_of(finer: str) -> str:
     """One of `PHASES`: that which a part of it belongs to."""
-    return OPTIMIZER if finer in PARTS else finer
+    return _WHOLE.get(finer, finer)

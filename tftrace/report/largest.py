@@ -14,7 +14,7 @@ from tftrace.attribution.rows import (
     OUTSIDE_LAYERS,
 )
 from tftrace.findings.basis.figures import call_times
-from tftrace.graph.phases import PARTS
+from tftrace.graph.phases import OF_OPTIMIZER
 from tftrace.tables.frame import total
 from tftrace.text import ms_text, share_text, short_names
 from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE, UNKNOWN
@@ -124,7 +124,9 @@ _EXPLAINED: dict[str, Callable[[Profile], str]] = {
     OPTIMIZER_ITSELF: lambda _: (
         "what the optimizer does for no layer: its count of steps, schedules"
     ),
-    **dict.fromkeys(PARTS, lambda _: "a part of what the optimizer does before and after updates"),
+    **dict.fromkeys(
+        OF_OPTIMIZER, lambda _: "a part of what the optimizer does before and after updates"
+    ),
     COMPILATION: lambda _: "a graph was traced or compiled while it was measured",
     UNKNOWN: lambda _: "functions that tftrace did not see traced; the warnings name them",
 }

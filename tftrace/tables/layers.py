@@ -10,14 +10,17 @@ import pandas as pd
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import OUTSIDE
 from tftrace.attribution.rows import Row
-from tftrace.graph.phases import BACKWARD, FORWARD, OPTIMIZER, phase_of
+from tftrace.graph.phases import BACKWARD, FORWARD, OPTIMIZER, RECOMPUTATION, phase_of
 from tftrace.runs.manifest import LayerWork, Site
 from tftrace.runs.names import LABELED, NAME_SCOPE, way_of
 from tftrace.tables.frame import NEEDED, PS_PER_MS, per_sample, rate, share_per_sample, table_of
 from tftrace.tables.memory import output_bytes
 from tftrace.tables.roofline import UNKNOWN, Roof, roof_of
 
-TRAINING = ("forward_ms", "backward_ms", "optimizer_ms", "mults_backward", "macs_backward")
+TRAINING = (
+    *("forward_ms", "backward_ms", "optimizer_ms", "recomputed_ms"),
+    *("mults_backward", "macs_backward"),
+)
 """Columns of runs with labels: the parts of ``wall_ms``, and the work of the gradients."""
 MEMORY = ("output_bytes", "peak_live_bytes")
 """Columns of bytes, as in **memory**."""
@@ -75,6 +78,7 @@ class _LayerSum:
         self.expected: int | None = 0
         self.wall = self.busy = self.thread = 0.0
         self.by_phase = dict.fromkeys((FORWARD, BACKWARD, OPTIMIZER), 0.0)
+        self.recomputed = 0.0
         self.bytes: float | None = 0.0
         self.others: set[int] = set()
         self.notes: set[str] = set()
@@ -105,6 +109,7 @@ class _LayerSum:
         """Time that is in ``wall`` too. What a layer does for the loss or a metric is forward."""
         whole = phase_of(phase)
         self.by_phase[whole if whole in self.by_phase else FORWARD] += wall
+        self.recomputed += wall if phase == RECOMPUTATION else 0.0
 
 
 def _layer_row(join: Join, site: Site, found: _LayerSum, total_ps: int) -> dict[str, Any]:
@@ -156,6 +161,7 @@ def _training(join: Join, needed: LayerWork | None, found: _LayerSum) -> dict[st
         return {}
     return {
         **{f"{phase}_ms": ps / PS_PER_MS for phase, ps in found.by_phase.items()},
+        "recomputed_ms": found.recomputed / PS_PER_MS,
         "mults_backward": share_per_sample(needed.mults_backward if needed else 0, batch),
         "macs_backward": share_per_sample(needed.macs_backward if needed else 0, batch),
     }

@@ -16,7 +16,7 @@ from tftrace.attribution.rows import (
     OUTSIDE_LAYERS,
     component_of_share,
 )
-from tftrace.graph.phases import PARTS
+from tftrace.graph.phases import OF_OPTIMIZER
 from tftrace.runs.names import way_of
 from tftrace.tables.frame import PS_PER_MS, table_of
 from tftrace.timeline.share_out import COMPILATION, DISPATCH, EXECUTOR, LOOP, PIPELINE, UNKNOWN
@@ -66,7 +66,7 @@ def wall_table(join: Join) -> pd.DataFrame:
 def _parts(join: Join) -> list[str]:
     """The parts of the optimizer that a traced function has."""
     known = {part for f in join.run.manifest.functions for part in f.ops.part or ()}
-    return [PARTS[part] for part in sorted(known - {-1})]
+    return [part for number, part in enumerate(OF_OPTIMIZER) if number in known]
 
 
 def _by_device(join: ForeignJoin) -> pd.DataFrame:

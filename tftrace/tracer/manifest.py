@@ -147,7 +147,7 @@ def _phases(ops: list[FlatOp]) -> list[int] | None:
 
 
 def _parts(ops: list[FlatOp]) -> list[int] | None:
-    """Numbers of the parts of the optimizer, -1 for none; None where there is none at all."""
+    """Numbers of the parts of phases, -1 for none; None where there is none at all."""
     parts = [PARTS.index(op.phase) if op.phase in PARTS else -1 for op in ops]
     return parts if any(part >= 0 for part in parts) else None
 

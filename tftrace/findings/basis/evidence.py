@@ -34,6 +34,14 @@ class Evidence(Protocol):
         """The **input** table."""
 
     @property
+    def epochs(self) -> pd.DataFrame:
+        """The **epochs** table; empty of all but ``fit``."""
+
+    @property
+    def epochs_of(self) -> str | None:
+        """Whose epochs those are."""
+
+    @property
     def primitives(self) -> pd.DataFrame:
         """The **primitives** table; empty where oneDNN's log was not asked for."""
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tftrace.graph.phases import BACKWARD, FORWARD, LOSS, OPTIMIZER, phase_of
+from tftrace.graph.phases import BACKWARD, FORWARD, LOSS, OPTIMIZER, RECOMPUTATION, phase_of
 from tftrace.tracer.state import handles_of
 
 ANOTHER_GRAPH = "\0"
@@ -75,6 +75,8 @@ class Recording:
     _seen: dict[tuple[int, str], int] = field(default_factory=dict)
     _layers: dict[str, Any] = field(default_factory=dict)
     _repeated: dict[tuple[str, int], int] = field(default_factory=dict)
+    _began: list[tuple[int, int]] = field(default_factory=list)
+    """Graph, and how many operations it had, when each of the gradients that run began."""
     _outer: Any = None
     _inner: dict[str, list[Any]] = field(default_factory=dict)
 
@@ -224,6 +226,7 @@ class Recording:
         if not self._stack:
             return run()
         graph = tf.compat.v1.get_default_graph()
+        self._computed_anew(graph)
         seen = _TAPE if self.tape_is_open else None
         path = None if self.tape_is_open else self.model.name
         gradients = self._within(_Frame(seen, path, BACKWARD), graph, run)
@@ -233,7 +236,19 @@ class Recording:
         ):
             for handle in handles_of(source) if hasattr(source, "value") else ():
                 self._claim([gradient], owners.get(id(handle)))
+        if self._began:
+            self._began[-1] = id(graph), len(graph.get_operations())
         return gradients
+
+    def _computed_anew(self, graph: Any) -> None:
+        """A gradient that asks a tape of its own has first computed what that differentiates."""
+        if not self._began or self._began[-1][0] != id(graph):
+            return
+        self._flush(graph)
+        phases = self._phases.get(id(graph), {})
+        for operation in graph.get_operations()[self._began[-1][1] :]:
+            if phases.get(operation.name) == BACKWARD:
+                phases[operation.name] = RECOMPUTATION
 
     @property
     def path(self) -> str | None:
@@ -248,9 +263,14 @@ class Recording:
         """
         if not self._stack:
             return run()
-        self._flush(tf.compat.v1.get_default_graph())
+        graph = tf.compat.v1.get_default_graph()
+        self._flush(graph)
         self._claim(given, path)
-        return self.part(BACKWARD, run, path)
+        self._began.append((id(graph), len(graph.get_operations())))
+        try:
+            return self.part(BACKWARD, run, path)
+        finally:
+            self._began.pop()
 
     def update(self, variable: Any, run: Callable[[], Any]) -> Any:
         """Run the optimizer's update of one variable: for the layer whose it is."""
