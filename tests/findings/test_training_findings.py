@@ -187,6 +187,11 @@ def test_the_first_epoch_by_hand(onednn):
     assert found.evidence["extra_ms"] == 1_000 + 300
     assert found.evidence["ms"] == 1_300 / 4
     assert found.evidence["first_step_ms"] == 900
+    assert "smaller" not in found.cause
+    assert "whole batches" not in found.remedy
+    (ragged,) = of(epoch(0, 1_220.0, 900.0, validation_ms=305.0), *usual, samples=70)
+    assert "smaller last batch" in ragged.cause
+    assert "whole batches" in ragged.remedy
     # A fit that had run before; passes of a run; one epoch, of which nothing can be said.
     assert of(epoch(0, 220.0, 2.5), *usual) == []
     assert of(epoch(0, 1_220.0, 900.0), *usual, epochs_of="untraced passes") == []

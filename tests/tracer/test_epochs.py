@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tftrace
 from tftrace.runs.epochs import OF_CALLER
-from tftrace.tracer import fit_clock
+from tftrace.tracer import epochs, fit_clock
 from tftrace.tracer.epochs import CALLBACK_LIST, HOOKS
 from tftrace.tracer.fit_clock import FitClock
 
@@ -263,6 +263,23 @@ def test_a_list_of_the_caller_s_own_is_given_back(tmp_path):
         model.fit(x, y, callbacks=given, verbose=0)
     assert given.callbacks is own
     assert Counter(tracing.profile.epochs["part"])["Sleeps"] == 2  # in the epoch, and outside
+
+
+class Fails(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise KeyboardInterrupt
+
+
+def test_a_fit_that_is_interrupted_leaves_nothing_behind(tmp_path):
+    model, x, y = built()
+    given = keras.callbacks.CallbackList([Fails()], model=model)
+    own = given.callbacks
+    with tftrace.trace(tmp_path) as tracing, pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, callbacks=given, verbose=0)
+    assert given.callbacks is own
+    assert epochs._CLOCKS == {}
+    assert (tracing.epochs, tracing.profiles) == ([], [])
+    model.fit(x, y, callbacks=[], verbose=0)
 
 
 class Validates(keras.Model):

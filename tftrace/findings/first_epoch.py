@@ -30,7 +30,8 @@ def traced_in_the_first_epoch(profile: Evidence) -> Iterator[Finding]:
     whole = float(epochs["wall_ms"].sum())
     if extra < _MIN_OF_FIT * whole or first_step < _TRACED * step:
         return
-    number = len(steps)
+    number, run = len(steps), profile.run
+    smaller = run["samples"] > run["batch_size"] and run["samples"] % run["batch_size"] > 0
     yield Finding(
         layer=None,
         kind="first epoch traced",
@@ -40,13 +41,13 @@ def traced_in_the_first_epoch(profile: Evidence) -> Iterator[Finding]:
             f"first step {ms_text(first_step)} ms, a usual one {ms_text(step)} ms."
         ),
         cause=(
-            "Keras traces the train function at the first step, and once more for a batch of "
-            "another size, the last of an epoch as a rule; TensorFlow optimizes, or XLA compiles, "
-            "each of the graphs."
+            "Keras traces the train function at the first step"
+            + (", and once more for the smaller last batch" if smaller else "")
+            + "; TensorFlow optimizes, or XLA compiles, what was traced."
         ),
         remedy=(
-            "it comes once for each compile(): call fit once for all epochs; leave out the smaller "
-            "last batch (whole batches, or drop_remainder=True), whose graph is made anew"
+            "it comes once for each compile(): call fit once for all epochs"
+            + ("; whole batches spare the second graph" if smaller else "")
         ),
         # A traced pass is one epoch.
         evidence={

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from tftrace.tracer.fit_clock import FitClock
-from tftrace.undo import MEASURING
+from tftrace.undo import MEASURING, Turn
 
 CALLBACK_LIST = keras.callbacks.CallbackList
 HOOKS = tuple(
@@ -29,15 +29,18 @@ def fit_timed() -> Iterator[FitClock]:
     """Time the ``fit`` that the block calls on its thread, where `hooked` replaces the hooks."""
     here, clock = get_ident(), FitClock()
     outer = _CLOCKS.get(here)
-    _CLOCKS[here] = clock
-    try:
-        yield clock
-    finally:
+
+    def put_back() -> None:
         clock.stop()
         if outer is None:
-            del _CLOCKS[here]
+            _CLOCKS.pop(here, None)
         else:
             _CLOCKS[here] = outer
+
+    # A turn of its own: the caller's fit must not keep other threads from measuring.
+    with Turn().undone(put_back):
+        _CLOCKS[here] = clock
+        yield clock
 
 
 @contextmanager

@@ -53,14 +53,17 @@ class FitClock:
         self._names: dict[int, str] = {}
         self._give_back: Callable[[], None] | None = None
         self._by_hook = False
+        self._stopped = False
         self._last = time.perf_counter_ns()
         self._step_began = 0
         self._first_of_call = 0
         self._per_call = 1
 
     def stop(self) -> None:
-        """The ``fit`` has ended, one way or the other."""
-        self._charge()
+        """The ``fit`` has ended, one way or the other; a second time, nothing more happens."""
+        if not self._stopped:
+            self._charge()
+        self._stopped = True
         if self._give_back is not None:
             self._give_back()
 
