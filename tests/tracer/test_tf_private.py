@@ -48,6 +48,8 @@ def test_the_doors_are_open():
     function = tf.function(lambda x: x + 1)
     function(tf.zeros(2))
     assert hasattr(function, "_list_all_concrete_functions")
+    traced = function.get_concrete_function(tf.TensorSpec((2,))).graph
+    assert tf_private.optimized_graph(traced) is not None
     with tf.Graph().as_default() as graph:
         assert hasattr(graph, "_get_function")
     assert tf_private._framework_library() is not None
@@ -62,6 +64,22 @@ def test_graphs_before_and_after_optimisation_are_collected():
     before, after = ({n.op for n in graph.node} for graph in found)
     assert {"MatMul", "BiasAdd", "Relu"} <= before
     assert "_FusedMatMul" in after
+
+
+def test_a_graph_is_optimized_without_running_and_says_what_its_variables_are():
+    weights = tf.Variable(tf.ones((3, 5)))
+    traced = tf.function(lambda x: x @ weights + tf.constant(1.0) * 2.0)
+    graph = traced.get_concrete_function(tf.TensorSpec((2, 3))).graph
+    nodes = {node.op: node for node in tf_private.optimized_graph(graph).node}
+    assert "Mul" not in nodes  # folded
+    shape = nodes["VarHandleOp"].attr["shape"].shape
+    assert [size.size for size in shape.dim] == [3, 5]
+
+
+def test_where_the_optimizer_is_hidden_nothing_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow.python.grappler.tf_optimizer", None)
+    graph = tf.function(lambda x: x + 1).get_concrete_function(tf.TensorSpec((2,))).graph
+    assert tf_private.optimized_graph(graph) is None
 
 
 def test_collection_ends_also_after_an_exception():

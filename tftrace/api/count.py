@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tftrace.errors import TftraceError
 
 if TYPE_CHECKING:
     from tftrace.counts import Counts
+    from tftrace.counts.memory import Memory
+    from tftrace.graph import Program
 
 
 def count(
@@ -25,22 +28,76 @@ def count(
             default the model's own, with batch 1 where it is open.
         flops_per_mac: 2, or 1 for tables that are compared with papers.
 
-    Returns: tables per sample (the batch's total divided by the batch), coverage and rule.
+    Returns: tables per sample (the batch's total divided by the batch), coverage and rule, and the
+    memory that one batch takes.
 
     Raises:
         TftraceError: a shape is missing or does not fit the model.
     """
     from tftrace.counts import Counts
-    from tftrace.tracer.graphs.programs import trace_model
+
+    graph, program, sites, batch = _traced(model, input_shapes)
+    counts = Counts.from_program(program, sites, batch, flops_per_mac=flops_per_mac)
+    return replace(counts, memory=_memory(model, graph, program, batch))
+
+
+def memory(model: Any, input_shapes: Sequence[Sequence[int | None]] | None = None) -> Memory:
+    """What ``model`` and one batch of those shapes take of memory, as in `count`."""
+    graph, program, _, batch = _traced(model, input_shapes)
+    return _memory(model, graph, program, batch)
+
+
+def memories(
+    model: Any,
+    shapes_of: Callable[[int], Sequence[Sequence[int | None]]],
+    batches: Sequence[int],
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Memory]:
+    """`memory` at each of several batch sizes.
+
+    Args:
+        shapes_of: the shape of each input, batch first, for a batch of so many samples.
+
+    Raises:
+        TftraceError: the model declares its batch, and that is another.
+    """
+    from tftrace.tracer.keras_model import fixed_batch
+
+    fixed = fixed_batch(model)
+    if fixed is not None and set(batches) != {fixed}:
+        raise TftraceError(f"the model takes batches of exactly {fixed} samples")
+    found = []
+    for batch in batches:
+        progress(f"batch {batch}")
+        found.append(memory(model, shapes_of(batch)))
+    return found
+
+
+def _traced(
+    model: Any, input_shapes: Sequence[Sequence[int | None]] | None
+) -> tuple[Any, Program, list[Any], int]:
+    """The FuncGraph of one call, the same as a program, its call sites, and its samples."""
+    from tftrace.tracer.graphs.programs import program_of, trace_call
     from tftrace.tracer.keras_model import fixed_batch
 
     try:
-        program, sites = trace_model(model, input_shapes)
+        graph, recording = trace_call(model, input_shapes)
     except ValueError as error:
         raise TftraceError(str(error)) from error
     first = (fixed_batch(model),) if input_shapes is None else input_shapes[0]
-    batch = first[0] or 1
-    return Counts.from_program(program, sites, batch, flops_per_mac=flops_per_mac)
+    program = program_of(graph, recording)
+    return graph, program, list(recording.sites.values()), first[0] or 1
+
+
+def _memory(model: Any, graph: Any, program: Program, batch: int) -> Memory:
+    from tftrace.counts.memory import memory_of
+    from tftrace.tracer.graphs.optimized import kernels_of
+    from tftrace.tracer.graphs.recorder import weight_bytes
+    from tftrace.tracer.tf_private import onednn_is_on
+
+    kernels, reason = kernels_of(graph)
+    weights = sum(weight_bytes(w) for w in model.weights) if model.built else None
+    return memory_of(program, kernels, batch, weights, bool(onednn_is_on()), reason)
 
 
 def full_shapes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from tftrace.commands.options import (
     Unsafe,
 )
 from tftrace.commands.shared import (
+    batch_sizes,
     check_model_path,
     check_targets,
     print_parts,
@@ -36,7 +38,9 @@ from tftrace.tracer.loading.models import Loading
 def count(
     model: Annotated[Path, typer.Argument(help="Keras model, or SavedModel.", show_default=False)],
     input_shape: InputShape = None,
-    batch: Annotated[int, typer.Option(min=1, max=MOST, help="Samples per batch.")] = 1,
+    batch: Annotated[
+        str, typer.Option(help="Samples per batch; several, as 1,8,32, for the memory of each.")
+    ] = "1",
     rule: Annotated[Rule, typer.Option(help="The work that is shown.")] = Rule.mults,
     flops_per_mac: Annotated[
         int, typer.Option(min=1, max=2, help="Operations per multiply-accumulate in FLOPs.")
@@ -52,34 +56,36 @@ def count(
     layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
-    """Count multiplications, MACs, FLOPs, parameters and bytes without running the model."""
+    """Count multiplications, MACs, FLOPs, parameters and memory without running the model."""
     from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
     check_targets(json, csv)
+    sizes = batch_sizes(batch)
     with stages(quiet, 3) as say:
         say("starting TensorFlow")
         start_tensorflow()
         from tftrace.api.count import count as count_model
-        from tftrace.api.count import full_shapes
+        from tftrace.api.count import full_shapes, memories
 
         say("loading the model")
         loaded = Loading(unsafe, tuple(custom or ()), keras, model_module).model(model)
         say("counting")
-        shapes = full_shapes(loaded, input_shape, batch)
+        shapes = full_shapes(loaded, input_shape, sizes[0])
         counts = count_model(loaded, shapes, flops_per_mac=flops_per_mac)
+        more = memories(loaded, partial(full_shapes, loaded, input_shape), sizes[1:], say)
     from tftrace.report.counts import counts_parts
     from tftrace.report.exports.tables import counts_data, export_counts, write_counts_json
 
     if json is not None:
-        write_counts_json(counts, json)
+        write_counts_json(counts, json, more)
     if csv is not None:
         export_counts(counts, csv)
     by_size = order is Order.sorted
     title = f"{model.name}, batch {counts.batch}"
     print_parts(
-        lambda: counts_parts(counts, title, rule.value, top or None, by_size),
-        lambda: counts_data(counts),
+        lambda: counts_parts(counts, title, rule.value, top or None, by_size, more),
+        lambda: counts_data(counts, more),
         layout,
         quiet or printing(json, csv),
     )

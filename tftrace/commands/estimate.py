@@ -22,6 +22,7 @@ from tftrace.commands.options import (
     Unsafe,
 )
 from tftrace.commands.shared import (
+    batch_sizes,
     check_model_path,
     check_targets,
     print_parts,
@@ -69,7 +70,7 @@ def estimate(
 
     check_model_path(model)
     check_targets(json)
-    sizes = None if batch is None else _sizes(batch)
+    sizes = None if batch is None else batch_sizes(batch, least=2)
     machine = None if calibration is None else read_calibration(calibration)
     title = model.name if machine is None else f"{model.name} on {machine.machine}"
     if check and (sizes is not None or machine is not None):
@@ -103,10 +104,3 @@ def estimate(
         layout,
         quiet or printing(json),
     )
-
-
-def _sizes(text: str) -> list[int]:
-    sizes = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
-    if len(set(sizes)) < 2 or not all(0 < size <= MOST for size in sizes):
-        raise TftraceError(f"--batch {text}: give two sizes or more, as 1,8,32")
-    return sizes

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tftrace.commands.options import Layout, Order, Sort
+from tftrace.commands.options import MOST, Layout, Order, Sort
 from tftrace.errors import TftraceError
 from tftrace.files import STANDARD_OUTPUT, require_folder, require_writable
 from tftrace.report.sheet import Line, Part
@@ -147,6 +147,19 @@ def check_data(data: Path | None, data_module: str | None) -> None:
         )
     if data is not None and data_module is not None:
         raise TftraceError(f"give the data {data} or --data-module {data_module}, not both")
+
+
+def batch_sizes(text: str, least: int = 1) -> list[int]:
+    """Sizes from a text like ``1,8,32``, ascending, at least so many.
+
+    Raises:
+        TftraceError: the text is something else.
+    """
+    sizes = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
+    if len(set(sizes)) < least or not all(0 < size <= MOST for size in sizes):
+        wanted = "two sizes or more" if least > 1 else "a size, or several"
+        raise TftraceError(f"--batch {text}: give {wanted}, as 1,8,32")
+    return sorted(set(sizes))
 
 
 def check_model_path(path: Path) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from tftrace.counts.count import OpCount, count_flow
 from tftrace.counts.flow import flow_of
 from tftrace.counts.layers import LayerCount, layer_counts, total
+from tftrace.counts.memory import Memory
 from tftrace.counts.rule import rule_text
 from tftrace.graph import Program
 from tftrace.units import with_units
@@ -74,7 +75,8 @@ class Counts:
     mathematics needs, ``*_executed`` what runs. ``ops``: one row per operation that runs, with
     what it executes. Numbers are integers wherever the batch divides them, null where unknown;
     ``note`` says why. ``totals`` sums the layers; a total with an unknown part is None, and
-    ``known`` then is the sum of what is known.
+    ``known`` then is the sum of what is known. ``memory`` is what one batch takes, where that was
+    computed.
     """
 
     layers: pd.DataFrame
@@ -84,6 +86,7 @@ class Counts:
     totals: dict[str, int | float | None]
     known: dict[str, int | float]
     batch: int
+    memory: Memory | None = None
 
     @classmethod
     def from_program(

@@ -81,7 +81,7 @@ def _walk(
     if function in stack:
         raise ValueError(f"function {function} calls itself; recursion cannot be flattened")
     graph = program.functions[function]
-    live = _live(graph)
+    live = live_names(graph)
     for node in graph.nodes.values():
         owner = _deeper(frame.owner, node.owner)
         here = FlatOp(
@@ -176,7 +176,7 @@ def _deeper(outer: str | None, inner: str | None) -> str | None:
     return outer
 
 
-def _live(graph: Graph) -> set[str]:
+def live_names(graph: Graph) -> set[str]:
     """Names that the graph's outputs and control outputs reach."""
     pending = [edge.name for edge in graph.outputs] + list(graph.controls)
     reached: set[str] = set()

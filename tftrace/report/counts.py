@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tftrace.report.batch_memory import batch_memory_parts
 from tftrace.report.sheet import EM, FAINT, Column, Line, Part, Row, Sheet
 from tftrace.text import bytes_text, count_text, share_text, short_names
 
 if TYPE_CHECKING:
     from tftrace.counts import Counts
+    from tftrace.counts.memory import Memory
 
 RULES = ("mults", "macs", "flops")
 
@@ -22,18 +24,22 @@ def counts_parts(
     rule: str = "mults",
     top: int | None = None,
     by_size: bool = False,
+    more: Sequence[Memory] = (),
 ) -> Iterator[Part]:
-    """One row per layer call, totals exact, coverage, and the rule in words.
+    """One row per layer call, totals exact, coverage, the rule in words, and memory.
 
     Args:
         rule: the column that is shown, one of RULES.
         by_size: largest first instead of the order of execution.
+        more: memory of further batch sizes.
     """
     yield Line(title, EM)
     yield _layers(counts, rule, top, by_size)
     yield from (Line(_total(counts, name)) for name in (*RULES, "params"))
     yield Line(str(counts.coverage))
     yield Line(counts.rule, FAINT)
+    if counts.memory is not None:
+        yield from batch_memory_parts([counts.memory, *more])
 
 
 def _layers(counts: Counts, rule: str, top: int | None, by_size: bool) -> Sheet:

@@ -90,6 +90,57 @@ def function_graph(graph: Any, name: str) -> Any:
     return None
 
 
+def optimized_graph(graph: Any) -> Any:
+    """What TensorFlow's graph optimizer makes of a FuncGraph on a CPU, without running it.
+
+    Loops and choices stay operations that call functions, where the runtime would make switches and
+    merges of them.
+
+    Handles of variables become operations that say what the variables are.
+
+    Returns: a GraphDef, whose other placeholders and fetched operations keep their names; None
+        where the optimizer is hidden.
+    """
+    try:
+        from tensorflow.core.protobuf.config_pb2 import ConfigProto
+        from tensorflow.core.protobuf.meta_graph_pb2 import CollectionDef, MetaGraphDef
+        from tensorflow.python.grappler.tf_optimizer import OptimizeGraph
+    except ImportError:
+        return None
+    given = MetaGraphDef(graph_def=graph.as_graph_def())
+    definition = given.graph_def
+    nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
+    for node in nodes:
+        # Kernels are fused only where it is known what runs them.
+        node.device = "/job:localhost/replica:0/task:0/device:CPU:0"
+        node.attr.pop("_lower_using_switch_merge", None)
+    handles = {tensor.op.name: tensor for tensor in graph.inputs if tensor.dtype == tf.resource}
+    for node in definition.node:
+        if (kind := _variable(handles.get(node.name))) is not None:
+            node.op = "VarHandleOp"
+            node.attr.clear()
+            node.attr["dtype"].type = kind.dtype
+            node.attr["shape"].shape.CopyFrom(kind.shape)
+            node.attr["shared_name"].s = node.name.encode()
+    wanted = [*(t.name for t in graph.outputs), *(op.name for op in graph.control_outputs)]
+    given.collection_def["train_op"].CopyFrom(
+        CollectionDef(node_list=CollectionDef.NodeList(value=wanted))
+    )
+    return OptimizeGraph(ConfigProto(), given, verbose=False)
+
+
+def _variable(handle: Any) -> Any:
+    """Shape and type of the variable that a handle in a graph refers to; None if not known."""
+    if handle is None:
+        return None
+    try:
+        from tensorflow.python.ops.handle_data_util import get_resource_handle_data
+    except ImportError:
+        return None
+    data = get_resource_handle_data(handle)
+    return data.shape_and_type[0] if data.is_set and len(data.shape_and_type) == 1 else None
+
+
 def concrete_functions(function: Any) -> list[tuple[str, Any]]:
     """(name, FuncGraph) of every trace of a ``tf.function``, oldest first; [] when hidden."""
     lister = getattr(function, "_list_all_concrete_functions", None)

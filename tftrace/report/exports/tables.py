@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from tftrace.report.exports.parquet import write_in_parts, write_parquet
 if TYPE_CHECKING:
     from tftrace.api.profile import Profile
     from tftrace.counts import Counts
+    from tftrace.counts.memory import Memory
 
 Writer = Callable[[pd.DataFrame, Path], None]
 
@@ -112,17 +113,21 @@ def export_counts(counts: Counts, folder: Path) -> None:
         _csv(counts.ops, scratch / "ops.csv")
 
 
-def write_counts_json(counts: Counts, path: Path) -> None:
-    """Write a count as JSON: rule, coverage, totals, layers and ops; unknown is null.
+def write_counts_json(counts: Counts, path: Path, more: Sequence[Memory] = ()) -> None:
+    """Write `counts_data` as JSON.
 
     Raises:
         TftraceError: ``path`` cannot be written.
     """
-    write_plain_json(counts_data(counts), path)
+    write_plain_json(counts_data(counts, more), path)
 
 
-def counts_data(counts: Counts) -> dict[str, Any]:
-    """A count as JSON types."""
+def counts_data(counts: Counts, more: Sequence[Memory] = ()) -> dict[str, Any]:
+    """A count as JSON types: rule, coverage, totals, layers, ops, memory; unknown is null.
+
+    Args:
+        more: memory of further batch sizes.
+    """
     from tftrace.tables.frame import records
 
     return {
@@ -133,6 +138,7 @@ def counts_data(counts: Counts) -> dict[str, Any]:
         "totals": counts.totals,
         "layers": records(counts.layers),
         "ops": records(counts.ops),
+        "memory": [m.to_dict() for m in (counts.memory, *more) if m is not None],
     }
 
 

@@ -253,7 +253,12 @@ def _created(op: Any, node: Node, inputs: Sequence[Any]) -> list[Any]:
     try:
         dtypes = [tensor.dtype for tensor in op.outputs]
         made = tf.compat.v1.get_default_graph().create_op(
-            op.type, list(inputs), dtypes, attrs=attrs, op_def=op.op_def
+            op.type,
+            list(inputs),
+            dtypes,
+            attrs=attrs,
+            op_def=op.op_def,
+            name=op.type.lstrip("_"),  # no name begins with the mark of TensorFlow's own types
         )
     except (ValueError, TypeError):
         # Of a type whose shapes TensorFlow refuses (references of version 1): left as traced.

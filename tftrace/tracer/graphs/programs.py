@@ -39,11 +39,19 @@ def trace_model(
     Raises:
         ValueError: a shape is missing, has the wrong rank, or leaves a dimension open.
     """
+    graph, recording = trace_call(model, input_shapes)
+    return program_of(graph, recording), list(recording.sites.values())
+
+
+def trace_call(
+    model: Any, input_shapes: Sequence[Sequence[int | None]] | None = None
+) -> tuple[Any, Recording]:
+    """As `trace_model`: the FuncGraph, and what was seen while it was traced."""
     specs = input_specs(model, input_shapes)
     with record_calls(model) as recording:
         concrete = tf.function(lambda x: model(x, training=False)).get_concrete_function(specs)
     settle(recording, [concrete.graph])
-    return program_of(concrete.graph, recording), list(recording.sites.values())
+    return concrete.graph, recording
 
 
 def trace_batch(model: Any, specs: Any) -> Program:

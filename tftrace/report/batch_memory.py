@@ -1,0 +1,38 @@
+"""What a batch takes of memory, computed, as a part of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tftrace.report.sheet import BLANK, WARN, Column, Line, Part, Row, Sheet
+from tftrace.text import bytes_text
+
+if TYPE_CHECKING:
+    from tftrace.counts.memory import Memory
+
+_HOLDERS = 3
+
+
+def batch_memory_parts(memories: Sequence[Memory]) -> Iterator[Part]:
+    """One row per batch size, and who holds the activations at the peak of the largest."""
+    yield BLANK
+    columns = ("samples", "weights", "inputs", "activations", "together")
+    rows = [Row((f"{m.batch:,}", *map(bytes_text, _parts(m)))) for m in memories]
+    title = "memory of one batch, computed: activations at their peak"
+    yield Sheet(title, tuple(map(Column, columns)), tuple(rows))
+    largest = max(memories, key=lambda m: m.batch)
+    if largest.at_peak:
+        holders = (f"{path or 'others'} {bytes_text(n)}" for path, n in largest.at_peak[:_HOLDERS])
+        yield Line(f"at the peak of {largest.batch:,} samples: {', '.join(holders)}", indent=2)
+    for note in dict.fromkeys(m.note for m in memories if m.note):
+        yield Line(f"memory: {note}", WARN)
+
+
+def _parts(memory: Memory) -> tuple[int | None, ...]:
+    return (
+        memory.weights_bytes,
+        memory.inputs_bytes,
+        memory.activations_bytes,
+        memory.total_bytes,
+    )
