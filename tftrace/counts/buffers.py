@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tftrace.counts.traffic import VIEWS
 from tftrace.graph import Node, TensorSpec
-from tftrace.graph.kernel_types import plain_type
+from tftrace.graph.kernel_types import kernel_type, plain_type
 
 HANDLES = ("resource", "variant")
 """Element types of what only refers to memory."""
@@ -86,9 +86,10 @@ def shared(kernel: Kernel) -> dict[int, int]:
 
 def overwritten(kernel: Kernel) -> tuple[int, ...]:
     """Inputs whose buffers output 0 may take over when nobody else needs them, the first first."""
-    if kernel.type in _OVER_FIRST:
+    fused = kernel_type(kernel.node.type).fused
+    if kernel.type in _OVER_FIRST and not fused:
         candidates = range(1)
-    elif kernel.type in _OVER_ANY:
+    elif kernel.type in _OVER_ANY and not fused:
         candidates = range(len(kernel.sources))
     elif "Add" in (kernel.node.attrs.get("fused_ops") or ()):
         # A product that adds to what another made: behind its operands and the bias.

@@ -1,20 +1,20 @@
 """The most memory that a program holds at once, followed buffer by buffer without running it.
 
-Kernels run as TensorFlow's executor would run them on one thread: what became ready first runs
-first (tensorflow/core/common_runtime/executor.cc). A kernel gets its outputs before it runs and
-lets go of its inputs behind it. Loops turn as often as they do, or until a turn holds what the one
-before it held; of branches the one counts that holds the most.
+Kernels run as TensorFlow's executor would run them on one thread (`_Order`). A kernel gets its
+outputs before it runs and lets go of its inputs behind it. Loops turn as often as they do, or until
+a turn holds what the one before it held; of branches the one counts that holds the most.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tftrace.counts.buffers import HANDLES, Kernel, overwritten, shared, temporary_bytes
 from tftrace.counts.heap import Buffer, Heap
 from tftrace.counts.list_buffers import LISTS
+from tftrace.counts.traffic import VIEWS
 from tftrace.graph import Edge, Graph, Node, Program, TensorSpec
 from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS, live_names
 from tftrace.graph.kernel_types import plain_type
@@ -24,6 +24,17 @@ MOST_KERNELS = 2_000_000
 """Where following a program is given up."""
 _SETTLED = 8
 """Turns within which a loop that may turn any number of times must stop to hold more."""
+
+_CHEAP = VIEWS | {
+    "Const",
+    "IdentityN",
+    "NoOp",
+    "Placeholder",
+    "ReadVariableOp",
+    "Shape",
+    "VarHandleOp",
+}
+"""What runs at once (`OpKernel::IsExpensive`); the executor learns others by and by."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,31 @@ class _Plan:
         )
 
 
+class _Order:
+    """What runs next (tensorflow/core/common_runtime/executor.cc, `ScheduleReady`).
+
+    Of what a kernel makes ready, that which costs nothing runs at once, and the last of the rest
+    where there is nothing such. The others wait, and the one that came last is taken first.
+    """
+
+    def __init__(self, roots: Iterable[Node]) -> None:
+        self._waiting = deque(roots)
+        self._now: deque[Node] = deque()
+
+    def next(self) -> Node | None:
+        queue = self._now or self._waiting
+        return queue.popleft() if queue else None
+
+    def add(self, ready: Iterable[Node]) -> None:
+        """What has become ready, by one kernel."""
+        costly = []
+        for node in ready:
+            (self._now if node.type in _CHEAP else costly).append(node)
+        if costly and not self._now:
+            self._now.append(costly.pop())
+        self._waiting.extendleft(costly)
+
+
 class _Run:
     """One call of a program."""
 
@@ -120,9 +156,8 @@ class _Run:
         plan = self.plans.setdefault(name, _Plan(self.program.functions[name]))
         waits, made = dict(plan.waits), dict[Edge, Buffer]()
         arguments = dict(zip(plan.graph.inputs, given, strict=True))
-        ready = deque(name for name, before in waits.items() if not before)
-        while ready:
-            node = plan.graph.nodes[ready.popleft()]
+        order = _Order(node for node in plan.nodes if not waits[node.name])
+        while (node := order.next()) is not None:
             if node.name in arguments:
                 outputs = [arguments[node.name]]
             else:
@@ -132,10 +167,12 @@ class _Run:
                 made[edge] = buffer
                 buffer.needed += plan.uses[edge]
             self.heap.let_go(outputs)
+            ready = []
             for follower in plan.followers[node.name]:
                 waits[follower] -= 1
                 if not waits[follower]:
-                    ready.append(follower)
+                    ready.append(plan.graph.nodes[follower])
+            order.add(ready)
         if any(waits.values()):
             raise UnknownError("a loop of TensorFlow 1 is not followed")
         return [made[edge] for edge in plan.graph.outputs]
