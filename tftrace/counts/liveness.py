@@ -16,9 +16,10 @@ from tftrace.counts.heap import Buffer, Heap
 from tftrace.counts.list_buffers import LISTS
 from tftrace.counts.traffic import VIEWS
 from tftrace.graph import Edge, Graph, Node, Program, TensorSpec
-from tftrace.graph.flatten import BRANCHES, CALLS, LOOPS, live_names
+from tftrace.graph.flatten import live_names
 from tftrace.graph.kernel_types import plain_type
 from tftrace.graph.trips import trip_count
+from tftrace.graph.types import BRANCHES, CALLS, LOOPS
 
 MOST_KERNELS = 2_000_000
 """Where following a program is given up."""
@@ -131,7 +132,7 @@ class _Order:
 
     def add(self, ready: Iterable[Node]) -> None:
         """What has become ready, by one kernel."""
-        costly = []
+        costly: list[Node] = []
         for node in ready:
             (self._now if node.type in _CHEAP else costly).append(node)
         if costly and not self._now:
