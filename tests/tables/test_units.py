@@ -16,7 +16,7 @@ from tftrace.report.exports.tables import export_tables
 from tftrace.units import ELSEWHERE, UNITS
 
 _OF_ORDER = {"call", "depth", "epoch", "step"}
-_TABLES = ("layers", "ops", "events", "steps", "wall", "input", "primitives", "lines")
+_TABLES = ("layers", "ops", "events", "steps", "wall", "input", "epochs", "primitives", "lines")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_those_of_other_results_too(profile, run_of, tmp_path):
         assert_known(table)
     trace = {"/device:GPU:0": {"Stream #1(Compute)": [("gemm", 0, 30, {})]}}
     foreign = tftrace.load(write_trace(tmp_path / "gpu.xplane.pb", trace))
-    for name in ("ops", "wall", "lines", "replicas"):
+    for name in ("ops", "wall", "lines", "replicas", "epochs"):
         assert_known(getattr(foreign, name))
 
 

@@ -97,7 +97,8 @@ class Profile:
     def epochs(self) -> pd.DataFrame:
         """One row per epoch of ``fit`` and part of it; they sum to it. See `epochs_table`. Empty
         of all else."""
-        on_gpu = any("GPU" in device for device in self.machine["devices"])
+        machine = self._run.manifest.machine
+        on_gpu = machine is not None and any("GPU" in device for device in machine.devices)
         return with_units(epochs_table(self._run.manifest.epochs, on_gpu))
 
     @property
