@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import tftrace
 from tftrace.runs.epochs import OF_CALLER
+from tftrace.text import ms_text
 from tftrace.tracer import epochs, fit_clock
 from tftrace.tracer.epochs import CALLBACK_LIST, HOOKS
 from tftrace.tracer.fit_clock import FitClock
@@ -219,7 +220,11 @@ def test_the_report_and_the_page_tell_of_the_epochs(found, tmp_path):
     text = str(profile)
     assert "epochs: 3 (the caller's fit)" in text
     assert "ModelCheckpoint" in text
-    assert "3 steps in an epoch" in text
+    told = " ".join(text.split())
+    last = profile.epochs[profile.epochs["epoch"] == 4]
+    whole, steps = last["wall_ms"].sum(), last.loc[last["part"] == STEPS, "wall_ms"].iloc[0]
+    assert f"the last epoch, {ms_text(whole)} ms: 3 steps of" in told
+    assert f"{ms_text(steps)} ms together) and {ms_text(whole - steps)} ms around them" in told
     write_html(profile, tmp_path / "page.html")
     assert "Epochs: the caller&#39;s fit" in (tmp_path / "page.html").read_text()
     assert "epochs" in profile.table_names

@@ -46,12 +46,13 @@ def epochs_parts(table: pd.DataFrame, of: str) -> Iterator[Part]:
     )
     steps = table[table["part"] == STEPS]
     if len(steps):
-        first, later = steps.iloc[0], steps.iloc[-1]
-        each = "steps" if steps["note"].isna().all() else "calls of the train function"
+        last, number = steps.iloc[-1], steps["epoch"].iloc[-1]
+        whole = float(table.loc[table["epoch"] == number, "wall_ms"].sum())
         yield Line(
-            f"{int(later['calls']):,} {each} in an epoch; the very first took "
-            f"{ms_text(first['first_ms'])} ms, the median of the last epoch's is "
-            f"{ms_text(later['median_ms'])} ms",
+            f"the last epoch, {ms_text(whole)} ms: {int(last['calls']):,} steps of "
+            f"{ms_text(last['median_ms'])} ms (the median; {ms_text(last['wall_ms'])} ms together) "
+            f"and {ms_text(whole - last['wall_ms'])} ms around them; the very first step took "
+            f"{ms_text(steps.iloc[0]['first_ms'])} ms",
             indent=2,
         )
     for note in table["note"].dropna().unique():
