@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tftrace.attribution.as_run import function_as_run, runs_as
 from tftrace.attribution.function import Function
-from tftrace.attribution.hlo.rows import calling_info, xla_rows
+from tftrace.attribution.hlo.rows import Modules, calling_info, xla_rows
 from tftrace.attribution.kernel_owner import WORK, KernelInfo, kernel_info
 from tftrace.attribution.provenance import MACHINERY
 from tftrace.attribution.rows import (
@@ -28,6 +28,7 @@ from tftrace.graph.flatten import flat_name
 from tftrace.graph.kernel_types import kernel_type
 from tftrace.graph.types import CALLS
 from tftrace.machine.model import MachineModel
+from tftrace.parsers.hlo import HloModule
 from tftrace.parsers.trials import AUTOTUNING
 from tftrace.runs.run import Run
 from tftrace.timeline.arithmetic.groups import grouped
@@ -46,6 +47,15 @@ from tftrace.timeline.window import (
 from tftrace.timeline.workers import Workers, calls_of, find_workers
 
 Int = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A module of XLA: serialized, parsed, and the call site of each instruction by its name."""
+
+    data: bytes
+    module: HloModule
+    sites: dict[str, int]
 
 
 class Join:
@@ -184,8 +194,29 @@ class Join:
                 rows.append(self._recorded(e.ops[kind], e.types[kind], bool(ran), found))
         if e.modules:
             which = np.array([self._function_of(name) for name in self.runs.function], np.int64)
-            rows += xla_rows(self.run, self.functions, e, self.xla_calls, which)
+            rows += xla_rows(self._modules, e, self.xla_calls, which)
         return rows + self._unrecorded(seen)
+
+    @cached_property
+    def _modules(self) -> Modules:
+        return Modules(self.run, self.functions)
+
+    def compiled(self, call: int) -> Compiled | None:
+        """The module of XLA that an execution (an index) called; None where none of its kernels
+        was recorded, where they are of several modules, and where the trace does not carry it."""
+        e = self.executions
+        kernels = np.flatnonzero((self.xla_calls == call) & (e.hlo >= 0))
+        own = np.unique(e.hlo[kernels]).tolist()
+        run = int(e.run[call])
+        if len(own) != 1 or run < 0:
+            return None
+        name = e.modules[own[0]]
+        module, data = self._modules.module(name), self.run.hlo_protos.get(name)
+        if module is None or data is None:
+            return None
+        function = self._function_of(self.runs.function[run])
+        known = self._modules.instructions(name, flat_name(e.ops[e.kind[call]]), function)
+        return Compiled(data, module, {key: info.layer for key, info in known.items()})
 
     @property
     def whole(self) -> int:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.attribution.hlo.held import share_out
 from tftrace.attribution.join import Join
 from tftrace.attribution.kernel_owner import OUTSIDE
 from tftrace.timeline.arithmetic.intervals import enclosing
@@ -35,6 +36,8 @@ class Held:
         execution: per buffer, the execution that asked for it; -1 where none is known.
         last: per buffer, the execution that used it last: the last to begin on the thread that then
             gave it back; -1 where that is not of the same run of the function.
+        shared: call sites that have parts of buffers of XLA.
+        unassigned: bytes of the buffers of XLA's calls whose values are not known.
     """
 
     join: Join
@@ -42,6 +45,8 @@ class Held:
     holder: Int
     execution: Int
     last: Int
+    shared: frozenset[int] = frozenset()
+    unassigned: int = 0
 
     @cached_property
     def weights(self) -> int | None:
@@ -111,7 +116,19 @@ def held(join: Join) -> Held | None:
     lost = np.flatnonzero(execution < 0)
     named = _by_name(join)
     holder[lost] = [named.get(buffers.op[i], UNNAMED) for i in lost.tolist()]
-    return Held(join, buffers, holder, execution, _last(join, buffers, execution))
+    last = _last(join, buffers, execution)
+    if not (join.xla_calls >= 0).any():
+        return Held(join, buffers, holder, execution, last)
+    cut = share_out(join, buffers, execution)
+    return Held(
+        join,
+        cut.buffers,
+        np.where(cut.site >= 0, cut.site, holder[cut.entry]),
+        execution[cut.entry],
+        last[cut.entry],
+        frozenset(cut.site[cut.site >= 0].tolist()),
+        cut.unassigned,
+    )
 
 
 def _asking(join: Join, buffers: Buffers) -> Int:

@@ -50,14 +50,14 @@ def buffers_table(found: Held | None) -> pd.DataFrame:
 
     ``path`` is a row of **memory**; ``op``, ``op_type`` and ``phase`` are of the kernel that asked
     for it; ``region`` is ``output``, ``temp`` or ``persist`` and ``dtype`` its element type, as the
-    trace says. ``start_ms`` and ``end_ms`` count from the begin of the step and are null where it
-    was there before the trace, or outlived it. ``last_reader`` is the layer whose kernel the
-    executor gave it back behind, ``last_phase`` that kernel's phase. ``waits_ms`` is how long no
-    kernel used it around the peak, ``next_reader`` the layer that was the first to use it again;
-    null where one used it then, and where it is not known. ``at_peak`` says whether it
-    was held at the peak: the ``held_bytes`` of those sum to it. What lasted all through the trace
-    is in a row of the weights, and one of what is unnamed. Texts are null where unknown. Empty
-    where the trace does not show it.
+    trace says; ``xla`` are the parts of a buffer that XLA asked for as one. ``start_ms`` and
+    ``end_ms`` count from the begin of the step and are null where it was there before the trace,
+    or outlived it. ``last_reader`` is the layer whose kernel the executor gave it back behind,
+    ``last_phase`` that kernel's phase. ``waits_ms`` is how long no kernel used it around the peak,
+    ``next_reader`` the layer that was the first to use it again; null where one used it then, and
+    where it is not known. ``at_peak`` says whether it was held at the peak: the ``held_bytes`` of
+    those sum to it. What lasted all through the trace is in a row of the weights, and one of what
+    is unnamed. Texts are null where unknown. Empty where the trace does not show it.
     """
     rows = [] if found is None else [*_lasting(found), *_rows(found)]
     return table_of(rows, ("held_bytes",), ("start_ms", "end_ms", "waits_ms"), (*_TEXTS, "at_peak"))

@@ -28,6 +28,14 @@ _ALL_SMALL = (
     "what is 256 KiB or larger"
 )
 
+_ONLY_KNOWN = (
+    "of what was there before, only the weights and an optimizer's variables are known: without "
+    "oneDNN, TensorFlow does not say"
+)
+_OF_XLA = (
+    "its part of the one buffer that XLA asks for, by XLA's own assignment, when that is fullest"
+)
+
 
 def memory_table(join: Join, found: Held | None) -> pd.DataFrame:
     """**memory**: one row per call site, in execution order, then those of `OTHERS`; in bytes.
@@ -35,9 +43,10 @@ def memory_table(join: Join, found: Held | None) -> pd.DataFrame:
     ``output_bytes`` is of a layer's output for one full batch. ``peak_live_bytes``: the most bytes
     held, whoever holds them, while one of its kernels ran. ``held_at_peak_bytes``: what its own
     kernels had asked for and was still held at the moment of the window's peak; the column sums to
-    that peak. ``temp_bytes``: the most at once of what its kernels asked for and that did not
-    outlive the kernel. ``weights_bytes``: of the weights that are its own. ``basis`` says
-    ``measured``, or is null with a reason in ``note``.
+    that peak; of a buffer of XLA it has what its values fill when that is fullest. ``temp_bytes``:
+    the most at once of what its kernels asked for and that did not outlive the kernel.
+    ``weights_bytes``: of the weights that are its own. ``basis`` says
+    ``measured``, ``computed``, or is null with a reason in ``note``.
 
     Args:
         found: the buffers of ``join`` with their holders, as `held` gives them.
@@ -169,11 +178,20 @@ def _measure(found: Held, rows: list[dict[str, Any]]) -> None:
         rows[site]["held_at_peak_bytes"] = held_by[site]
         rows[site]["temp_bytes"] = temporary[site]
         rows[site]["peak_live_bytes"] = running[site]
+        if site in found.shared:
+            rows[site]["basis"], rows[site]["note"] = "computed", _OF_XLA
     inputs, weights, unnamed = rows[sites:]
     inputs["held_at_peak_bytes"] = held_by[INPUTS]
     base, own = found.base, found.weights
+    notes = []
     if found.buffers.allocator.startswith(GPU):
-        unnamed["note"] = f"all rows are of {found.buffers.allocator}; other devices are not told"
+        notes.append(f"all rows are of {found.buffers.allocator}; other devices are not told")
+    if found.unassigned:
+        notes.append(
+            f"{found.unassigned:,} bytes that calls of XLA asked for are in no allocation of a "
+            "module that the trace has"
+        )
+    unnamed["note"] = "; ".join(notes) or None
     if base is None or own is None:
         weights["note"] = "the run does not say how large the model's weights are"
         weights["basis"] = None
@@ -185,10 +203,7 @@ def _measure(found: Held, rows: list[dict[str, Any]]) -> None:
     weights["weights_bytes"] = sum(known)
     if found.buffers.before is None:
         weights["basis"], weights["note"] = "computed", "by the model: they were made before"
-        unnamed["note"] = (
-            "of what was there before, only the weights and an optimizer's variables are known: "
-            "without oneDNN, TensorFlow does not say"
-        )
+        unnamed["note"] = "; ".join([*notes, _ONLY_KNOWN])
     elif sum(known) > own:
         weights["note"] = (
             f"{sum(known) - own:,} bytes of weights are smaller than {found.smallest:,} each and "
@@ -210,9 +225,10 @@ def _temporary(found: Held, sites: int) -> list[int]:
     b, e = found.buffers, found.join.executions
     until = np.append(e.end, np.iinfo(np.int64).min)[found.execution]
     most = [0] * sites
-    by_execution: dict[int, list[int]] = {}
+    by_execution: dict[tuple[int, int], list[int]] = {}
     for i in np.flatnonzero((found.holder >= 0) & (b.end <= until)).tolist():
-        by_execution.setdefault(int(found.execution[i]), []).append(i)
+        key = int(found.execution[i]), int(found.holder[i])
+        by_execution.setdefault(key, []).append(i)
     for own in by_execution.values():
         time = np.r_[b.start[own], b.end[own]]
         change = np.r_[b.bytes[own], -b.bytes[own]]

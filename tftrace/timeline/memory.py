@@ -27,10 +27,10 @@ class Buffers:
 
     Times are ps since the trace's base, `start <= time < end`; ``line`` is that of the event, -1
     where the buffer was there before; ``freed_on`` that of its end, -1 where it outlived the trace.
-    ``bytes`` are what the allocator keeps for it, which is what was asked for, rounded up; ``op``
-    names the operation that asked, as the trace does, or is ''. ``dtype`` is TensorFlow's number of
-    the element type (types.proto), 0 where unknown; ``region`` is ``output``, ``temp`` (of the
-    kernel), ``persist``, or '' where unknown.
+    ``asked`` are the bytes asked for, ``bytes`` what the allocator keeps for them, rounded up;
+    ``op`` names the operation that asked, as the trace does, or is ''. ``dtype`` is TensorFlow's
+    number of the element type (types.proto), 0 where unknown; ``region`` is ``output``, ``temp``
+    (of the kernel), ``persist``, or '' where unknown.
 
     Attributes:
         before: bytes held when the trace began, those of entries from before with them; None
@@ -46,6 +46,7 @@ class Buffers:
     start: Int
     end: Int
     bytes: Int
+    asked: Int
     op: list[str]
     dtype: Int
     region: list[str]
@@ -127,6 +128,7 @@ def find_buffers(trace: Trace, start: int, end: int) -> Buffers | None:
         start=np.where(made, time[entry], BEFORE)[order],
         end=until[order],
         bytes=size[entry][order],
+        asked=asked[entry][order],
         op=_texts(trace, stats["tf_op"].at(asking)[order]),
         dtype=dtype[order].astype(np.int64),
         region=_texts(trace, stats["region_type"].at(asking)[order]),

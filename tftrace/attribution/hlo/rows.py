@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,12 +42,11 @@ class _Group:
     function: int
 
 
-def xla_rows(
-    run: Run, functions: list[Function], executions: Executions, calls: Int, function: Int
-) -> list[Row]:
+def xla_rows(modules: Modules, executions: Executions, calls: Int, function: Int) -> list[Row]:
     """Rows of all of XLA's kernels that ran for the model.
 
     Args:
+        modules: those of the run.
         calls: per execution, the one that called XLA, -1 for others and unknown.
         function: per run, the index of the traced function that it executed.
     """
@@ -56,7 +55,6 @@ def xla_rows(
     if not len(kernels):
         return []
     groups: dict[_Group, list[Int]] = defaultdict(list)
-    modules = _Modules(run, functions)
     called = np.append(e.kind, -1)[np.where(calls[kernels] >= 0, calls[kernels], len(e))]
     for (kind, hlo, by, of), found in grouped(
         e.kind[kernels], e.hlo[kernels], called, function[e.run[kernels]]
@@ -93,7 +91,7 @@ def calling_info(function: Function, name: str) -> tuple[KernelInfo | None, str]
     return info, component_of(info)
 
 
-class _Modules:
+class Modules:
     """The compiled modules of a run, each read and attributed once."""
 
     def __init__(self, run: Run, functions: list[Function]) -> None:
@@ -104,15 +102,26 @@ class _Modules:
         self._places: dict[str, dict[str, int]] = {}
         self._infos: dict[tuple[str, str, int], dict[str, KernelInfo]] = {}
 
+    def instructions(self, module: str, call: str, function: int) -> Mapping[str, KernelInfo]:
+        """What is known of each instruction of a module, by its name.
+
+        Args:
+            call: flat name of the operation that called it.
+            function: the traced function (an index) that has that operation.
+        """
+        found = self.module(module)
+        return {} if found is None else self._known(found, module, call, function)
+
     def place(self, module: str, name: str) -> int:
         """Position of an instruction in its module; -1 when it is not known."""
         if module not in self._places:
-            found = self._module(module)
+            found = self.module(module)
             self._places[module] = {n: i for i, n in enumerate(found.instructions if found else ())}
         return self._places[module].get(name, -1)
 
     def row(self, group: _Group, found: Int, calls: Int) -> Row:
-        module = self._module(group.module)
+        """The row of a group's executions, each with its call (-1: unknown)."""
+        module = self.module(group.module)
         instruction = module.instructions.get(group.name) if module else None
         info = self._info(module, group) if module else None
         kind = instruction.opcode if instruction else UNKNOWN
@@ -120,19 +129,25 @@ class _Modules:
             group.name, kind, component_of(info), info, found, self._expected(group, info, calls)
         )
 
-    def _module(self, name: str) -> HloModule | None:
+    def module(self, name: str) -> HloModule | None:
+        """A module by its name and program id; None where the trace does not carry it."""
         if name not in self._modules:
             data = self._run.hlo_protos.get(name)
             self._modules[name] = parse_hlo(data) if data is not None else None
         return self._modules[name]
 
     def _info(self, module: HloModule, group: _Group) -> KernelInfo | None:
-        key = (group.module, group.call, group.function)
+        known = self._known(module, group.module, group.call, group.function)
+        return known.get(group.name)
+
+    def _known(
+        self, module: HloModule, name: str, call: str, function: int
+    ) -> dict[str, KernelInfo]:
+        key = (name, call, function)
         if key not in self._infos:
-            names = self._graph_names(group.function)
-            call = group.call or _likeliest_call(module, names)
-            self._infos[key] = hlo_kernels(module, names, call)
-        return self._infos[key].get(group.name)
+            names = self._graph_names(function)
+            self._infos[key] = hlo_kernels(module, names, call or _likeliest_call(module, names))
+        return self._infos[key]
 
     def _graph_names(self, function: int) -> GraphNames:
         if function not in self._names:

@@ -63,8 +63,9 @@ class Peak:
 
     @property
     def of_layers(self) -> list[Buffer]:
-        """Those of the peak that a layer made."""
-        return [b for b in self.held if b.path in self.layers]
+        """Those of the peak that a layer made, and that the allocator knows: the parts of XLA's
+        make room for each other, so that without one of them nothing need be smaller."""
+        return [b for b in self.held if b.path in self.layers and b.region != "xla"]
 
     @property
     def newest(self) -> Buffer:
