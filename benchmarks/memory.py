@@ -6,8 +6,9 @@ The networks are those of keras.applications, with weights of chance, each in a 
 Measured is what TensorFlow's allocator notes in a `predict` of two batches
 (`profile(…, memory=True)`): the most that the kernels' buffers held at once, in bytes asked for.
 `kept` is the same in bytes that the allocator kept for them, which oneDNN's rounds up. Computed is
-`tftrace.count(…).memory`, without running. What differs is told by the buffers held at one of the
-two peaks and not at the other.
+`tftrace.count(…).memory`, without running; with oneDNN, whose allocator does not note what is
+smaller than 256 KiB, without what is. What differs is told by the buffers held at one of the two
+peaks and not at the other.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ def measure(name: str, batch: int) -> None:
         model, data, batch_size=batch, repeats=0, calibrate=False, memory=True
     )
     measured = of_kernels(profile)
-    print(json.dumps({**difference(program, measured["held"]), **measured, "held": None}))
+    large = {k: v for k, v in program.held.items() if v >= profile._held.smallest}
+    print(json.dumps({**difference(large, measured.pop("held")), **measured}))
 
 
 def computed(model: Any, shape: tuple[int, ...]) -> Any:
@@ -136,19 +138,20 @@ def most(start: Any, end: Any, size: Any) -> tuple[int, int]:
     return int(held[at]), int(time[order][at])
 
 
-def difference(program: Any, held: dict[str, int]) -> dict[str, Any]:
-    """The relative error, and the largest holders on one side alone."""
-    sides = {"only computed": (program.held, held), "only measured": (held, program.held)}
-    apart: dict[str, Any] = {
-        side: dict(
-            sorted(
-                ((k, v - other.get(k, 0)) for k, v in own.items() if v > other.get(k, 0)),
-                key=lambda pair: -pair[1],
-            )[:SHOWN]
-        )
-        for side, (own, other) in sides.items()
+def difference(computed: dict[str, int], measured: dict[str, int]) -> dict[str, Any]:
+    """Both sums, the relative error, and the largest holders on one side alone."""
+    sums = sum(computed.values()), sum(measured.values())
+    return {
+        "computed": sums[0],
+        "error": sums[0] / sums[1] - 1,
+        "only computed": largest(computed, measured),
+        "only measured": largest(measured, computed),
     }
-    return {"computed": program.bytes, "error": program.bytes / sum(held.values()) - 1, **apart}
+
+
+def largest(own: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    more = ((name, size - other.get(name, 0)) for name, size in own.items())
+    return dict(sorted((pair for pair in more if pair[1] > 0), key=lambda pair: -pair[1])[:SHOWN])
 
 
 if __name__ == "__main__":

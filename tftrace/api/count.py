@@ -11,6 +11,7 @@ from tftrace.errors import TftraceError
 if TYPE_CHECKING:
     from tftrace.counts import Counts
     from tftrace.counts.memory import Memory
+    from tftrace.estimation.fitting_batch import FittingBatch
     from tftrace.graph import Program
 
 
@@ -71,6 +72,34 @@ def memories(
         progress(f"batch {batch}")
         found.append(memory(model, shapes_of(batch)))
     return found
+
+
+def fitting_batch(
+    model: Any,
+    shapes_of: Callable[[int], Sequence[Sequence[int | None]]],
+    limit: int,
+    progress: Callable[[str], None] = lambda _: None,
+) -> FittingBatch:
+    """The largest batch whose `memory` is at most ``limit`` bytes in all.
+
+    Args:
+        shapes_of: the shape of each input, batch first, for a batch of so many samples.
+
+    Raises:
+        TftraceError: the model declares its batch.
+    """
+    from tftrace.estimation.fitting_batch import find_fitting
+    from tftrace.tracer.keras_model import fixed_batch
+
+    fixed = fixed_batch(model)
+    if fixed is not None:
+        raise TftraceError(f"the model takes batches of exactly {fixed} samples")
+
+    def at(batch: int) -> Memory:
+        progress(f"batch {batch}")
+        return memory(model, shapes_of(batch))
+
+    return find_fitting(at, limit)
 
 
 def _traced(

@@ -23,6 +23,7 @@ from tftrace.commands.options import (
 )
 from tftrace.commands.shared import (
     batch_sizes,
+    bytes_of,
     check_model_path,
     check_targets,
     print_parts,
@@ -47,6 +48,12 @@ def estimate(
             help="Batch sizes, as 1,8,32: how the time of one batch grows, layer by layer."
         ),
     ] = None,
+    fits: Annotated[
+        str | None,
+        typer.Option(
+            help="A size, as 8GiB: the largest batch whose memory fits, in place of time."
+        ),
+    ] = None,
     calibration: Annotated[
         Path | None,
         typer.Option(help="Of another machine: a file of `calibrate --full --export`."),
@@ -64,6 +71,7 @@ def estimate(
 ) -> None:
     """Predict a model's latency without running it, layer by layer."""
     from tftrace.machine.calibrate import read_calibration
+    from tftrace.report.batch_memory import fitting_parts
     from tftrace.report.estimate import curve_parts, estimate_parts
     from tftrace.report.exports.tables import write_plain_json
     from tftrace.report.terminal.parts.progress import stages
@@ -75,17 +83,23 @@ def estimate(
     title = model.name if machine is None else f"{model.name} on {machine.machine}"
     if check and (sizes is not None or machine is not None):
         raise TftraceError("--check goes with neither --batch nor --calibration")
+    limit = None if fits is None else bytes_of(fits)
+    if limit is not None and (check or sizes is not None or machine is not None):
+        raise TftraceError("--fits goes with none of --check, --batch and --calibration")
     with stages(quiet, 2 + check) as say:
         say("starting TensorFlow")
         start_tensorflow()
-        from tftrace.api.count import full_shapes
+        from tftrace.api.count import fitting_batch, full_shapes
         from tftrace.api.estimate import estimate as estimate_model
         from tftrace.api.estimate import estimate_batches, measure
 
         say("loading the model")
         loaded = Loading(unsafe, tuple(custom or ()), keras, model_module).model(model)
         data: dict[str, Any]
-        if sizes is not None:
+        if limit is not None:
+            fit = fitting_batch(loaded, partial(full_shapes, loaded, input_shape), limit, say)
+            parts, data = fitting_parts(fit, title), fit.to_dict()
+        elif sizes is not None:
             curve = estimate_batches(
                 loaded, partial(full_shapes, loaded, input_shape), sizes, machine, say
             )

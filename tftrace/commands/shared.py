@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -160,6 +161,19 @@ def batch_sizes(text: str, least: int = 1) -> list[int]:
         wanted = "two sizes or more" if least > 1 else "a size, or several"
         raise TftraceError(f"--batch {text}: give {wanted}, as 1,8,32")
     return sorted(set(sizes))
+
+
+def bytes_of(text: str) -> int:
+    """Bytes from a text like ``8GiB`` or ``500 MB``; plain numbers are bytes.
+
+    Raises:
+        TftraceError: the text is something else.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    if found is None or (found[3] and not found[2]):
+        raise TftraceError(f"{text!r} is no size; write it as 8GiB or 500MB")
+    base = 1024 if found[3] else 1000
+    return int(float(found[1]) * base ** " kmgt".index(found[2] or " "))
 
 
 def check_model_path(path: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tftrace.report.sheet import BLANK, WARN, Column, Line, Part, Row, Sheet
+from tftrace.report.sheet import BLANK, EM, WARN, Column, Line, Part, Row, Sheet
 from tftrace.text import bytes_text
 
 if TYPE_CHECKING:
     from tftrace.counts.memory import Memory
+    from tftrace.estimation.fitting_batch import FittingBatch
 
 _HOLDERS = 3
 
@@ -27,6 +28,19 @@ def batch_memory_parts(memories: Sequence[Memory]) -> Iterator[Part]:
         yield Line(f"at the peak of {largest.batch:,} samples: {', '.join(holders)}", indent=2)
     for note in dict.fromkeys(m.note for m in memories if m.note):
         yield Line(f"memory: {note}", WARN)
+
+
+def fitting_parts(fitting: FittingBatch, title: str) -> Iterator[Part]:
+    """The largest batch that fits, and what it and the next one take."""
+    limit = bytes_text(fitting.limit)
+    if fitting.batch is None:
+        found = "how large a batch may be is not known"
+    elif fitting.batch == 0:
+        found = f"no batch fits in {limit}"
+    else:
+        found = f"batches of up to {fitting.batch:,} samples fit in {limit}"
+    yield Line(f"{title}: {found}", EM)
+    yield from batch_memory_parts(fitting.memories)
 
 
 def _parts(memory: Memory) -> tuple[int | None, ...]:
