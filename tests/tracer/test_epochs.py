@@ -326,6 +326,20 @@ def test_untraced_passes_are_epochs_of_their_own():
     assert outside["part"].is_unique
 
 
+def test_a_fit_without_hooks_has_a_reason(tmp_path):
+    tf_keras = pytest.importorskip("tf_keras")
+    model = tf_keras.Sequential([tf_keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with (
+        tftrace.trace(tmp_path) as tracing,
+        pytest.warns(tftrace.TftraceWarning, match="in Keras 3 only"),
+    ):
+        model.fit(networks.normal(40, 8), networks.normal(40, 1), verbose=0)
+    (table,) = tracing.epochs
+    assert table["wall_ms"].isna().all()
+    assert table["note"].str.contains("no hooks of callbacks of Keras 3").all()
+
+
 def test_without_a_timed_pass_there_is_a_reason():
     model, x, y = built()
     profile = tftrace.profile(model, x, y, phase="fit", repeats=0, calibrate=False)

@@ -23,7 +23,7 @@ _COLUMNS = ("epoch", "part", "calls", "wall_ms", "median_ms", "first_ms", "note"
 _IN_ORDER = (STEPS, VALIDATION, "", CALLBACKS, BEFORE_STEPS, BETWEEN_STEPS, AFTER_STEPS)
 _ORDER = {name: place for place, name in enumerate((BEFORE, *_IN_ORDER, AFTER))}
 """Callbacks by name stand between validation and what Keras does for all of them."""
-_ON_GPU = "until the call returns; what a GPU still computes then is in the part that waits for it"
+_ON_GPU = "until the call returns; what a GPU may still compute is in the part that waits for it"
 
 
 def epochs_table(epochs: Epochs | None, on_gpu: bool) -> pd.DataFrame:

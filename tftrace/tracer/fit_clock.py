@@ -26,6 +26,7 @@ from tftrace.runs.epochs import (
 )
 from tftrace.tracer.keras_private import callbacks_told
 
+_NO_HOOKS = "it called no hooks of callbacks of Keras 3, by which its epochs would be told"
 _HIDDEN = "all of them together: this release of Keras does not show which of them runs"
 
 
@@ -69,8 +70,10 @@ class FitClock:
 
     def epochs(self, of: str) -> Epochs:
         """What it saw, in the order in which it came."""
+        if self._list is None:
+            return Epochs(of, reason=_NO_HOOKS)
         notes = {}
-        if self._list is not None and self._give_back is None:
+        if self._give_back is None:
             notes[CALLBACKS] = _HIDDEN
         if self._per_call > 1:
             notes[STEPS] = f"{STEPS} by the call: each runs up to {self._per_call} of them"
