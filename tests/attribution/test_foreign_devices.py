@@ -303,3 +303,49 @@ def test_memory_of_a_gpu_sums_to_what_its_allocator_counts(name):
     assert table.drop("weights").sum() == buffers.counted_peak > 0
     assert profile.memory_timeline["live_bytes"].max() == buffers.counted_peak
     assert table["weights"] is pd.NA
+
+
+def noted(name):
+    """What the events of each allocator say, in order of time, as protobuf reads them."""
+    space = XSpace.FromString((REAL / f"{name}.xplane.pb").read_bytes())
+    found: dict[str, list[dict[str, int]]] = {}
+    for plane in space.planes:
+        names = {key: entry.name for key, entry in plane.stat_metadata.items()}
+        for line in plane.lines:
+            for event in line.events:
+                kind = plane.event_metadata[event.metadata_id].name
+                if not kind.startswith("Memory"):
+                    continue
+                told = {
+                    names[s.metadata_id]: getattr(s, s.WhichOneof("value")) for s in event.stats
+                }
+                allocator = told["allocator_name"]
+                allocator = names.get(allocator, allocator)
+                told["time"] = line.timestamp_ns * 1000 + event.offset_ps
+                told["gives"] = kind == "MemoryAllocation"
+                found.setdefault(allocator, []).append(told)
+    return {key: sorted(events, key=lambda e: e["time"]) for key, events in found.items()}
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_every_gpu_has_a_row_of_its_allocator(name):
+    if not REAL.exists():
+        pytest.skip("no shared traces beside the project")
+    table = load(REAL / f"{name}.xplane.pb").allocators.set_index("allocator")
+    events = noted(name)
+    assert set(table.index) == set(events)
+    for allocator, own in events.items():
+        row = table.loc[allocator]
+        used = [e["bytes_allocated"] for e in own]
+        assert row["allocations"] == sum(e["gives"] for e in own)
+        # The window is the whole trace.
+        assert row["peak_bytes"] == max(used)
+        assert row["process_peak_bytes"] == max(e["peak_bytes_in_use"] for e in own)
+        assert {e["bytes_allocated"] + e["bytes_available"] for e in own} == {row["limit_bytes"]}
+        held = {}
+        for event in own[: used.index(max(used)) + 1]:
+            held[event["addr"]] = event
+            if not event["gives"]:
+                del held[event["addr"]]
+        spare = sum(e["allocation_bytes"] - e["requested_bytes"] for e in held.values())
+        assert row["rounding_bytes"] == spare

@@ -128,6 +128,18 @@ def test_the_holders_sum_to_the_peak_that_tensorflow_counts(by_hand):
         assert total == found.buffers.counted_peak
 
 
+def test_the_allocator_says_the_same_peak_where_it_counts(by_hand):
+    _, profile = by_hand
+    table = profile.allocators.set_index("allocator")
+    if setting().onednn:
+        assert table["peak_bytes"]["mklcpu"] == profile.memory["held_at_peak_bytes"].sum()
+        assert table["rounding_bytes"]["mklcpu"] >= 0
+        assert table["limit_bytes"]["mklcpu"] >= table["process_peak_bytes"]["mklcpu"]
+    else:
+        assert table["allocations"]["cpu"] > 0
+        assert table.loc["cpu"].drop("allocations").isna().all()
+
+
 def test_an_output_is_that_of_a_full_batch(by_hand):
     build, profile = by_hand
     table = profile.memory.set_index("path")["output_bytes"]

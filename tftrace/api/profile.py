@@ -23,6 +23,7 @@ from tftrace.runs.layer_graph import LayerGraph, layer_graph
 from tftrace.runs.manifest import plain
 from tftrace.runs.names import way_of
 from tftrace.runs.run import Run
+from tftrace.tables.allocators import allocators_table
 from tftrace.tables.buffers import buffers_table
 from tftrace.tables.epochs import epochs_table
 from tftrace.tables.events import event_chunks, events_table
@@ -122,6 +123,11 @@ class Profile:
         """One row per buffer of the step of the peak, see `buffers_table`; empty where memory was
         not asked for."""
         return with_units(buffers_table(self._held if self.run["memory"] else None))
+
+    @cached_property
+    def allocators(self) -> pd.DataFrame:
+        """One row per allocator (each GPU has one) that noted anything, see `allocators_table`."""
+        return with_units(allocators_table(self._memory_join))
 
     @property
     def live_line(self) -> Iterator[tuple[float, int]]:

@@ -44,7 +44,7 @@ STATS = StatNames(
 MEMORY_STATS = StatNames(
     ints=(
         *(*STATS.ints, "requested_bytes", "allocation_bytes", "bytes_allocated", "addr"),
-        "data_type",
+        *("data_type", "peak_bytes_in_use", "bytes_available"),
     ),
     strings=(*STATS.strings, "allocator_name", "region_type"),
 )
