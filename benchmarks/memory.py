@@ -97,11 +97,13 @@ def computed(model: Any, shape: tuple[int, ...]) -> Any:
     from tftrace.counts.liveness import peak_of
     from tftrace.tracer.graphs.optimized import kernels_of
     from tftrace.tracer.graphs.programs import trace_call
-    from tftrace.tracer.tf_private import onednn_is_on
+    from tftrace.tracer.setting import setting
 
     kernels, reason = kernels_of(trace_call(model, [shape])[0])
     assert kernels is not None, reason
-    return peak_of(kernels, bool(onednn_is_on()))
+    here = setting()
+    intra_op, inter_op = (threads or here.cores or 1 for threads in here.threads or (0, 0))
+    return peak_of(kernels, bool(here.onednn), inter_op, intra_op)
 
 
 def of_kernels(profile: Any) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tftrace.counts import buffers
+from tftrace.counts.buffers import Kernel
+from tftrace.graph import Node, TensorSpec
 from tftrace.parsers import read_trace
 from tftrace.runs.names import MEMORY_STATS
 from tftrace.timeline.memory import ALLOCATED
@@ -133,3 +135,34 @@ def test_what_makes_its_output_anew_does(tmp_path):
 def test_onednns_pooling_notes_where_maxima_were(tmp_path):
     case = {"MaxPool": lambda x: tf.nn.max_pool2d(fresh(x, 1), 2, 1, "SAME")}
     assert allocated(tmp_path, case) == {"MaxPool": 10 if setting().onednn else 8}
+
+
+@pytest.mark.parametrize("batch", [4, 8])
+def test_gradients_of_convolutions_write_out_windows(tmp_path, batch):
+    """What oneDNN takes for that is its own."""
+    weights = TensorSpec("float32", (3, 3, 32, 64))
+    specs = (TensorSpec("int32", (4,)), weights, TensorSpec("float32", (batch, 62, 62, 64)))
+    image = tf.random.normal((batch, 64, 64, 32))
+    gradient = tf.random.normal((batch, 62, 62, 64))
+    filters = tf.random.normal((3, 3, 32, 64))
+    here = setting()
+    threads = (here.threads or (0,))[0] or here.cores
+    node = Node("y", "Conv2DBackpropFilter", outputs=(weights,))
+    columns = buffers.temporary_bytes(Kernel(node, specs, (None,) * 3, False, threads))
+    case = {
+        "Conv2DBackpropFilter": lambda x: raw.Conv2DBackpropFilter(
+            input=image * x[0, 0, 0, 0], filter_sizes=[3, 3, 32, 64], out_backprop=gradient,
+            strides=[1] * 4, padding="VALID",
+        ),
+        "Conv2DBackpropInput": lambda x: raw.Conv2DBackpropInput(
+            input_sizes=[batch, 64, 64, 32], filter=filters * x[0, 0, 0, 0],
+            out_backprop=gradient, strides=[1] * 4, padding="VALID",
+        ),
+    }  # fmt: skip
+    found = allocated(tmp_path, case)
+    mib = 1 << 20
+    output = batch * 64 * 64 * 32 * 4
+    node = Node("y", "Conv2DBackpropInput", outputs=(TensorSpec("float32", image.shape),))
+    one = buffers.temporary_bytes(Kernel(node, specs, (None,) * 3, False, threads))
+    expected = (0, output) if here.onednn else (columns, output + one)
+    assert [size * mib for size in found.values()] == list(expected)

@@ -122,11 +122,15 @@ def _memory(model: Any, graph: Any, program: Program, batch: int) -> Memory:
     from tftrace.counts.memory import memory_of
     from tftrace.tracer.graphs.optimized import kernels_of
     from tftrace.tracer.graphs.recorder import weight_bytes
-    from tftrace.tracer.tf_private import onednn_is_on
+    from tftrace.tracer.setting import setting
 
     kernels, reason = kernels_of(graph)
     weights = sum(weight_bytes(w) for w in model.weights) if model.built else None
-    return memory_of(program, kernels, batch, weights, bool(onednn_is_on()), reason)
+    here = setting()
+    intra_op, inter_op = (threads or here.cores or 1 for threads in here.threads or (0, 0))
+    return memory_of(
+        program, kernels, batch, weights, bool(here.onednn), inter_op, intra_op, reason
+    )
 
 
 def full_shapes(

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 
 from tftrace.counts.traffic import VIEWS
 from tftrace.graph import Node, TensorSpec
 from tftrace.graph.kernel_types import kernel_type, plain_type
+
+_L2, _L3 = 256 << 10, 30 << 20
+"""Bytes of the caches for which TensorFlow's convolution gradients are cut."""
 
 HANDLES = ("resource", "variant")
 """Element types of what only refers to memory."""
@@ -52,12 +56,16 @@ _WHOLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel and what it takes: the specs of its inputs, and their values where known."""
+    """A kernel and what it takes: the specs of its inputs, and their values where known.
+
+    ``threads`` are those among which it shares out its work.
+    """
 
     node: Node
     sources: tuple[TensorSpec, ...]
     values: tuple[object, ...]
     onednn: bool
+    threads: int
 
     @property
     def type(self) -> str:
@@ -103,11 +111,35 @@ def overwritten(kernel: Kernel) -> tuple[int, ...]:
 def temporary_bytes(kernel: Kernel) -> int:
     """What a kernel has beside its outputs while it runs, as far as it follows from its shapes.
 
-    oneDNN's max pooling notes where each maximum was, for a gradient: one byte per output.
+    oneDNN's max pooling notes where each maximum was, for a gradient: one byte per output. Without
+    oneDNN, a convolution's gradients write out the windows of some images (`_columns`).
     """
-    if kernel.onednn and kernel.type == "MaxPool":
-        return kernel.node.outputs[0].size or 0
+    if kernel.onednn:
+        return (kernel.node.outputs[0].size or 0) if kernel.type == "MaxPool" else 0
+    if kernel.type in ("Conv2DBackpropFilter", "Conv2DBackpropInput"):
+        return _columns(kernel)
     return 0
+
+
+def _columns(kernel: Kernel) -> int:
+    """Windows of as many images as fill the caches with the product that follows.
+
+    One image, places x (window x channels) elements, where the product of one is large enough for
+    all threads (tensorflow/core/kernels/conv_grad_input_ops.h and conv_grad_filter_ops.cc, for
+    float32; the sizes of the caches are constants there).
+    """
+    of_filter = kernel.type == "Conv2DBackpropFilter"
+    weights = kernel.node.outputs[0] if of_filter else kernel.sources[1]
+    gradient = kernel.sources[2]
+    if weights.size is None or gradient.size is None or not gradient.size:
+        return 0
+    batch, *places, filters = (int(size or 0) for size in gradient.shape or ())
+    columns = prod(places) * (weights.size // filters)
+    work = columns + weights.size + prod(places) * filters
+    large = work // kernel.threads >= _L2 // 4
+    alone = not of_filter and (batch == 1 or large)
+    images = 1 if alone else -(-((_L2 + _L3) // 4) // work)
+    return images * columns * 4
 
 
 def _same(one: TensorSpec, other: TensorSpec) -> bool:

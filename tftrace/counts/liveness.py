@@ -1,7 +1,8 @@
 """The most memory that a program holds at once, followed buffer by buffer without running it.
 
-Kernels run as TensorFlow's executor would run them on one thread (`_Order`). A kernel gets its
-outputs before it runs and lets go of its inputs behind it. Loops turn as often as they do, or until
+Kernels run one after the other, in the order of TensorFlow's executor: exactly so where it has one
+thread (`_Order`), about so where it has several (`_SideBySide`). A kernel gets its outputs before
+it runs and lets go of its inputs behind it. Loops turn as often as they do, or until
 a turn holds what the one before it held; of branches the one counts that holds the most.
 """
 
@@ -59,14 +60,16 @@ class UnknownError(Exception):
     """The memory is not known; the message says why."""
 
 
-def peak_of(program: Program, onednn: bool) -> Peak:
+def peak_of(program: Program, onednn: bool, inter_op: int = 1, intra_op: int = 1) -> Peak:
     """Follow one call of ``program``, whose arguments and variables are the caller's.
 
     Args:
         program: the kernels that run: a traced program, best behind TensorFlow's optimizer.
         onednn: whether they are oneDNN's.
+        inter_op: threads that run kernels.
+        intra_op: threads of one kernel.
     """
-    run = _Run(program, onednn)
+    run = _Run(program, onednn, inter_op, intra_op)
     given = [Buffer(0, name, lent=True) for name in program.functions[program.root].inputs]
     try:
         run.function(program.root, given, "")
@@ -98,11 +101,11 @@ class _Plan:
             for name in before:
                 self.followers[name].append(node.name)
 
-    def kernel(self, node: Node, onednn: bool) -> Kernel:
+    def kernel(self, node: Node, onednn: bool, threads: int) -> Kernel:
         nodes = self.graph.nodes
         sources = tuple(nodes[edge.name].outputs[edge.output] for edge in node.inputs)
         values = tuple(None if edge.output else nodes[edge.name].value for edge in node.inputs)
-        return Kernel(node, sources, values, onednn)
+        return Kernel(node, sources, values, onednn, threads)
 
     def padded_inside(self, node: Node) -> bool:
         """Whether oneDNN's convolution takes in the padding (mkl_layout_pass.cc)."""
@@ -116,7 +119,7 @@ class _Plan:
 
 
 class _Order:
-    """What runs next (tensorflow/core/common_runtime/executor.cc, `ScheduleReady`).
+    """What runs next on one thread (tensorflow/core/common_runtime/executor.cc, `ScheduleReady`).
 
     Of what a kernel makes ready, that which costs nothing runs at once, and the last of the rest
     where there is nothing such. The others wait, and the one that came last is taken first.
@@ -140,12 +143,21 @@ class _Order:
         self._waiting.extendleft(costly)
 
 
+class _SideBySide(_Order):
+    """The same on several threads: branches go on together, what became ready first runs first."""
+
+    def add(self, ready: Iterable[Node]) -> None:
+        self._waiting.extend(ready)
+
+
 class _Run:
     """One call of a program."""
 
-    def __init__(self, program: Program, onednn: bool) -> None:
+    def __init__(self, program: Program, onednn: bool, inter_op: int, intra_op: int) -> None:
         self.program = program
         self.onednn = onednn
+        self.inter_op = inter_op
+        self.intra_op = intra_op
         self.heap = Heap()
         self.plans: dict[str, _Plan] = {}
         self.kernels = 0
@@ -157,7 +169,9 @@ class _Run:
         plan = self.plans.setdefault(name, _Plan(self.program.functions[name]))
         waits, made = dict(plan.waits), dict[Edge, Buffer]()
         arguments = dict(zip(plan.graph.inputs, given, strict=True))
-        order = _Order(node for node in plan.nodes if not waits[node.name])
+        order = (_Order if self.inter_op == 1 else _SideBySide)(
+            node for node in plan.nodes if not waits[node.name]
+        )
         while (node := order.next()) is not None:
             if node.name in arguments:
                 outputs = [arguments[node.name]]
@@ -198,7 +212,7 @@ class _Run:
     def _kernel(self, plan: _Plan, node: Node, inputs: list[Buffer], key: str) -> list[Buffer]:
         if node.type in ("Const", "Placeholder", "VarHandleOp"):
             return [Buffer(0, key, lent=True)]
-        kernel = plan.kernel(node, self.onednn)
+        kernel = plan.kernel(node, self.onednn, self.intra_op)
         if node.type in LISTS:
             return LISTS[node.type](self.heap, kernel, inputs, key)
         whose = {0: 0} if self.onednn and plan.padded_inside(node) else shared(kernel)

@@ -56,6 +56,8 @@ def memory_of(
     batch: int,
     weights: int | None,
     onednn: bool,
+    inter_op: int,
+    intra_op: int,
     reason: str | None = None,
 ) -> Memory:
     """What a call of ``program`` takes.
@@ -66,11 +68,13 @@ def memory_of(
             ``reason`` says why: then the traced operations are taken for the kernels.
         weights: bytes of the model's weights.
         onednn: whether the kernels are oneDNN's.
+        inter_op: threads that run kernels.
+        intra_op: threads of one kernel.
     """
     root = program.functions[program.root]
     given = [root.nodes[name].outputs[0].bytes for name in root.inputs if name in root.arguments]
     known = [size for size in given if size is not None]
-    peak = peak_of(program if kernels is None else kernels, onednn)
+    peak = peak_of(program if kernels is None else kernels, onednn, inter_op, intra_op)
     return Memory(
         batch=batch,
         weights_bytes=weights,
