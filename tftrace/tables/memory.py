@@ -11,7 +11,7 @@ import pandas as pd
 from tftrace.attribution.join import Join
 from tftrace.attribution.memory import INPUTS, UNNAMED, Held
 from tftrace.graph.types import DTYPE_BYTES
-from tftrace.runs.manifest import Manifest, Site
+from tftrace.runs.manifest import Manifest, Site, TracedFunction
 from tftrace.tables.frame import PS_PER_MS, table_of
 from tftrace.timeline.memory import GPU
 
@@ -136,23 +136,33 @@ def _output_types(manifest: Manifest) -> list[set[str | None]]:
     number = {site.path: n for n, site in enumerate(manifest.sites)}
     inside = [_ancestors(site.path, number) for site in manifest.sites]
     found: list[set[str | None]] = [set() for _ in manifest.sites]
-    for function in manifest.functions:
-        ops = function.ops
-        if ops.dtype is None:
-            continue
-        readers: dict[int, set[int]] = {}
-        for reader, sources in enumerate(ops.inputs):
-            for source in sources if ops.live[reader] else ():
-                readers.setdefault(source, set()).add(ops.owner[reader])
-        for op, owner in enumerate(ops.owner):
-            if owner < 0 or not ops.live[op]:
-                continue
-            # What nobody reads is a result of the function, or done for its effect.
-            read_by = [inside[other] if other >= 0 else () for other in readers.get(op, (-1,))]
-            for site in inside[owner]:
-                if any(site not in others for others in read_by):
-                    found[site].add(ops.dtype[op])
+    # The model's many operations hand on few kinds of value between few pairs of call sites.
+    for dtype, owner, reader in set().union(*map(_handed_on, manifest.functions)):
+        for site in set(inside[owner]).difference(inside[reader] if reader >= 0 else ()):
+            found[site].add(dtype)
     return found
+
+
+def _handed_on(function: TracedFunction) -> set[tuple[str | None, int, int]]:
+    """What passes between call sites: element type, whose it is and who reads it (-1: no call)."""
+    ops, types = function.ops, function.ops.dtype
+    if types is None:
+        return set()
+    found: set[tuple[str | None, int, int]] = set()
+    read: set[int] = set()
+    for reader, sources in enumerate(ops.inputs):
+        if not ops.live[reader]:
+            continue
+        own = ops.owner[reader]
+        read.update(sources)
+        found.update((types[s], ops.owner[s], own) for s in sources if ops.owner[s] != own)
+    # What nobody reads is a result of the function, or done for its effect.
+    found.update(
+        (types[op], owner, -1)
+        for op, owner in enumerate(ops.owner)
+        if ops.live[op] and op not in read
+    )
+    return {each for each in found if each[1] >= 0}
 
 
 def _ancestors(path: str, number: dict[str, int]) -> tuple[int, ...]:
