@@ -1,7 +1,8 @@
 """The most memory that a program holds at once, followed buffer by buffer without running it.
 
-Kernels run one after the other, in the order of TensorFlow's executor: exactly so where it has one
-thread (`_Order`), about so where it has several (`_SideBySide`). A kernel gets its outputs before
+Kernels run one after the other: as TensorFlow's executor takes them where it has one thread
+(`_Order`), about so where it has several (`_SideBySide`). What becomes ready together comes in the
+order of the graph, which may be another when that runs. A kernel gets its outputs before
 it runs and lets go of its inputs behind it. Loops turn as often as they do, or until
 a turn holds what the one before it held; of branches the one counts that holds the most.
 """
