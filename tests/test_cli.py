@@ -156,6 +156,8 @@ def test_the_trained_model_is_written_where_it_is_asked_for(files, tmp_path):
         ("--phase evaluate --labels y.npy --keep m2.keras", "--keep is for --phase fit"),
         ("--phase fit --labels y.npy --keep m2.h5", "m2.h5: the trained model is saved as .keras"),
         ("--phase fit --labels y.npy --keep x.npy/m.keras", "x.npy is a file"),
+        ("--phase fit --labels y.npy --keep a.keras --json a.keras", "cannot be two of the files"),
+        ("--json a --html ./a", "cannot be two of the files"),
         ("--labels y.npy", "--labels is for --phase evaluate"),
         ("--loss mse", "--loss is for --phase evaluate"),
         ("--phase evaluate", "--phase evaluate needs --labels y.npy"),

@@ -8,7 +8,7 @@ import tensorflow as tf
 from typer.testing import CliRunner
 
 import tftrace
-from tftrace.api.count import memories
+from tftrace.api.count import memories, memory
 from tftrace.cli import app
 from tftrace.counts.liveness import peak_of
 from tftrace.errors import TftraceError
@@ -333,6 +333,15 @@ def test_a_model_that_takes_one_size_is_not_asked_for_others():
     model = keras.Sequential([keras.Input(batch_shape=(4, 3)), layers.Dense(2)])
     with pytest.raises(TftraceError, match="batches of exactly 4 samples"):
         memories(model, lambda batch: [(batch, 3)], [4, 8])
+
+
+def test_a_batch_may_be_larger_than_this_machine_s_memory():
+    """32 B in, 64 and 4 B out per sample; 161 weights. Nothing of the batch is allocated."""
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(16), layers.Dense(1)])
+    batch = 2**31 - 1
+    found = memory(model, [(batch, 8)])
+    assert (found.weights_bytes, found.inputs_bytes) == (644, 32 * batch)
+    assert found.activations_bytes == 68 * batch
 
 
 @pytest.mark.kernels

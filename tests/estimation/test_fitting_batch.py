@@ -54,6 +54,12 @@ def test_a_line_is_followed_in_a_few_steps():
     assert len(asked) <= 5
 
 
+def test_what_always_fits_is_seen_at_once():
+    asked = []
+    assert find_fitting(taking(lambda n: 100 + 7 * n, asked), 10**12).batch == MOST_SAMPLES
+    assert asked == [1, 2, MOST_SAMPLES]
+
+
 def test_what_always_fits_and_what_is_unknown():
     assert find_fitting(taking(lambda n: 5), 10).batch == MOST_SAMPLES
     unknown = find_fitting(taking(lambda n: None if n > 1 else 5), 10**9)
@@ -69,7 +75,9 @@ def test_sizes_in_words(text, size):
     assert bytes_of(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "much", "-1GB", "8iB", "8 G B", "1e9"])
+@pytest.mark.parametrize(
+    "text", ["", "much", "-1GB", "8iB", "8 G B", "1e9", "0", "0.0GiB", "9" * 400]
+)
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(TftraceError, match="8GiB"):
         bytes_of(text)
@@ -89,7 +97,10 @@ def test_on_the_command_line(tmp_path):
     assert found["limit_bytes"] == 5 * MIB
     assert [m["batch"] for m in found["memory"]] == [expected, expected + 1]
     assert found["memory"][0]["total_bytes"] <= 5 * MIB < found["memory"][1]["total_bytes"]
-    assert f"batches of up to {expected} samples fit in 5.2 MB" in done.output
+    assert f"batches of up to {expected} samples fit in 5MiB (5.2 MB)" in done.output
+    most = " ".join(CliRunner().invoke(app, [*words[:3], "1024TiB"]).output.split())
+    assert "all batches fit in 1024TiB (1.1 PB), up to the 2,147,483,647 samples" in most
+    assert "samples fit in 9MB\n" in CliRunner().invoke(app, [*words[:3], "9MB"]).output
     refused = CliRunner().invoke(app, [*words, "--check"])
     assert isinstance(refused.exception, TftraceError)
     assert "no batch fits" in CliRunner().invoke(app, [*words[:3], "1MB"]).output

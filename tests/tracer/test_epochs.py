@@ -270,6 +270,26 @@ def test_a_list_of_the_caller_s_own_is_given_back(tmp_path):
     assert Counter(tracing.profile.epochs["part"])["Sleeps"] == 2  # in the epoch, and outside
 
 
+def test_fits_on_two_threads_are_each_timed(tmp_path):
+    """The second begins and ends while the first one runs."""
+    first, x, y = built()
+    second, *_ = built()
+
+    class FitsElsewhere(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            other = threading.Thread(target=second.fit, args=(x, y), kwargs={"verbose": 0})
+            other.start()
+            other.join()
+
+    with tftrace.trace(tmp_path) as tracing:
+        first.fit(x, y, epochs=2, callbacks=[FitsElsewhere()], verbose=0)
+    epochs_seen = [list(table["epoch"].dropna().unique()) for table in tracing.epochs]
+    assert epochs_seen == [[0], [0, 1]]
+    assert ["FitsElsewhere" in set(table["part"]) for table in tracing.epochs] == [False, True]
+    assert (len(tracing.profiles), tracing.untraced) == (2, [])
+    assert epochs._CLOCKS == {}
+
+
 class Fails(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         raise KeyboardInterrupt

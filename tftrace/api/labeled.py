@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from inspect import signature
+from threading import get_ident
 from typing import Any
 
 import tensorflow as tf
@@ -38,15 +39,15 @@ def call_labeled(
     The traced epoch starts from the model as that left it, runs without callbacks and validation,
     and leaves no trace in the model.
     """
-    if ours() or tracing.fitting:
+    if ours() or get_ident() in tracing.fitting:
         with in_validation() if name == "evaluate" else nullcontext():
             return original(model, *args, **keywords)  # validation is a part of fit
-    tracing.fitting = True
+    tracing.fitting.add(get_ident())
     try:
         with fit_timed() if name == "fit" else nullcontext() as clock:
             result = original(model, *args, **keywords)
     finally:
-        tracing.fitting = False
+        tracing.fitting.discard(get_ident())
     try:
         epochs = None if clock is None else clock.epochs(OF_CALLER)
         if epochs is not None:

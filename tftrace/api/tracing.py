@@ -40,8 +40,8 @@ class Tracing:
     untraced: list[str] = field(default_factory=list)
     epochs: list[pd.DataFrame] = field(default_factory=list, repr=False)
     """The table **epochs** of each ``fit`` inside the block, of those too that were not traced."""
-    fitting: bool = field(default=False, repr=False)
-    """Whether a ``fit`` or ``evaluate`` of the caller's runs, which may call others."""
+    fitting: set[int] = field(default_factory=set, repr=False)
+    """The threads on which the caller's ``fit`` or ``evaluate`` runs, which may call others."""
     _seen: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     def leave(self, what: str, reason: str, stacklevel: int) -> None:

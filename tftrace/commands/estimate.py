@@ -83,7 +83,7 @@ def estimate(
     title = model.name if machine is None else f"{model.name} on {machine.machine}"
     if check and (sizes is not None or machine is not None):
         raise TftraceError("--check goes with neither --batch nor --calibration")
-    limit = None if fits is None else bytes_of(fits)
+    limit = None if fits is None else (bytes_of(fits), fits.strip())
     if limit is not None and (check or sizes is not None or machine is not None):
         raise TftraceError("--fits goes with none of --check, --batch and --calibration")
     with stages(quiet, 2 + check) as say:
@@ -97,8 +97,8 @@ def estimate(
         loaded = Loading(unsafe, tuple(custom or ()), keras, model_module).model(model)
         data: dict[str, Any]
         if limit is not None:
-            fit = fitting_batch(loaded, partial(full_shapes, loaded, input_shape), limit, say)
-            parts, data = fitting_parts(fit, title), fit.to_dict()
+            fit = fitting_batch(loaded, partial(full_shapes, loaded, input_shape), limit[0], say)
+            parts, data = fitting_parts(fit, limit[1], title), fit.to_dict()
         elif sizes is not None:
             curve = estimate_batches(
                 loaded, partial(full_shapes, loaded, input_shape), sizes, machine, say

@@ -56,7 +56,6 @@ from tftrace.commands.shared import (
     start_tensorflow,
 )
 from tftrace.errors import TftraceError
-from tftrace.files import require_writable
 from tftrace.runs.folder import require_place
 from tftrace.tracer.compiling import Phase as Way
 from tftrace.tracer.loading.models import Loading
@@ -132,11 +131,9 @@ def run(
 
     check_model_path(model)
     check_data(data, data_module)
-    check_targets(json, csv, html)
-    require_place(out)
     way = Way(phase.value, labels, loss, optimizer, tuple(metrics or ()), keep)
-    if keep is not None:
-        require_writable(keep)
+    check_targets(json, csv, html, keep)
+    require_place(out)
     if phase is not Phase.predict and (kernels or try_ is not None):
         raise TftraceError("--kernels and --try run predict; leave --phase out")
     loading = Loading(unsafe, tuple(custom or ()), keras, model_module, phase is not Phase.predict)

@@ -109,14 +109,21 @@ def printing(*files: Path | None) -> bool:
 
 
 def check_targets(
-    json: Path | None = None, csv: Path | None = None, html: Path | None = None
+    json: Path | None = None,
+    csv: Path | None = None,
+    html: Path | None = None,
+    keep: Path | None = None,
 ) -> None:
     """Fail before anything is measured if what was asked for cannot be written."""
     if (json, csv, html).count(STANDARD_OUTPUT) > 1:
         raise TftraceError("standard output (-) takes one of the files only")
-    for file in (json, html):
-        if file is not None:
-            require_writable(file)
+    files = [file for file in (json, html, keep) if file is not None]
+    for file in files:
+        require_writable(file)
+    places = [file.resolve() for file in files if file.is_file() or not file.exists()]
+    for place in places:
+        if places.count(place) > 1:
+            raise TftraceError(f"{place} cannot be two of the files that are written")
     if csv is not None and csv != STANDARD_OUTPUT:
         require_folder(csv)
 
@@ -169,11 +176,14 @@ def bytes_of(text: str) -> int:
     Raises:
         TftraceError: the text is something else.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
-    if found is None or (found[3] and not found[2]):
+    found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    size = 0
+    if found is not None and (found[2] or not found[3]):
+        base = 1024 if found[3] else 1000
+        size = int(float(found[1]) * base ** " kmgt".index(found[2] or " "))
+    if size == 0:
         raise TftraceError(f"{text!r} is no size; write it as 8GiB or 500MB")
-    base = 1024 if found[3] else 1000
-    return int(float(found[1]) * base ** " kmgt".index(found[2] or " "))
+    return size
 
 
 def check_model_path(path: Path) -> None:

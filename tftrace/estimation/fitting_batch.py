@@ -72,6 +72,7 @@ def _next(known: dict[int, Memory], limit: int, fits: int, too_large: int) -> in
         at_low, at_high = (known[batch].total_bytes or 0 for batch in (low, high))
         if at_high > at_low:
             guess = low + (limit - at_low) * (high - low) // (at_high - at_low)
+            guess = min(guess, MOST_SAMPLES)
             # The line is met: what is left is whether one sample more is too large.
             guess += guess == fits
             guess -= guess == too_large

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from tftrace.estimation.fitting_batch import MOST_SAMPLES
 from tftrace.report.sheet import BLANK, EM, WARN, Column, Line, Part, Row, Sheet
 from tftrace.text import bytes_text
 
@@ -30,13 +31,20 @@ def batch_memory_parts(memories: Sequence[Memory]) -> Iterator[Part]:
         yield Line(f"memory: {note}", WARN)
 
 
-def fitting_parts(fitting: FittingBatch, title: str) -> Iterator[Part]:
-    """The largest batch that fits, and what it and the next one take."""
-    limit = bytes_text(fitting.limit)
+def fitting_parts(fitting: FittingBatch, asked: str, title: str) -> Iterator[Part]:
+    """The largest batch that fits, and what it and the next one take.
+
+    Args:
+        asked: the limit as the user wrote it, beside which its bytes stand in the table's units.
+    """
+    here = bytes_text(fitting.limit)
+    limit = asked if asked.replace(" ", "") == here.replace(" ", "") else f"{asked} ({here})"
     if fitting.batch is None:
         found = "how large a batch may be is not known"
     elif fitting.batch == 0:
         found = f"no batch fits in {limit}"
+    elif fitting.batch == MOST_SAMPLES:
+        found = f"all batches fit in {limit}, up to the {MOST_SAMPLES:,} samples that were tried"
     else:
         found = f"batches of up to {fitting.batch:,} samples fit in {limit}"
     yield Line(f"{title}: {found}", EM)

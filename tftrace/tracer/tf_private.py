@@ -90,6 +90,11 @@ def function_graph(graph: Any, name: str) -> Any:
     return None
 
 
+_NOT_ALLOCATED = "InfeedDequeue"
+"""Has type and shape as a placeholder has them, and a value that nobody knows. For each placeholder
+the optimizer would make a tensor of that size, and end the process where there is no room."""
+
+
 def optimized_graph(graph: Any) -> Any:
     """What TensorFlow's graph optimizer makes of a FuncGraph on a CPU, without running it.
 
@@ -116,6 +121,8 @@ def optimized_graph(graph: Any) -> Any:
         node.attr.pop("_lower_using_switch_merge", None)
     handles = {tensor.op.name: tensor for tensor in graph.inputs if tensor.dtype == tf.resource}
     for node in definition.node:
+        if node.op == "Placeholder":
+            node.op = _NOT_ALLOCATED
         if (kind := _variable(handles.get(node.name))) is not None:
             node.op = "VarHandleOp"
             node.attr.clear()
@@ -126,7 +133,11 @@ def optimized_graph(graph: Any) -> Any:
     given.collection_def["train_op"].CopyFrom(
         CollectionDef(node_list=CollectionDef.NodeList(value=wanted))
     )
-    return OptimizeGraph(ConfigProto(), given, verbose=False)
+    optimized = OptimizeGraph(ConfigProto(), given, verbose=False)
+    for node in optimized.node:
+        if node.op == _NOT_ALLOCATED:
+            node.op = "Placeholder"
+    return optimized
 
 
 def _variable(handle: Any) -> Any:
