@@ -11,6 +11,7 @@ from tftrace.errors import TftraceError
 if TYPE_CHECKING:
     from tftrace.counts import Counts
     from tftrace.counts.memory import Memory
+    from tftrace.counts.training import Training
     from tftrace.estimation.fitting_batch import FittingBatch
     from tftrace.graph import Program
 
@@ -46,6 +47,23 @@ def memory(model: Any, input_shapes: Sequence[Sequence[int | None]] | None = Non
     """What ``model`` and one batch of those shapes take of memory, as in `count`."""
     graph, program, _, batch = _traced(model, input_shapes)
     return _memory(model, graph, program, batch)
+
+
+def training(model: Any, optimizer: str | None = None) -> Training:
+    """What ``fit`` takes of memory beside `memory`, whatever the batch: gradients and optimizer.
+
+    Args:
+        optimizer: Keras's name of it; None for the one that ``model`` is compiled with.
+
+    Raises:
+        TftraceError: the model is not compiled and no optimizer is named, or it is of Keras 2.
+    """
+    from tftrace.tracer.keras_model import is_legacy
+    from tftrace.tracer.training import training_of
+
+    if is_legacy(model):
+        raise TftraceError("the optimizers of Keras 2 are not counted")
+    return training_of(model, optimizer)
 
 
 def memories(

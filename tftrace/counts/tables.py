@@ -15,6 +15,7 @@ from tftrace.counts.flow import flow_of
 from tftrace.counts.layers import LayerCount, layer_counts, total
 from tftrace.counts.memory import Memory
 from tftrace.counts.rule import rule_text
+from tftrace.counts.training import Training
 from tftrace.graph import Program
 from tftrace.units import with_units
 
@@ -76,7 +77,7 @@ class Counts:
     what it executes. Numbers are integers wherever the batch divides them, null where unknown;
     ``note`` says why. ``totals`` sums the layers; a total with an unknown part is None, and
     ``known`` then is the sum of what is known. ``memory`` is what one batch takes, where that was
-    computed.
+    computed, ``training`` what ``fit`` takes besides, where that was asked for.
     """
 
     layers: pd.DataFrame
@@ -87,6 +88,7 @@ class Counts:
     known: dict[str, int | float]
     batch: int
     memory: Memory | None = None
+    training: Training | None = None
 
     @classmethod
     def from_program(

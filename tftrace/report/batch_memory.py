@@ -11,6 +11,7 @@ from tftrace.text import bytes_text
 
 if TYPE_CHECKING:
     from tftrace.counts.memory import Memory
+    from tftrace.counts.training import Training
     from tftrace.estimation.fitting_batch import FittingBatch
 
 _HOLDERS = 3
@@ -21,7 +22,7 @@ def batch_memory_parts(memories: Sequence[Memory]) -> Iterator[Part]:
     yield BLANK
     columns = ("samples", "weights", "inputs", "activations", "together")
     rows = [Row((f"{m.batch:,}", *map(bytes_text, _parts(m)))) for m in memories]
-    title = "memory of one batch, computed: activations at their peak"
+    title = "memory of one batch of predict, computed: activations at their peak"
     yield Sheet(title, tuple(map(Column, columns)), tuple(rows))
     largest = max(memories, key=lambda m: m.batch)
     if largest.at_peak:
@@ -29,6 +30,15 @@ def batch_memory_parts(memories: Sequence[Memory]) -> Iterator[Part]:
         yield Line(f"at the peak of {largest.batch:,} samples: {', '.join(holders)}", indent=2)
     for note in dict.fromkeys(m.note for m in memories if m.note):
         yield Line(f"memory: {note}", WARN)
+
+
+def training_part(training: Training) -> Part:
+    """What fit takes besides."""
+    return Line(
+        f"fit takes besides: gradients {bytes_text(training.gradients_bytes)} at most, "
+        f"{training.optimizer} {bytes_text(training.optimizer_bytes)}, and the activations that "
+        "gradients read, which are not computed: run --phase fit --memory measures them"
+    )
 
 
 def fitting_parts(fitting: FittingBatch, asked: str, title: str) -> Iterator[Part]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tftrace.report.batch_memory import batch_memory_parts
+from tftrace.report.batch_memory import batch_memory_parts, training_part
 from tftrace.report.sheet import EM, FAINT, Column, Line, Part, Row, Sheet
 from tftrace.text import bytes_text, count_text, share_text, short_names
 
@@ -40,6 +40,8 @@ def counts_parts(
     yield Line(counts.rule, FAINT)
     if counts.memory is not None:
         yield from batch_memory_parts([counts.memory, *more])
+    if counts.training is not None:
+        yield training_part(counts.training)
 
 
 def _layers(counts: Counts, rule: str, top: int | None, by_size: bool) -> Sheet:

@@ -123,7 +123,7 @@ def write_counts_json(counts: Counts, path: Path, more: Sequence[Memory] = ()) -
 
 
 def counts_data(counts: Counts, more: Sequence[Memory] = ()) -> dict[str, Any]:
-    """A count as JSON types: rule, coverage, totals, layers, ops, memory; unknown is null.
+    """A count as JSON types, from rule and coverage to memory and training; unknown is null.
 
     Args:
         more: memory of further batch sizes.
@@ -139,6 +139,7 @@ def counts_data(counts: Counts, more: Sequence[Memory] = ()) -> dict[str, Any]:
         "layers": records(counts.layers),
         "ops": records(counts.ops),
         "memory": [m.to_dict() for m in (counts.memory, *more) if m is not None],
+        "training": None if counts.training is None else counts.training.to_dict(),
     }
 
 
