@@ -27,7 +27,8 @@ def batch_memory_parts(memories: Sequence[Memory]) -> Iterator[Part]:
     largest = max(memories, key=lambda m: m.batch)
     if largest.at_peak:
         holders = (f"{path or 'others'} {bytes_text(n)}" for path, n in largest.at_peak[:_HOLDERS])
-        yield Line(f"at the peak of {largest.batch:,} samples: {', '.join(holders)}", indent=2)
+        samples = f"{largest.batch:,} sample{'' if largest.batch == 1 else 's'}"
+        yield Line(f"at the peak of {samples}: {', '.join(holders)}", indent=2)
     for note in dict.fromkeys(m.note for m in memories if m.note):
         yield Line(f"memory: {note}", WARN)
 
