@@ -111,6 +111,7 @@ def buffer(
         "last_reader": None,
         "last_phase": "forward",
         "next_reader": None,
+        "asked_bytes": size,
         "held_bytes": size,
         "start_ms": start_ms,
         "end_ms": end_ms,

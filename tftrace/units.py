@@ -26,6 +26,7 @@ UNITS: dict[str, tuple[str, ...]] = {
     "FLOP/sample": ("flops", "transcendentals"),
     "byte/sample": ("bytes", "bytes_executed"),
     "byte": (
+        "asked_bytes",
         *("change_bytes", "held_at_peak_bytes", "held_bytes", "limit_bytes", "live_bytes"),
         *("output_bytes", "peak_bytes", "peak_live_bytes", "process_peak_bytes"),
         *("rounding_bytes", "temp_bytes", "weights_bytes"),

@@ -153,6 +153,15 @@ def test_they_stand_behind_those_about_time_and_are_told_apart():
     assert group.title == "copy at the peak: would lower the peak by about 100 B (modelled)"
 
 
+def test_a_block_that_is_larger_than_what_was_asked_for_makes_no_layer_the_peak():
+    """50 beside 40 of another: without them 40. In a block of 100 they would be over half."""
+    rest = buffer("m/a", "Conv2D", 40, 0.0, 3.0)
+    told = ["one layer makes the peak"]
+    for asked, seen in ((100, told), (50, [])):
+        big = buffer("m/b", "Conv2D", 100, 1.0, 3.0, asked_bytes=asked)
+        assert [f.kind for f in found(rest, big)] == seen
+
+
 # --- real networks --------------------------------------------------------------------------
 
 

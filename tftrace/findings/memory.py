@@ -136,7 +136,7 @@ def one_layer_makes_the_peak(profile: Evidence) -> Iterator[Finding]:
         own = [b for b in peak.buffers if b.path == path]
         if _size(b for b in mine if b.plain_type in _PADS | _JOINS) * 2 >= _size(mine):
             continue
-        if peak.saving(own) < _HALF * (peak.bytes - always):
+        if min(peak.saving(own), peak.saving_of_asked(own)) < _HALF * (peak.bytes - always):
             continue
         yield from _told(
             peak,

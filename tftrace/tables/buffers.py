@@ -56,17 +56,22 @@ def buffers_table(found: Held | None) -> pd.DataFrame:
     ``last_phase`` that kernel's phase. ``waits_ms`` is how long no kernel used it around the peak,
     ``next_reader`` the layer that was the first to use it again; null where one used it then, and
     where it is not known. ``at_peak`` says whether it was held at the peak: the ``held_bytes`` of
-    those sum to it. What lasted all through the trace is in a row of the weights, and one of what
-    is unnamed. Texts are null where unknown. Empty where the trace does not show it.
+    those sum to it, ``asked_bytes`` are what the kernel asked for. What lasted all through the trace
+    is in a row of the weights, and one of what is unnamed. Texts are null where unknown. Empty where the trace does not show it.
     """
     rows = [] if found is None else [*_lasting(found), *_rows(found)]
-    return table_of(rows, ("held_bytes",), ("start_ms", "end_ms", "waits_ms"), (*_TEXTS, "at_peak"))
+    return table_of(
+        rows,
+        ("asked_bytes", "held_bytes"),
+        ("start_ms", "end_ms", "waits_ms"),
+        (*_TEXTS, "at_peak"),
+    )
 
 
 def _lasting(found: Held) -> list[dict[str, Any]]:
     base, own = found.base or 0, found.weights or 0
     parts = {"weights": min(own, base), "unnamed": base - min(own, base)}
-    unknown = dict.fromkeys((*_TEXTS, "start_ms", "end_ms", "waits_ms"))
+    unknown = dict.fromkeys((*_TEXTS, "asked_bytes", "start_ms", "end_ms", "waits_ms"))
     return [
         unknown | {"path": path, "held_bytes": size, "at_peak": True}
         for path, size in parts.items()
@@ -95,6 +100,7 @@ def _rows(found: Held) -> list[dict[str, Any]]:
                 "phase": phase,
                 "region": b.region[i] or None,
                 "dtype": _DTYPES.get(int(b.dtype[i])),
+                "asked_bytes": int(b.asked[i]),
                 "held_bytes": int(b.bytes[i]),
                 "start_ms": since(int(b.start[i])),
                 "end_ms": since(int(b.end[i])),

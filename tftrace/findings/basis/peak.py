@@ -27,6 +27,7 @@ class Buffer(NamedTuple):
     last_reader: str | None
     last_phase: str | None
     next_reader: str | None
+    asked_bytes: int | None
     held_bytes: int
     start_ms: float | None
     end_ms: float | None
@@ -75,7 +76,15 @@ class Peak:
     def saving(self, some: Sequence[Buffer], kept: float = 0.0) -> int:
         """Bytes by which the peak of the step would be lower, had ``some`` the part ``kept`` of
         their size: another moment of the step is the peak then."""
-        size = np.array([b.held_bytes for b in self.buffers], float)
+        return self._less(np.array([b.held_bytes for b in self.buffers], float), some, kept)
+
+    def saving_of_asked(self, some: Sequence[Buffer]) -> int:
+        """The same without ``some``, of what was asked for: an allocator may keep twice that for a
+        buffer, by the blocks that it happens to have."""
+        size = [b.held_bytes if b.asked_bytes is None else b.asked_bytes for b in self.buffers]
+        return self._less(np.array(size, float), some, 0.0)
+
+    def _less(self, size: npt.NDArray[np.float64], some: Sequence[Buffer], kept: float) -> int:
         before = _most(self._start, self._end, size)
         size[[b.place for b in some]] *= kept
         return int(before - _most(self._start, self._end, size))
