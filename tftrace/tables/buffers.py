@@ -56,8 +56,9 @@ def buffers_table(found: Held | None) -> pd.DataFrame:
     ``last_phase`` that kernel's phase. ``waits_ms`` is how long no kernel used it around the peak,
     ``next_reader`` the layer that was the first to use it again; null where one used it then, and
     where it is not known. ``at_peak`` says whether it was held at the peak: the ``held_bytes`` of
-    those sum to it, ``asked_bytes`` are what the kernel asked for. What lasted all through the trace
-    is in a row of the weights, and one of what is unnamed. Texts are null where unknown. Empty where the trace does not show it.
+    those sum to it, ``asked_bytes`` are what the kernel asked for. What lasted all through the
+    trace is in a row of the weights, and one of what is unnamed. Texts are null where unknown.
+    Empty where the trace does not show it.
     """
     rows = [] if found is None else [*_lasting(found), *_rows(found)]
     return table_of(
