@@ -201,10 +201,10 @@ def alone():
     return keras.Model(data, layers.Conv2D(8, 1, name="end")(pooled), name="m")
 
 
-def chain(name="m"):
+def chain(name="m", kernel=3):
     data = x = keras.Input((64, 64, 32))
     for number in range(4):
-        x = layers.Conv2D(32, 3, padding="same", activation="relu", name=f"c{number}")(x)
+        x = layers.Conv2D(32, kernel, padding="same", activation="relu", name=f"c{number}")(x)
     return keras.Model(data, layers.GlobalMaxPooling2D(name="end")(x), name=name)
 
 
@@ -274,7 +274,9 @@ def test_the_buffers_of_the_peak_sum_to_it(real):
 
 @pytest.mark.kernels
 def test_fit_keeps_what_its_gradients_read():
-    model = chain()
+    # Kernels of one pixel: without oneDNN the gradient of a larger one writes its windows out, and
+    # two of those at once may have the peak where little waits for a gradient any more.
+    model = chain(kernel=1)
     model.compile("sgd", "mse")
     x, y = networks.normal(16, 64, 64, 32), np.zeros((16, 32), "float32")
     profile = tftrace.profile(
@@ -282,7 +284,8 @@ def test_fit_keeps_what_its_gradients_read():
     )
     (finding,) = (f for f in profile.findings if f["kind"] == "activations kept for gradients")
     kept = finding["evidence"]["layers"]
-    # Which of them are left at the peak depends on which gradient has it.
-    assert {"m/c0", "m/c1"} <= set(kept) <= {f"m/c{number}" for number in range(4)}
+    # Which of them are left at the peak depends on which gradient has it; the first layer's result
+    # is the last that the backward pass gives back.
+    assert {"m/c0"} <= set(kept) <= {f"m/c{number}" for number in range(4)}
     assert finding["evidence"]["bytes"] >= len(kept) * 4 * MIB
     assert 0 < finding["saving_bytes"] <= finding["evidence"]["bytes"] / 2
