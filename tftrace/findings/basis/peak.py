@@ -68,11 +68,6 @@ class Peak:
         make room for each other, so that without one of them nothing need be smaller."""
         return [b for b in self.held if b.path in self.layers and b.region != "xla"]
 
-    @property
-    def newest(self) -> Buffer:
-        """What was made last before the peak, and made it the peak."""
-        return max(self.held, key=lambda b: -np.inf if b.start_ms is None else b.start_ms)
-
     def saving(self, some: Sequence[Buffer], kept: float = 0.0) -> int:
         """Bytes by which the peak of the step would be lower, had ``some`` the part ``kept`` of
         their size: another moment of the step is the peak then."""
