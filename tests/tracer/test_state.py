@@ -245,7 +245,8 @@ def predicted(tmp_path, model, *args, match, **keywords):
 
 def test_data_that_cannot_be_traced_is_predicted_all_the_same(tmp_path):
     model, data = BUILDERS["small"]()
-    expected = model.predict(data, verbose=0)
+    # With steps, Keras takes other kernels on some processors: the last bits are others.
+    expected = model.predict(data, verbose=0, steps=3)
     got = predicted(tmp_path, model, data, verbose=0, steps=3, match="steps")
     np.testing.assert_array_equal(got, expected)
 
