@@ -105,7 +105,7 @@ def test_the_report_speaks_of_evaluate(run):
         ({"phase": "assess"}, "a phase is one of predict, evaluate"),
         ({"y": np.arange(69)}, "differ in their number of samples"),
         ({"phase": "predict"}, "predict takes no labels"),
-        ({"x": keras.utils.PyDataset()}, "takes arrays and labels"),
+        ({"x": keras.utils.PyDataset()}, "brings its labels: give no others"),
     ],
     ids=["no labels", "no phase", "samples", "predict", "dataset"],
 )

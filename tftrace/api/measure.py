@@ -46,9 +46,9 @@ def profile(
             in the model's order, a mapping by input name, or the model's own structure of both;
             a tf.data.Dataset, PyDataset or generator (its batches are kept in memory), whose
             batches are its own and which is gone through once more, to be counted.
-        y: labels, where ``phase`` needs them: one array, or as the model's outputs are.
-        phase: ``predict``; ``evaluate`` or ``fit`` (each pass is one epoch) of a compiled model
-            on arrays.
+        y: labels, where ``phase`` needs them: one array, or as the model's outputs are; data in
+            batches of its own brings them.
+        phase: ``predict``; ``evaluate`` or ``fit`` (each pass is one epoch) of a compiled model.
         keep: let ``fit`` end with the model as one epoch has trained it; by default weights,
             optimizer and all else are put back.
         batch_size: samples per batch; a batch that the model declares is taken instead.
@@ -103,7 +103,7 @@ def profile(
     if phase == "predict":
         fitted = fit_inputs(model, x)
     else:
-        fitted = labeled_data(model, phase, x, y)
+        fitted = labeled_data(model, phase, x, y, samples)
         run = Labeled(model, phase, options.batch_size, keep)
     if out is not None:
         require_place(Path(out))

@@ -45,14 +45,15 @@ def trace(logdir: str | Path, *, all_ops: bool = False, repeats: int = 0) -> Ite
     what Keras would have returned. A model with operations that hide their random state gets a
     third pass, the caller's own, untraced.
 
-    After a ``fit`` or ``evaluate`` on arrays one epoch of it is traced, without callbacks and
+    After a ``fit`` or ``evaluate`` one epoch of it is traced, without callbacks and
     validation, from the model as the caller's call left it, and put back. What the caller's ``fit``
     itself spends its time on, epoch by epoch, is noted beside: ``epochs`` of the profile, and of
     what the block yields, for every ``fit``.
 
     Data in batches of its own (tf.data, PyDataset, generator) is gone through four times: by the
     caller's own pass, untraced and first, since what it makes next may differ; to be counted; to
-    trace the graph; and under the profiler. The batches of a generator are kept for that.
+    trace the graph; and under the profiler. The batches of a generator are kept for that; a
+    ``fit`` or ``evaluate`` has consumed them, and is not traced.
 
     What keeps a predict from being traced takes nothing from the caller: it runs untraced, with
     a ``TftraceWarning`` that says why (``logdir`` cannot be written, arrays

@@ -229,6 +229,8 @@ def _fits(join: Join, info: KernelInfo | None, primitives: Sequence[Executed]) -
 
 
 def _batches(run: Settings) -> set[int]:
+    if run.trace.batches is not None:
+        return set(run.trace.batches)
     size, samples = run.batch_size or 1, run.trace.samples or 0
     return {size, samples % size or size, min(size, samples)}
 

@@ -134,6 +134,9 @@ def run(
     way = Way(phase.value, labels, loss, optimizer, tuple(metrics or ()), keep)
     check_targets(json, csv, html, keep)
     require_place(out)
+    # What a function returns may bring its labels.
+    if phase is not Phase.predict and labels is None and data_module is None:
+        raise TftraceError(f"--phase {phase.value} needs --labels y.npy")
     if phase is not Phase.predict and (kernels or try_ is not None):
         raise TftraceError("--kernels and --try run predict; leave --phase out")
     loading = Loading(unsafe, tuple(custom or ()), keras, model_module, phase is not Phase.predict)

@@ -60,10 +60,12 @@ class Model(msgspec.Struct, frozen=True, rename={"type": "class"}):
 
 
 class TracedPass(msgspec.Struct, frozen=True):
-    """The pass under the profiler; ``whole`` says that it went over all samples."""
+    """The pass under the profiler; ``whole`` says that it went over all samples. ``batches`` are
+    the samples of each batch where the data comes in batches of its own."""
 
     samples: Count | None = None
     steps: Count | None = None
+    batches: list[Count] | None = None
     whole: bool | None = None
     level: int | None = None
     note: str | None = None

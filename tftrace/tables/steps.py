@@ -37,11 +37,14 @@ def steps_table(join: Join) -> pd.DataFrame:
 
 
 def _samples(run: Settings, steps: int) -> list[int | None]:
-    """Samples of each step: whole batches, and what is left of the data in the last one."""
-    samples, batch = run.trace.samples, run.batch_size
+    """Samples of each step: those of the data's own batches; else of whole batches, and what is
+    left of the data in the last one."""
+    samples, batch, per_call = run.trace.samples, run.batch_size, run.steps_per_execution or 1
+    if run.trace.batches is not None:
+        return [sum(run.trace.batches[i * per_call : (i + 1) * per_call]) for i in range(steps)]
     if samples is None or batch is None:
         return [None] * steps
-    size = batch * (run.steps_per_execution or 1)
+    size = batch * per_call
     return [max(0, min(size, samples - step * size)) for step in range(steps)]
 
 

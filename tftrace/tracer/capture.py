@@ -242,6 +242,7 @@ def _settings(run: Run, x: Any, traced_x: Any, options: Options, session: Sessio
         trace=TracedPass(
             samples=traced,
             steps=steps_of(traced_x, options.batch_size),
+            batches=list(traced_x.sizes) if isinstance(traced_x, OwnBatches) else None,
             whole=traced == count,
             level=session.level,
             note=session.level_note,

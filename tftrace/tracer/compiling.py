@@ -36,8 +36,6 @@ class Phase:
         told = [name for name, value in given.items() if value]
         if self.name == "predict" and told:
             raise TftraceError(f"{told[0]} is for --phase evaluate and fit, not for predict")
-        if self.name != "predict" and self.labels is None:
-            raise TftraceError(f"--phase {self.name} needs --labels y.npy")
         if self.metrics and self.loss is None:
             raise TftraceError("--metrics goes with --loss: both compile the model anew")
         if self.optimizer and self.name != "fit":
@@ -96,7 +94,8 @@ class Phase:
         """The same options for another command line."""
         if self.name == "predict":
             return []
-        words = ["--phase", self.name, "--labels", str(self.labels)]
+        words = ["--phase", self.name]
+        words += [] if self.labels is None else ["--labels", str(self.labels)]
         words += [] if self.loss is None else ["--loss", self.loss]
         words += [] if self.optimizer is None else ["--optimizer", self.optimizer]
         return words + [word for name in self.metrics for word in ("--metrics", name)]

@@ -13,7 +13,7 @@ from tftrace.errors import TftraceError
 from tftrace.runs.epochs import OF_PASSES, Epochs
 from tftrace.tracer.data.arrays import as_fed
 from tftrace.tracer.data.inputs import fit_inputs, samples_of
-from tftrace.tracer.data.own_batches import has_own_batches
+from tftrace.tracer.data.own_batches import OwnBatches, has_own_batches, own_batches
 from tftrace.tracer.epochs import fit_timed, hooks_replaced
 from tftrace.tracer.fit_clock import joined
 from tftrace.tracer.graphs.functions import batch_specs
@@ -32,7 +32,8 @@ WAYS = ("predict", "evaluate", "fit")
 
 @dataclass
 class Labeled:
-    """``model.evaluate`` or one epoch of ``model.fit`` (``name``) on data that is ``(x, y)``.
+    """``model.evaluate`` or one epoch of ``model.fit`` (``name``) on data that is ``(x, y)``, or
+    `OwnBatches` of both.
 
     With ``keep`` the model ends trained for one epoch, from what it was.
     """
@@ -56,17 +57,17 @@ class Labeled:
 
     def inputs(self, data: Any) -> Any:
         """What the model is called with."""
-        return data[0]
+        return data if isinstance(data, OwnBatches) else data[0]
 
     def fed(self, data: Any) -> Sequence[Any]:
         """Shapes of a full batch, as the iterator gives it."""
-        return [spec.shape for spec in tf.nest.flatten(batch_specs(data, self.batch_size))]
+        return [spec.shape for spec in tf.nest.flatten(self._specs(data)) if spec is not None]
 
     def trace_step(self, data: Any) -> None:
         """Trace the step on one batch, without running it: a step of the model's own may call
         layers that the model's call does not, and in another way."""
         step = getattr(self.model, self.step_name)
-        specs = batch_specs(data, self.batch_size)
+        specs = self._specs(data)
         tf.function(lambda batch: step(batch), autograph=False).get_concrete_function(specs)
 
     def learning(self, state: State) -> AbstractContextManager[None]:
@@ -113,13 +114,29 @@ class Labeled:
             self._run(data)
             self.left = state.now()
 
+    def _specs(self, data: Any) -> Any:
+        """Describes a full batch: inputs, labels, and weights if the data brings them."""
+        return data.labeled if isinstance(data, OwnBatches) else batch_specs(data, self.batch_size)
+
     def _run(self, data: Any, **more: Any) -> None:
-        x, y = data
-        getattr(self.model, self.name)(x=x, y=y, batch_size=self.batch_size, verbose=0, **more)
+        run = getattr(self.model, self.name)
+        if not isinstance(data, OwnBatches):
+            x, y = data
+            run(x=x, y=y, batch_size=self.batch_size, verbose=0, **more)
+        elif self.name == "fit":
+            # Shuffled batches of a PyDataset would come in another order than they were counted in.
+            run(x=data.data, steps_per_epoch=len(data.sizes), shuffle=False, verbose=0, **more)
+        else:
+            run(x=data.data, steps=len(data.sizes), verbose=0, **more)
 
 
-def labeled_data(model: Any, name: str, x: Any, y: Any) -> tuple[Any, Any]:
+def labeled_data(model: Any, name: str, x: Any, y: Any, samples: int | None = None) -> Any:
     """Inputs in the structure that the model expects, and labels, checked.
+
+    Args:
+        samples: of data in batches of its own, the least that is wanted; None for all.
+
+    Returns: both, or the `OwnBatches` that bring both.
 
     Raises:
         TftraceError: the model cannot run that way, the data does not fit, or the samples differ.
@@ -127,10 +144,12 @@ def labeled_data(model: Any, name: str, x: Any, y: Any) -> tuple[Any, Any]:
     if name not in WAYS:
         raise TftraceError(f"a phase is one of {', '.join(WAYS)}, not {name!r}")
     _require_labeled(model, name)
-    if y is None:
-        raise TftraceError(f"{name} needs labels: profile(model, x, y, phase={name!r})")
     if has_own_batches(x):
-        raise TftraceError(f"{name} takes arrays and labels, not data in batches of its own")
+        if y is not None:
+            raise TftraceError("data in batches of its own brings its labels: give no others")
+        return own_batches(model, x, samples, labels=True)
+    if y is None:
+        raise TftraceError(f"{name} needs labels: y in Python, --labels on the command line")
     fitted = fit_inputs(model, x)
     labels = tf.nest.map_structure(as_fed, y)
     counts = {samples_of(fitted), *(samples_of(each) for each in tf.nest.flatten(labels))}

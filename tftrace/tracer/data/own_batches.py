@@ -24,14 +24,16 @@ from tftrace.tracer.state import chance_kept
 
 @dataclass(frozen=True)
 class OwnBatches:
-    """The first batches of ``data``, which predict takes again and again.
+    """The first batches of ``data``, which every pass takes again.
 
-    ``sizes`` are the samples of each batch, ``spec`` describes the inputs in the first.
+    ``sizes`` are the samples of each batch, ``spec`` describes the inputs in the first; ``labeled``
+    inputs, labels and weights, if any, where labels were asked for.
     """
 
     data: Any
     sizes: tuple[int, ...]
     spec: Any
+    labeled: Any = None
 
     @property
     def samples(self) -> int:
@@ -58,6 +60,7 @@ def own_batches(
     steps: int | None = None,
     *,
     keep: bool = False,
+    labels: bool = False,
 ) -> OwnBatches:
     """Go through the data once.
 
@@ -65,10 +68,11 @@ def own_batches(
         samples: the least that is wanted, in whole batches; None for all.
         steps: the most batches.
         keep: have the batches that were made now in every pass, instead of fresh ones.
+        labels: they are to have labels, too.
 
     Raises:
-        TftraceError: it has no batch, no end, or something else than arrays in it, or its own
-            code raises.
+        TftraceError: it has no batch, no end, no labels where they are asked for, or something else
+            than arrays in it, or its own code raises.
     """
     if isinstance(x, OwnBatches):
         return x
@@ -76,13 +80,14 @@ def own_batches(
         raise TftraceError("the data never ends; say how much of it with samples")
     kept: list[Any] | None = [] if keep or isinstance(x, GeneratorType) else None
     sizes: list[int] = []
-    spec = None
+    spec = labeled = None
     for batch in islice(_given(_batches(x)), steps):
         # Inputs, labels and weights come in a tuple.
         arrays = tf.nest.map_structure(as_fed, batch[0] if isinstance(batch, tuple) else batch)
         if not sizes:
             _check_batch(model, arrays)
             spec = tf.nest.map_structure(spec_of, arrays)
+            labeled = _labeled_spec(batch) if labels else None
         there = [array for array in tf.nest.flatten(arrays) if array is not None]
         if not there:
             raise TftraceError(f"batch {len(sizes)} of the data has no array in it")
@@ -93,7 +98,7 @@ def own_batches(
             break
     if not sum(sizes):
         raise TftraceError("the data has zero samples")
-    return OwnBatches(x if kept is None else _sequence(model, kept), tuple(sizes), spec)
+    return OwnBatches(x if kept is None else _sequence(model, kept), tuple(sizes), spec, labeled)
 
 
 def _given(batches: Iterable[Any]) -> Iterator[Any]:
@@ -116,6 +121,14 @@ def _check_batch(model: Any, arrays: Any) -> None:
             f"the data gives arrays of rank {got} and the model wants rank {wanted}: "
             "samples one by one, it seems; make batches of them (.batch(32) in tf.data)"
         )
+
+
+def _labeled_spec(batch: Any) -> Any:
+    """Describes inputs, labels and weights."""
+    parts = _as_tuple(batch)
+    if len(parts) < 2:
+        raise TftraceError("the data's batches have no labels: give them as (inputs, labels)")
+    return tf.nest.map_structure(lambda array: spec_of(as_fed(array)), parts)
 
 
 def _as_tuple(batch: Any) -> tuple[Any, ...]:
