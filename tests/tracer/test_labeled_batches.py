@@ -170,3 +170,15 @@ def test_from_the_command_line(tmp_path, monkeypatch):
     found = tftrace.load("runs")
     assert found.steps["samples"].tolist() == [16, 16, 8]
     assert found.run["origin"]["options"] == ["--phase", "fit"]
+
+
+class WithNone(Batches):
+    """What Keras itself does not take: a weight that is None."""
+
+    def __getitem__(self, index):
+        return (*super().__getitem__(index), None)
+
+
+def test_what_keras_does_not_take_is_said_in_its_words():
+    with pytest.raises(tftrace.TftraceError, match="yielded an element that did not match"):
+        tftrace.profile(built(), WithNone(), phase="fit", repeats=0, calibrate=False)

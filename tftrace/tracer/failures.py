@@ -25,7 +25,14 @@ _BOLD = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)
 _NODE = re.compile(r"^(\{\{[^}]*\}\}\s*)+|\s*\[Op:\w+\].*$")
 # A line of Python's or TensorFlow's way to the failure, and the code that follows it.
 _WAY = re.compile(r'^[ \t]*File "[^"]*", line \d+.*\n(?:[ \t]+\S.*\n)?', re.MULTILINE)
-_NOISE = ("Graph execution error", "Detected at node", "Traceback", "[[{{", "Stack trace")
+_NOISE = (
+    "Graph execution error",
+    "Detected at node",
+    "Traceback",
+    "[[{{",
+    "Stack trace",
+    "<stack trace",
+)
 
 
 @contextmanager
