@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # How long `make fuzz` runs.
 MINUTES ?= 10
+# Processes that share the tests, file by file: a file's tests share their runs.
+WORKERS ?= 2
 # What `make coverage` compares with.
 BASE ?= main
 PYTHONS = 3.10 3.11 3.12 3.13
@@ -17,7 +19,7 @@ demo: $(VENV)/ready ## measure two networks, with and without batch norm, and ex
 	$(BIN)/tftrace demo
 
 test: $(VENV)/ready $(VENV)/browser ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 kernels: $(VENV)/ready ## run the tests that depend on which kernels run, without and with oneDNN
 	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest -m kernels
