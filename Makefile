@@ -6,6 +6,7 @@ BIN = $(VENV)/bin
 MINUTES ?= 10
 # Processes that share the tests, file by file: a file's tests share their runs.
 WORKERS ?= 2
+SHARED = -n $(WORKERS) --dist loadfile
 # What `make coverage` compares with.
 BASE ?= main
 PYTHONS = 3.10 3.11 3.12 3.13
@@ -19,11 +20,11 @@ demo: $(VENV)/ready ## measure two networks, with and without batch norm, and ex
 	$(BIN)/tftrace demo
 
 test: $(VENV)/ready $(VENV)/browser ## run the tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest $(SHARED)
 
 kernels: $(VENV)/ready ## run the tests that depend on which kernels run, without and with oneDNN
-	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest -m kernels
-	TF_ENABLE_ONEDNN_OPTS=1 $(BIN)/python -m pytest -m kernels
+	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest $(SHARED) -m kernels
+	TF_ENABLE_ONEDNN_OPTS=1 $(BIN)/python -m pytest $(SHARED) -m kernels
 
 lint: $(VENV)/ready ## ruff, mypy, the direction of imports, spelling
 	$(BIN)/ruff check .

@@ -182,3 +182,10 @@ class WithNone(Batches):
 def test_what_keras_does_not_take_is_said_in_its_words():
     with pytest.raises(tftrace.TftraceError, match="yielded an element that did not match"):
         tftrace.profile(built(), WithNone(), phase="fit", repeats=0, calibrate=False)
+
+
+def test_a_call_of_several_steps_has_the_samples_of_all_of_them():
+    model = built()
+    model.compile(steps_per_execution=2)
+    found = tftrace.profile(model, Batches(), repeats=0, calibrate=False)
+    assert found.steps["samples"].tolist() == [32 + 8, 30]
