@@ -157,14 +157,14 @@ def test_what_does_not_fit_is_refused(data, labels, reason):
 def test_from_the_command_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     built().save("m.keras")
-    (tmp_path / "given.py").write_text(
+    (tmp_path / "labeled_data.py").write_text(
         "import numpy as np, tensorflow as tf\n"
         "def labeled():\n"
         "    parts = np.ones((40, 8), 'float32'), np.ones((40, 1), 'float32')\n"
         "    return tf.data.Dataset.from_tensor_slices(parts).batch(16)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    words = "run m.keras --data-module given:labeled --phase fit --quick --out runs"
+    words = "run m.keras --data-module labeled_data:labeled --phase fit --quick --out runs"
     done = CliRunner().invoke(app, words.split())
     assert done.exit_code == 0, done.output
     found = tftrace.load("runs")
