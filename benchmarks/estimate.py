@@ -1,75 +1,109 @@
-"""Error of `tftrace estimate` on networks that no calibration has seen, in one run.
+"""Error of `tftrace estimate` on networks that nothing was fitted to.
 
-    python benchmarks/estimate.py [--batch 8] [--batches 2] [--repeats 7] [NETWORK ...]
+    python benchmarks/estimate.py [--batch 1,8,32] [--batches 2] [--repeats 9] [--out FILE]
+        [--longest 3] [NETWORK ...]
 
-Calibrates anew, predicts each network of keras.applications before it runs, measures it, and prints
-the error of the estimate beside that of multiplications alone. The calibration samples single
-kernels of random shapes; no network is among them.
+Each network is estimated, then measured, and both are added to FILE (JSON lines), where a later run
+goes on; what is there is printed as a table, with the errors' distribution beside that of
+multiplications alone. Set TF_ENABLE_ONEDNN_OPTS for the kernels, and a FILE for each.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
+import time
+from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-HELD_OUT = (
-    "ResNet50V2",
-    "EfficientNetV2B0",
-    "MobileNetV3Small",
-    "DenseNet169",
-    "NASNetMobile",
-    "VGG19",
-    "ResNet101",
-    "ConvNeXtTiny",
-)
-
 
 def main() -> None:
-    """Print one row per network and the medians."""
+    """Go on where FILE ends, and print what is in it."""
     arguments = _arguments()
+    rows = [json.loads(line) for line in arguments.out.open()] if arguments.out.exists() else []
+    done = {(row["network"], row["batch"]) for row in rows}
+    from estimate_networks import NETWORKS
+
+    for batch in map(int, arguments.batch.split(",")):
+        for name in arguments.networks or NETWORKS:
+            if (name, batch) not in done:
+                row = _tried(name, batch, arguments)
+                rows.append(row)
+                with arguments.out.open("a") as file:
+                    print(json.dumps(row), file=file)
+                print(_line(row), flush=True)
+    _print(rows)
+
+
+def _tried(name: str, batch: int, arguments: argparse.Namespace) -> dict[str, Any]:
     import keras
+    from estimate_networks import NETWORKS
 
     from tftrace.api.estimate import estimate, measure
-    from tftrace.machine.calibrate import calibrate
-    from tftrace.tracer.setting import setting
 
-    machine = calibrate(setting(), force=not arguments.keep, full=True)
-    print(*machine.warnings, sep="\n")
-    print(
-        f"{'network':18} {'measured':>9} {'estimate':>9} {'error':>7} "
-        f"{'MACs only':>10} {'error':>7}"
+    keras.backend.clear_session()
+    model = NETWORKS[name]()
+    shapes = [(batch, *model.input_shape[1:])]
+    began = time.perf_counter()
+    told = estimate(model, shapes, batches=arguments.batches)
+    seconds = time.perf_counter() - began
+    row = {"network": name, "batch": batch, "unknown": told.unknown, "seconds": seconds}
+    for column in ("ms", "low_ms", "high_ms", "mac_only_ms"):
+        row[column] = getattr(told.total, column)
+    slow = told.total.ms > 1e3 * arguments.longest
+    repeats = arguments.repeats if slow else max(arguments.repeats, round(3000 / told.total.ms))
+    return row | {"measured_ms": measure(model, shapes, arguments.batches, repeats=repeats)}
+
+
+def _error(row: dict[str, Any], column: str = "ms") -> float:
+    return float(row[column]) / row["measured_ms"] - 1
+
+
+def _line(row: dict[str, Any]) -> str:
+    inside = row["low_ms"] <= row["measured_ms"] <= row["high_ms"]
+    alone = "" if row["mac_only_ms"] is None else f"{_error(row, 'mac_only_ms'):+7.1%}"
+    return (
+        f"{row['network']:22} {row['batch']:4} {row['measured_ms']:8.1f} {row['ms']:8.1f} "
+        f"{_error(row):+7.1%} {'' if inside else 'outside':8} {alone} {row['seconds']:5.0f} s"
     )
-    errors: list[float] = []
-    mac_errors: list[float] = []
-    for name in arguments.networks or HELD_OUT:
-        keras.backend.clear_session()
-        model = getattr(keras.applications, name)(weights=None, input_shape=(224, 224, 3))
-        shapes = [(arguments.batch, 224, 224, 3)]
-        total = estimate(model, shapes, batches=arguments.batches).total
-        measured = measure(model, shapes, arguments.batches, repeats=arguments.repeats)
-        error, mac_error = total.ms / measured - 1, total.mac_only_ms / measured - 1
-        errors.append(abs(error))
-        mac_errors.append(abs(mac_error))
-        print(
-            f"{name:18} {measured:9.0f} {total.ms:9.0f} {error:+7.1%} "
-            f"{total.mac_only_ms:10.0f} {mac_error:+7.1%}",
-            flush=True,
-        )
-    ours, theirs = statistics.median(errors), statistics.median(mac_errors)
-    print(f"median absolute error: estimate {ours:.1%}, multiplications alone {theirs:.1%}")
-    print(f"ratio: {theirs / ours:.1f}")
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    print(f"{'network':22} batch measured estimate   error          MACs only  took")
+    for row in rows:
+        print(_line(row))
+    for batch in sorted({row["batch"] for row in rows}):
+        _distribution(f"batch {batch}", [row for row in rows if row["batch"] == batch])
+    _distribution("all", rows)
+
+
+def _distribution(title: str, rows: list[dict[str, Any]]) -> None:
+    errors = sorted(abs(_error(row)) for row in rows)
+    alone = [abs(_error(row, "mac_only_ms")) for row in rows if row["mac_only_ms"] is not None]
+    inside = sum(row["low_ms"] <= row["measured_ms"] <= row["high_ms"] for row in rows)
+    print(
+        f"{title}: {len(rows)} networks, median error {statistics.median(errors):.1%}, "
+        f"{sum(e <= 0.1 for e in errors) / len(errors):.0%} within 10%, worst {errors[-1]:.1%}, "
+        f"{inside / len(rows):.0%} inside the interval, mean "
+        f"{statistics.mean(_error(row) for row in rows):+.1%}; multiplications alone: median "
+        f"{statistics.median(alone):.0%}"
+    )
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*")
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", default="1,8,32")
     parser.add_argument("--batches", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--keep", action="store_true", help="use the calibration that is cached")
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument(
+        "--longest", type=float, default=3.0, help="seconds; a third of the repeats"
+    )
+    parser.add_argument("--out", type=Path, default=Path("estimates.jsonl"))
     return parser.parse_args()
 
 

@@ -16,7 +16,12 @@ from tftrace.counts.count import count_flow
 from tftrace.counts.flow import flow_of
 from tftrace.estimation.fusion import fuse_kernels
 from tftrace.estimation.kernels import Estimate, KernelWork, estimate_kernels, estimate_predict
-from tftrace.estimation.network import NetworkEstimate, estimate_program, kernel_work
+from tftrace.estimation.network import (
+    NetworkEstimate,
+    data_bytes,
+    estimate_program,
+    kernel_work,
+)
 from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit
 from tftrace.machine.model import MachineModel
@@ -407,6 +412,18 @@ def test_predict_takes_in_its_data_at_a_rate() -> None:
     assert ms == pytest.approx(30 + 2 * (1 + 0.412 + 0.5))
     # A calibration of an earlier version does not know the rate.
     assert estimate_predict(table, priced(), 2, 500_000).ms == pytest.approx(30 + 2 * 1.412)
+
+
+def test_what_a_function_inside_is_given_is_no_data_of_the_model() -> None:
+    """A convolution in groups is a call, a recurrent layer a loop.
+
+    2 x 8 x 8 x 16 x 4 = 8,192 bytes, and 2 x 5 x 3 x 4 = 120.
+    """
+    grouped = keras.Sequential([keras.Input((8, 8, 16)), keras.layers.Conv2D(16, 3, groups=4)])
+    looped = keras.Sequential([keras.Input((5, 3)), keras.layers.GRU(4)])
+    for model, size in ((grouped, 8_192), (looped, 120)):
+        program, _ = trace_model(model, [(2, *model.input_shape[1:])])
+        assert data_bytes(flow_of(program)) == size
 
 
 def test_the_data_of_a_model_has_a_size_or_the_estimate_says_so() -> None:

@@ -146,8 +146,9 @@ def _memory(model: Any, graph: Any, program: Program, batch: int) -> Memory:
     weights = sum(weight_bytes(w) for w in model.weights) if model.built else None
     here = setting()
     intra_op, inter_op = (threads or here.cores or 1 for threads in here.threads or (0, 0))
+    optimized = None if kernels is None else kernels.program
     return memory_of(
-        program, kernels, batch, weights, bool(here.onednn), inter_op, intra_op, reason
+        program, optimized, batch, weights, bool(here.onednn), inter_op, intra_op, reason
     )
 
 

@@ -12,9 +12,14 @@ from tftrace.text import Stage
 
 
 def calibrate(
-    force: Annotated[bool, typer.Option("--force", help="Measure again.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Measure again; forget what `estimate` timed.")
+    ] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="Single kernels too (90 s more), for `estimate`.")
+        bool,
+        typer.Option(
+            "--full", help="Single kernels too (90 s more), for `estimate --calibration`."
+        ),
     ] = False,
     export: Annotated[
         Path | None,

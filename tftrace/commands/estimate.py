@@ -69,7 +69,7 @@ def estimate(
     layout: LayoutOption = Layout.text,
     quiet: Quiet = False,
 ) -> None:
-    """Predict a model's latency without running it, layer by layer."""
+    """Predict a model's latency without running it, layer by layer: its kernels are timed alone."""
     from tftrace.machine.calibrate import read_calibration
     from tftrace.report.batch_memory import fitting_parts
     from tftrace.report.estimate import curve_parts, estimate_parts

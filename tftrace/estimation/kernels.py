@@ -70,13 +70,13 @@ class Estimate:
     Attributes:
         ms: expected.
         low_ms, high_ms: an interval that should hold it with probability `COVERAGE`.
-        mac_only_ms: multiply-accumulates divided by the peak rate.
+        mac_only_ms: multiply-accumulates divided by the peak rate; None where either is not known.
     """
 
     ms: float
     low_ms: float
     high_ms: float
-    mac_only_ms: float
+    mac_only_ms: float | None
 
 
 def estimate_kernels(kernels: Sequence[KernelWork], machine: MachineModel) -> pd.DataFrame:

@@ -19,6 +19,9 @@ from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
 from tftrace.units import with_units
 
+TIMED_ALONE = "kernels timed alone"
+CALIBRATION = "calibration"
+
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile", "If", "Case")
 _NEVER_RUN = ("Const", "Placeholder", "NoOp", "Identity", "IdentityN")
 _BINARY = ("Mul", "AddV2", "Add", "Sub", "RealDiv", "Maximum", "Minimum", "BiasAdd")
@@ -32,6 +35,7 @@ class NetworkEstimate:
     row per call site for one batch: ``path, type, macs, ms, low_ms, high_ms, mac_only_ms``.
     ``unknown`` lists operation types whose time or number of runs could not be predicted: they
     are not in the total, which is then a bound from below, and the times of their layers are null.
+    ``basis`` says what the times rest on: `TIMED_ALONE` or `CALIBRATION`.
     """
 
     total: Estimate
@@ -39,6 +43,7 @@ class NetworkEstimate:
     batch: int
     batches: int
     unknown: tuple[str, ...]
+    basis: str = CALIBRATION
 
     @property
     def samples(self) -> int:
@@ -55,6 +60,7 @@ class NetworkEstimate:
             "batch": self.batch,
             "batches": self.batches,
             "unknown": list(self.unknown),
+            "basis": self.basis,
             "layers": records(self.layers),
         }
 
@@ -95,23 +101,21 @@ def estimate_program(
     names |= {f"{work.op_type} in {work.dtype}" for work in running if work.name in priceless}
     without = {count.owner for count in unknown}
     without |= set(table.loc[table["ms"].isna(), "owner"])
-    data = _data_bytes(flow)
+    data = data_bytes(flow)
     if data is None:
         names.add("the copies that predict makes of its data")
     return NetworkEstimate(
         total=estimate_predict(table, machine, batches, data or 0),
-        layers=_layers(table, sites, counts, without),
+        layers=layers_table(table, sites, counts, without),
         batch=batch,
         batches=batches,
         unknown=tuple(sorted(names)),
     )
 
 
-def _data_bytes(flow: Flow) -> int | None:
-    """Of what one call of the program is given, None where that has no size (text, ragged rows);
-    weights, which it captures, are resources."""
-    given = [op.node.outputs[0] for op in flow.ops.values() if op.node.type == "Placeholder"]
-    sizes = [spec.bytes for spec in given if spec.dtype not in ("resource", "variant")]
+def data_bytes(flow: Flow) -> int | None:
+    """Of what the caller gives the program, None where that has no size (text, ragged rows)."""
+    sizes = [flow.ops[name].node.outputs[0].bytes for name in flow.arguments]
     return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
@@ -259,7 +263,7 @@ def _product(
     return at
 
 
-def _layers(
+def layers_table(
     table: pd.DataFrame,
     sites: Sequence[Any],
     counts: Sequence[OpCount],
@@ -267,7 +271,7 @@ def _layers(
 ) -> pd.DataFrame:
     """One row per call site; those in ``without`` have an operation of unknown time."""
     columns = ["ms", "low_ms", "high_ms", "mac_only_ms"]
-    sums = table.groupby("owner")[columns].sum()
+    sums = table.groupby("owner")[columns].agg(_whole_sum)
     macs = _macs_by_layer(counts)
     rows = []
     for site in sites:
@@ -284,6 +288,11 @@ def _layers(
     frame = pd.DataFrame(rows, columns=["path", "type", "macs", *columns])
     typed = frame.astype({"macs": "Int64", **dict.fromkeys(columns, "Float64")})
     return with_units(typed, "estimate")
+
+
+def _whole_sum(values: pd.Series) -> float:
+    """Of what is known; nan where a part is not."""
+    return float(values.sum(skipna=False))
 
 
 def _macs_by_layer(counts: Sequence[OpCount]) -> dict[str | None, int | None]:

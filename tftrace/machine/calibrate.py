@@ -20,9 +20,10 @@ from tftrace.machine.bench.peaks import (
     predict_gb,
     predict_ms,
 )
-from tftrace.machine.bench.timing import Measured
+from tftrace.machine.bench.timing import Measured, pooled
 from tftrace.machine.fits import KernelFit, fit_kernels
 from tftrace.machine.model import SCHEMA, MachineModel
+from tftrace.machine.sampling import forget_units
 from tftrace.machine.setting import Setting
 
 
@@ -34,12 +35,15 @@ def calibrate(setting: Setting, force: bool = False, full: bool = False) -> Mach
 
     Args:
         setting: of this process, which the result is kept for.
-        force: measure even if a result is cached.
+        force: measure even if a result is cached, and forget the times of single kernels that
+            estimates have kept.
         full: also time single kernels of many shapes, which predicting a network's time needs. A
             cached result without them is then measured anew.
 
     A result that cannot be kept is returned all the same, with a warning in the log.
     """
+    if force:
+        forget_units(setting)
     known = None if force else cached(setting)
     if known is not None and (known.kernels or not full):
         return known
@@ -85,7 +89,7 @@ def read_calibration(path: Path) -> MachineModel:
 def cache_name(setting: Setting) -> str:
     """What the model measured under that setting is kept as, in the cache folder."""
     # What is measured, too: what an earlier version kept may lack some.
-    key = json.dumps([SCHEMA, "predict_gb", FAMILIES, *astuple(setting)])
+    key = json.dumps([SCHEMA, "predict_gb", "calls of two batches", FAMILIES, *astuple(setting)])
     return f"machine-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
 
 
@@ -100,10 +104,15 @@ def warnings_about(measurements: Mapping[str, Measured]) -> tuple[str, ...]:
 
 
 def _measure(setting: Setting, full: bool) -> MachineModel:
+    # What a call costs drifts within seconds on a shared machine.
+    calls = [predict_ms()]
     matmul, conv, dispatch = matmul_gmacs(), conv_gmacs(), dispatch_us()
+    calls.append(predict_ms())
     bandwidth = bandwidth_gb(dispatch)
-    per_batch, per_call = predict_ms()
+    calls.append(predict_ms())
     taken_in = predict_gb()
+    calls.append(predict_ms())
+    per_batch, per_call = (pooled(rounds) for rounds in zip(*calls, strict=True))
     kernels: dict[str, KernelFit] = {}
     if full:
         kernels = fit_kernels((sample.work, sample.seconds) for sample in sample_kernels())

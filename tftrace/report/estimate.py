@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tftrace.estimation.network import CALIBRATION, TIMED_ALONE
 from tftrace.report.sheet import BLANK, EM, FAINT, WARN, Column, Line, Part, Row, Sheet
 from tftrace.text import count_text, ms_text, short_names
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from tftrace.estimation.network import NetworkEstimate
 
 
+_BASES = {
+    TIMED_ALONE: "each kernel was timed alone on this machine; the model did not run",
+    CALIBRATION: "kernels are priced by fits to others: nothing of the model was timed",
+}
 _TIMES = ("ms", "low_ms", "high_ms", "sample_ms")
 
 
@@ -36,11 +41,14 @@ def estimate_parts(
         f"estimate: {bound}{ms_text(total.ms)} ms for {estimate.batches} x {estimate.batch} "
         f"samples (90% interval {ms_text(total.low_ms)} to {ms_text(total.high_ms)} ms)"
     )
-    yield Line(f"multiplications alone would say: {bound}{ms_text(total.mac_only_ms)} ms")
+    alone = total.mac_only_ms
+    told = "not known" if alone is None else f"{bound}{ms_text(alone)} ms"
+    yield Line(f"multiplications alone would say: {told}")
+    yield Line(_BASES[estimate.basis], FAINT)
     if measured_ms is not None:
+        error = "" if alone is None else f", of multiplications alone {_error(alone, measured_ms)}"
         yield Line(
-            f"measured: {ms_text(measured_ms)} ms; error {_error(total.ms, measured_ms)}, of "
-            f"multiplications alone {_error(total.mac_only_ms, measured_ms)}"
+            f"measured: {ms_text(measured_ms)} ms; error {_error(total.ms, measured_ms)}{error}"
         )
     if estimate.unknown:
         yield Line(f"not in the sums: {', '.join(estimate.unknown)}", WARN)

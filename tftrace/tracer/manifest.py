@@ -18,6 +18,7 @@ from tftrace.counts.layers import LayerCount, layer_counts
 from tftrace.counts.rule import rule_text
 from tftrace.counts.tables import coverage_of
 from tftrace.graph import FlatOp
+from tftrace.graph.forms import forms_of
 from tftrace.graph.phases import PARTS, PHASES, phase_of
 from tftrace.runs.epochs import Epochs
 from tftrace.runs.manifest import (
@@ -109,7 +110,7 @@ def _function(captured: Captured, sites: dict[str, int]) -> TracedFunction:
             times=[c.times for c in counts],
             live=[int(c.live) for c in counts],
             inputs=[[position[edge.name] for edge in op.inputs] for op in flat],
-            form=_forms(flat),
+            form=forms_of(flat),
             out_bytes=[_out_bytes(captured, c.key) for c in counts],
             dtype=[_dtype(captured, c.key) for c in counts],
             phase=_phases(flat),
@@ -122,22 +123,6 @@ def _function(captured: Captured, sites: dict[str, int]) -> TracedFunction:
             inputs=[list(k.inputs) for k in captured.kernels],
         ),
     )
-
-
-def _forms(ops: list[FlatOp]) -> list[int]:
-    """Numbers that are equal where attributes, the outputs read and a constant's value are.
-
-    A constant too large for its value to be known is equal to nothing.
-    """
-    numbers: dict[str, int] = {}
-    forms = []
-    for op in ops:
-        node = op.node
-        form = repr((sorted(node.attrs.items()), [edge.output for edge in op.inputs]))
-        if node.type == "Const":
-            form += op.key if node.value is None else repr(node.value)
-        forms.append(numbers.setdefault(form, len(numbers)))
-    return forms
 
 
 def _phases(ops: list[FlatOp]) -> list[int] | None:

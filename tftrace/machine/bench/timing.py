@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -82,6 +82,17 @@ def summarize(values: list[float], best: Callable[[list[float]], float]) -> Meas
         median=statistics.median(values),
         iqr=quartiles[2] - quartiles[0],
         n=len(values),
+    )
+
+
+def pooled(rounds: Sequence[Measured]) -> Measured:
+    """Rounds at several times as one measurement; what they disagree by is spread, too."""
+    medians = [measured.median for measured in rounds]
+    return Measured(
+        best=min(measured.best for measured in rounds),
+        median=statistics.median(medians),
+        iqr=max(*(measured.iqr for measured in rounds), max(medians) - min(medians)),
+        n=sum(measured.n for measured in rounds),
     )
 
 

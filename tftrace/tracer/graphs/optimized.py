@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -14,11 +15,23 @@ from tftrace.tracer.tf_private import optimized_graph
 _HIDDEN = "of the graph as traced: this TensorFlow hides its optimizer"
 
 
-def kernels_of(graph: Any) -> tuple[Program | None, str | None]:
-    """The FuncGraph ``graph`` as TensorFlow's optimizer leaves it, with all shapes that follow.
+@dataclass(frozen=True)
+class Optimized:
+    """A graph as TensorFlow's optimizer leaves it.
 
-    An operation that is left has the name it had, behind that of the calls that were inlined; no
-    operation has an owner.
+    Attributes:
+        definition: GraphDef.
+        program: the same as plain data, with all shapes that follow; no operation has an owner.
+    """
+
+    definition: Any
+    program: Program
+
+
+def kernels_of(graph: Any) -> tuple[Optimized | None, str | None]:
+    """The FuncGraph ``graph`` as TensorFlow's optimizer leaves it.
+
+    An operation that is left has the name it had, behind that of the calls that were inlined.
 
     Returns: the kernels, or None and the reason: TensorFlow hides its optimizer, or that refuses.
     """
@@ -37,4 +50,4 @@ def kernels_of(graph: Any) -> tuple[Program | None, str | None]:
             made.inputs.append(made.get_tensor_by_name(given.name))
     made.outputs = [made.get_tensor_by_name(output.name) for output in graph.outputs]
     made.control_outputs = [made.get_operation_by_name(op.name) for op in graph.control_outputs]
-    return program_of(made, Recording(None)), None
+    return Optimized(definition, program_of(made, Recording(None))), None

@@ -1,0 +1,89 @@
+"""Time what a graph needs, piece by piece, once for each setting; keep it on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import astuple
+
+import msgspec
+
+from tftrace import cache
+from tftrace.machine.bench.alone import NotTimedError, Unit, seconds_alone
+from tftrace.machine.bench.timing import Measured, pooled
+from tftrace.machine.setting import Setting
+from tftrace.text import Stage
+
+VERSION = 1
+"""Counts up when pieces are timed another way: what was kept is then measured anew."""
+_SECONDS_EACH = 0.35
+_MOST_KEPT = 20_000
+
+
+def time_units(
+    units: Iterable[Unit],
+    setting: Setting,
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, Measured]:
+    """Seconds of one run of each unit, by its digest; without those that cannot be timed.
+
+    Each is timed again when all others were, so that what disturbs the machine for a while does not
+    hit it twice; what the two disagree by counts as its spread.
+
+    Args:
+        setting: of this process, which times are kept for.
+        progress: called with a word where anything is to be measured.
+    """
+    wanted = {unit.digest: unit for unit in units}
+    kept = _kept(setting)
+    new = {digest: unit for digest, unit in wanted.items() if digest not in kept}
+    if new:
+        seconds = _SECONDS_EACH * len(new)
+        words = f"timing {len(new)} kernels of this model, each alone, some {seconds:.0f} s"
+        progress(Stage(words, seconds, unplanned=True))
+        timed = {digest: at for digest, unit in new.items() if (at := _timed(unit)) is not None}
+        for digest, first in timed.items():
+            timed[digest] = pooled([first, _timed(new[digest]) or first])
+        kept = {**kept, **timed}
+        _keep(kept, setting)
+    return {digest: kept[digest] for digest in wanted if digest in kept}
+
+
+def forget_units(setting: Setting) -> None:
+    """Time them anew when they are asked for."""
+    _keep({}, setting)
+
+
+def _timed(unit: Unit) -> Measured | None:
+    import tensorflow as tf
+
+    try:
+        return seconds_alone(unit)
+    except (NotTimedError, tf.errors.OpError):
+        # What runs only on real data, a look-up in a table, say.
+        return None
+
+
+def _kept(setting: Setting) -> dict[str, Measured]:
+    try:
+        read = msgspec.json.decode(cache.read_kept(_name(setting)), type=dict[str, Measured])
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        cache.warn_once(f"the kept times of single kernels are not used: {error}")
+        return {}
+    return read
+
+
+def _keep(times: Mapping[str, Measured], setting: Setting) -> None:
+    last = dict(list(times.items())[-_MOST_KEPT:])
+    try:
+        cache.keep(_name(setting), msgspec.json.encode(last))
+    except OSError as error:
+        cache.warn_once(f"the times of single kernels are not kept: {error}")
+
+
+def _name(setting: Setting) -> str:
+    key = json.dumps([VERSION, *astuple(setting)])
+    return f"kernels-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
