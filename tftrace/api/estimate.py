@@ -38,7 +38,7 @@ def estimate(
         model: a Keras model; it is traced, and not run as a whole.
         input_shapes: one shape per input, batch first; by default the model's own, batch 1.
         machine: another machine's calibration (`read_calibration`); None for this one's.
-        progress: called with a word on each stage; this machine's calibration takes 15 s, once,
+        progress: called with a word on each stage; this machine's calibration takes 20 s, once,
             and each kernel that was not timed before 0.2 s.
 
     Raises:
@@ -122,7 +122,7 @@ def this_machine(
     here = setting()
     known = cached(here)
     if known is None or (full and not known.kernels):
-        seconds, words = (105, "about two minutes") if full else (15, "some 15 s")
+        seconds, words = (110, "about two minutes") if full else (20, "some 20 s")
         progress(Stage(f"measuring this machine, once, {words}", seconds, unplanned=True))
         known = calibrate(here, full=full)
     return known

@@ -36,7 +36,7 @@ def calibrate(
         from tftrace.machine.calibrate import calibrate as measure
         from tftrace.tracer.setting import setting
 
-        seconds = 105 if full else 15
+        seconds = 110 if full else 20
         say(Stage(f"measuring for some {seconds} s; the machine should be idle", seconds))
         machine = measure(setting(), force, full)
     if export is not None:
