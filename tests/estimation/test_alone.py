@@ -250,6 +250,27 @@ def test_every_kernel_runs_alone(build) -> None:
         assert seconds_alone(unit).best > 0, types_of(kernels, unit)
 
 
+def test_what_tensorflow_does_not_take_is_not_timed() -> None:
+    x, w = scaled().operands
+    broken = replace(scaled(), operands=(x, replace(w, shape=(3,))))
+    with pytest.raises(alone.NotTimedError):
+        seconds_alone(broken)
+
+
+def test_each_batch_of_a_curve_says_what_it_waits_for(monkeypatch) -> None:
+    from tftrace.api import estimate as api
+
+    def told(model, shapes, machine, progress):
+        progress("timing")
+        raise StopIteration
+
+    monkeypatch.setattr(api, "estimate", told)
+    said: list[str] = []
+    with pytest.raises(StopIteration):
+        api.estimate_batches(dense(4), lambda batch: [(batch, 10)], [1, 2], progress=said.append)
+    assert said == ["batch 1", "timing"]
+
+
 def test_two_directions_are_two_loops_and_each_time_is_its_own_layers() -> None:
     program, kernels, found, sites = pieces(text(), 2, 6)
     loops = [unit for unit in found.units if "While" in types_of(kernels, unit)]

@@ -39,7 +39,7 @@ def estimate(
         input_shapes: one shape per input, batch first; by default the model's own, batch 1.
         machine: another machine's calibration (`read_calibration`); None for this one's.
         progress: called with a word on each stage; this machine's calibration takes 20 s, once,
-            and each kernel that was not timed before 0.2 s.
+            and each kernel that was not timed before 0.25 s.
 
     Raises:
         TftraceError: a shape is missing or does not fit the model.
@@ -104,7 +104,7 @@ def estimate_batches(
     found = {}
     for batch in sorted(set(batches)):
         progress(f"batch {batch}")
-        found[batch] = estimate(model, shapes_of(batch), machine=machine)
+        found[batch] = estimate(model, shapes_of(batch), machine=machine, progress=progress)
     return curve_of(found)
 
 

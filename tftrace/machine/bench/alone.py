@@ -86,7 +86,8 @@ def seconds_alone(unit: Unit) -> Measured:
     weights are read from memory, the rest is where the link before it left it.
 
     Raises:
-        NotTimedError: what it computes depends on the data, or its operands take over 4 GiB.
+        NotTimedError: what it computes depends on the data, its operands take over 4 GiB, or
+            TensorFlow does not take it apart from its graph.
     """
     import tensorflow as tf
 
@@ -133,7 +134,10 @@ def _chain(unit: Unit, links: int, made: Sequence[Sequence[Any]]) -> Callable[[]
 
     def run(*arguments: Any) -> Any:
         inputs = dict(zip(placeholders, arguments, strict=True))
-        tf.import_graph_def(definition, input_map=inputs, name="")
+        try:
+            tf.import_graph_def(definition, input_map=inputs, name="")
+        except ValueError as error:
+            raise NotTimedError(str(error)) from error
         graph = tf.compat.v1.get_default_graph()
         if not definition.library.function:
             for name in unit.results:

@@ -167,8 +167,8 @@ def _give(made: _Made, op: FlatOp, index: int, origin: Origin) -> bool:
 
 def _give_tensor(made: _Made, op: FlatOp, index: int, origin: Origin) -> bool:
     source, spec = origin.flow.resolve(op.inputs[index]), op.sources[index]
-    if spec.size is None or spec.dtype in (*HANDLES, "string"):
-        return False
+    if spec.size is None or spec.dtype in (*HANDLES, "string") or spec.dtype.startswith("q"):
+        return False  # of a quantized number nobody here knows what it stands for
     shape = tuple(int(size or 0) for size in spec.shape or ())
     kind, value = tf.as_dtype(spec.dtype), op.input_values[index]
     if value is not None and (kind.is_integer or kind.is_bool):
