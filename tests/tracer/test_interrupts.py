@@ -25,9 +25,10 @@ from networks import BUILDERS
 import tftrace
 import tftrace.api.trace
 import tftrace.files
+import tftrace.stderr
 import tftrace.tracer
 import tftrace.undo
-from tftrace.tracer import quiet, session
+from tftrace.tracer import session
 from tftrace.tracer.graphs.watching import call_classes
 from tftrace.tracer.tf_private import profiler_is_open
 
@@ -38,7 +39,8 @@ TRIED = 7
 
 def modules():
     names = [m.name for m in pkgutil.walk_packages(tftrace.tracer.__path__, "tftrace.tracer.")]
-    return [tftrace.undo, tftrace.files, tftrace.api.trace, *map(import_module, names)]
+    own = [tftrace.undo, tftrace.stderr, tftrace.files, tftrace.api.trace]
+    return [*own, *map(import_module, names)]
 
 
 def codes_in(code: CodeType) -> set[CodeType]:
@@ -230,7 +232,7 @@ def test_the_harness_watches_every_context_manager_of_the_tracer():
     names = {code.co_name for code in CODES}
     assert {"record_calls", "collect_graphs", "borrowed", "profiler_session", "trace"} <= names
     assert {"put_back", "give_back", "discard", "_settle", "scratch_folder"} <= names
-    assert quiet._held_stderr.__wrapped__.__code__ in CODES
+    assert tftrace.stderr.held_stderr.__wrapped__.__code__ in CODES
 
 
 def test_ctrl_c_while_the_profiler_starts_or_stops(tmp_path, monkeypatch):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+from tftrace.stderr import held_stderr
 
 
 def start_quietly() -> None:
@@ -16,25 +14,8 @@ def start_quietly() -> None:
     fails, what was held back is shown; not if it is interrupted.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _held_stderr():
+    with held_stderr():
         import keras  # noqa: F401
         import tensorflow as tf
 
         tf.config.list_logical_devices()
-
-
-@contextmanager
-def _held_stderr() -> Iterator[None]:
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

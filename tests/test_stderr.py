@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tftrace.tracer.quiet import _held_stderr
+from tftrace.stderr import held_stderr
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from tftrace.tracer.quiet import _held_stderr
 )
 def test_what_is_held_back_is_shown_if_the_start_fails(capfd, raised, shown):
     def start():
-        with _held_stderr():
+        with held_stderr():
             os.write(2, b"no such symbol")
             if raised is not None:
                 raise raised
