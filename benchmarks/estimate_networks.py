@@ -14,7 +14,8 @@ _APPLICATIONS = (
     *("ResNet50", "ResNet50V2", "DenseNet121", "InceptionV3", "Xception", "NASNetMobile"),
     *("VGG16", "ConvNeXtTiny"),
 )
-_SIZES = (224, 128)
+_LARGER = ("MobileNet", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "NASNetMobile")
+"""Of these, those that are tried at 224 pixels, too."""
 
 
 def mlp() -> Any:
@@ -192,6 +193,74 @@ def mixer() -> Any:
     return keras.Model(given, layers.Dense(10)(layers.GlobalAveragePooling1D()(x)))
 
 
+def vision_transformer() -> Any:
+    """Patches of 8 x 8, two blocks."""
+    given = keras.Input((64, 64, 3))
+    x = layers.Reshape((64, 96))(layers.Conv2D(96, 8, strides=8)(given))
+    for _ in range(2):
+        y = layers.LayerNormalization()(x)
+        x = x + layers.MultiHeadAttention(3, 32)(y, y)
+        y = layers.Dense(384, activation="gelu")(layers.LayerNormalization()(x))
+        x = x + layers.Dense(96)(y)
+    return keras.Model(given, layers.Dense(10)(layers.GlobalAveragePooling1D()(x)))
+
+
+def residual() -> Any:
+    """20 layers on 32 x 32 (He and others 2016, section 4.2)."""
+    x = given = keras.Input((32, 32, 3))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(16, 3, padding="same")(x)))
+    for filters, strides in ((16, 1), (32, 2), (64, 2)):
+        for block in range(3):
+            stride = strides if block == 0 else 1
+            y = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False)(x)
+            y = layers.ReLU()(layers.BatchNormalization()(y))
+            y = layers.Conv2D(filters, 3, padding="same", use_bias=False)(y)
+            y = layers.BatchNormalization()(y)
+            x = layers.Conv2D(filters, 1, stride)(x) if stride > 1 else x
+            x = layers.ReLU()(x + y)
+    return keras.Model(given, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+
+
+def sentences() -> Any:
+    """Convolutions of three widths beside one another over words."""
+    given = keras.Input((100,), dtype="int32")
+    x = layers.Embedding(10_000, 100)(given)
+    found = [layers.Conv1D(100, width, activation="relu")(x) for width in (3, 4, 5)]
+    pooled = [layers.GlobalMaxPooling1D()(each) for each in found]
+    return keras.Model(given, layers.Dense(2)(layers.Concatenate()(pooled)))
+
+
+def towers() -> Any:
+    """Two branches of unlike depth."""
+    given = keras.Input((64, 64, 3))
+    ends = []
+    for depth in (2, 4):
+        x = given
+        for _ in range(depth):
+            x = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
+        ends.append(layers.GlobalAveragePooling2D()(layers.AveragePooling2D(2)(x)))
+    return keras.Model(given, layers.Dense(10)(layers.Concatenate()(ends)))
+
+
+def upscaler() -> Any:
+    """To twice the size."""
+    x = given = keras.Input((48, 48, 1))
+    for filters, size in ((64, 5), (32, 3)):
+        x = layers.Conv2D(filters, size, padding="same", activation="tanh")(x)
+    x = layers.UpSampling2D(interpolation="bilinear")(x)
+    return keras.Model(given, layers.Conv2D(1, 3, padding="same")(x))
+
+
+def gated() -> Any:
+    """Dense layers with gates, each normalized."""
+    x = given = keras.Input((256,))
+    for _ in range(4):
+        y = layers.LayerNormalization()(x)
+        y = layers.Dense(1024)(y) * layers.Dense(1024, activation="sigmoid")(y)
+        x = x + layers.Dense(256)(y)
+    return keras.Model(given, layers.Dense(1)(x))
+
+
 def _application(name: str, size: int) -> Any:
     return getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3))
 
@@ -203,12 +272,10 @@ NETWORKS: dict[str, Callable[[], Any]] = {
         build.__name__: build
         for build in (
             *(mlp, wide_mlp, lstm, text, gru, transformer, unet, dilated, grouped, volumes),
-            *(films, separable, autoencoder, mixer),
+            *(films, separable, autoencoder, mixer, vision_transformer, residual, sentences),
+            *(towers, upscaler, gated),
         )
     },
-    **{
-        f"{name} {size}": partial(_application, name, size)
-        for size in _SIZES
-        for name in _APPLICATIONS
-    },
+    **{f"{name} 128": partial(_application, name, 128) for name in _APPLICATIONS},
+    **{f"{name} 224": partial(_application, name, 224) for name in _LARGER},
 }

@@ -17,6 +17,7 @@ from tftrace.counts.flow import flow_of
 from tftrace.counts.traffic import FREE
 from tftrace.estimation.alone import estimate_alone
 from tftrace.estimation.network import CALIBRATION, TIMED_ALONE
+from tftrace.estimation.pieces import Beside, pieces_of, worth_timing_beside
 from tftrace.graph.kernel_types import plain_type
 from tftrace.machine import sampling
 from tftrace.machine.bench import alone
@@ -311,23 +312,36 @@ def test_links_follow_one_another_and_read_weights_in_turn() -> None:
     assert placeholders == ["x/0", "w/0", "w/1"]
     inputs = {node.name: list(node.input) for node in chain.node if node.op == "Mul"}
     assert inputs == {
-        "0/y": ["x/0", "w/0"],
-        "1/y": ["x/0", "w/1", "^0/y"],
-        "2/y": ["x/0", "w/0", "^1/y"],
+        "0.0/y": ["x/0", "w/0"],
+        "0.1/y": ["x/0", "w/1", "^0.0/y"],
+        "0.2/y": ["x/0", "w/0", "^0.1/y"],
+    }
+
+
+def test_lanes_run_beside_one_another_and_end_together() -> None:
+    chain, _ = alone._linked(scaled(), 2, [1, 3], 2)
+    inputs = {node.name: list(node.input) for node in chain.node if node.op != "Placeholder"}
+    assert inputs == {
+        "0.0/y": ["x/0", "w/0"],
+        "1.0/y": ["x/0", "w/1"],
+        "0.1/y": ["x/0", "w/2", "^0.0/y"],
+        "1.1/y": ["x/0", "w/0", "^1.0/y"],
+        "end": ["^0.1/y", "^1.1/y"],
     }
 
 
 def test_a_kernel_that_writes_over_its_input_goes_on_from_its_result() -> None:
     chain, _ = alone._linked(scaled(overwrites=0), 2, [1, 1])
-    assert list(chain.node[-2].input) == ["0/y", "w/0", "^0/y"]
+    assert list(chain.node[-2].input) == ["0.0/y", "w/0", "^0.0/y"]
 
 
 def test_weights_are_no_longer_in_a_cache_when_their_turn_comes() -> None:
-    """8 MB each: six of them are 48 MB."""
+    """8 MB each: six of them are 48 MB; a chain of three has no use for more than three."""
     x, w = scaled().operands
-    assert len(alone._copies(x, 0)) == 1
-    assert len(alone._copies(w, 0)) == alone._BEYOND_CACHE // 8_000_000
-    assert len(alone._copies(replace(w, shape=(8,)), 0)) == 1
+    assert len(alone._copies(x, 0, 96)) == 1
+    assert len(alone._copies(w, 0, 96)) == alone._BEYOND_CACHE // 8_000_000
+    assert len(alone._copies(w, 0, 3)) == 3
+    assert len(alone._copies(replace(w, shape=(8,)), 0, 96)) == 1
 
 
 @pytest.fixture
@@ -341,7 +355,7 @@ def counting(monkeypatch, *answers: Measured) -> list[Unit]:
     """What was timed; the answers in turn, the last one again and again."""
     timed: list[Unit] = []
 
-    def answer(unit: Unit) -> Measured:
+    def answer(unit: Unit, lanes: int) -> Measured:
         timed.append(unit)
         return answers[min(len(timed), len(answers)) - 1]
 
@@ -362,6 +376,16 @@ def test_a_time_is_kept_for_its_setting(kept, monkeypatch) -> None:
     sampling.forget_units(HERE)
     sampling.time_units([scaled()], HERE)
     assert len(timed) == 6
+
+
+def test_a_time_beside_others_is_kept_apart_from_that_alone(kept, monkeypatch) -> None:
+    counting(monkeypatch, steady(1.0), steady(1.0), steady(1.5))
+    said: list[str] = []
+    alone_ = sampling.time_units([scaled()], HERE)
+    beside = sampling.time_units([scaled()], HERE, said.append, lanes=2)
+    assert [found[scaled().digest].median for found in (alone_, beside)] == [1.0, 1.5]
+    assert said[0].startswith("timing 1 kernels of this model, 2 runs of each side by side,")
+    assert sampling.time_units([scaled()], HERE) == alone_
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"a": 1}'])
@@ -386,6 +410,71 @@ def test_what_two_rounds_disagree_by_is_the_spread(kept, monkeypatch) -> None:
     counting(monkeypatch, steady(2.0), steady(1.0))
     found = sampling.time_units([scaled()], HERE)[scaled().digest]
     assert found == Measured(best=1.0, median=1.5, iqr=1.0, n=10)
+
+
+def branches():
+    given = keras.Input((10,))
+    left, right = (layers.Dense(4, activation=a, name=a)(given) for a in ("relu", "tanh"))
+    return keras.Model(given, layers.Concatenate(name="c")([left, right]))
+
+
+def test_branches_run_beside_one_another() -> None:
+    """Two kernels of 2 ms, of which two at once take 3: that is 3 ms of the clock, half of each."""
+    program, kernels, found, sites = pieces(branches(), 8, 10)
+    top = kernels.functions[kernels.root]
+    times = {unit.digest: steady(0.0) for unit in found.units}
+    products = [u for u in found.units if any("MatMul" in kind for kind in types_of(kernels, u))]
+    times |= {unit.digest: steady(0.002) for unit in products}
+    two = Beside(2, 2, {})
+    ways = pieces_of(top, found.units, found.left, times, steady(0.0))
+    assert worth_timing_beside(top, ways, two) == products
+    assert worth_timing_beside(top, ways, replace(two, threads=1)) == []
+    together = {unit.digest: steady(0.003) for unit in products}
+    told = {
+        name: estimate_alone(
+            *(program, kernels, found.units, found.left, times, sites, MACHINE, 8),
+            beside=beside,
+        )
+        for name, beside in (("together", replace(two, times=together)), ("in turn", two))
+    }
+    # 30 ms for the call and 1 for the batch
+    assert told["in turn"].total.ms == pytest.approx(31 + 4)
+    assert told["together"].total.ms == pytest.approx(31 + 3)
+    rows = told["together"].layers.set_index("path")["ms"]
+    own = [rows[rows.index.str.endswith(name)].item() for name in ("relu", "tanh")]
+    assert own == pytest.approx([1.5, 1.5])
+
+
+def test_a_variable_costs_its_price_with_each_batch() -> None:
+    """Two Dense have four."""
+    model = keras.Sequential([keras.Input((10,)), layers.Dense(4), layers.Dense(4)])
+    program, kernels, found, sites = pieces(model, 8, 10)
+    times = {unit.digest: steady(0.0) for unit in found.units}
+    dear = replace(MACHINE, predict_variable_us=steady(500.0))
+    told = estimate_alone(program, kernels, found.units, found.left, times, sites, dear, 8, 3)
+    assert told.total.ms == pytest.approx(30 + 3 * (1 + 4 * 0.5))
+
+
+def test_a_call_is_measured_before_and_after_the_kernels(monkeypatch) -> None:
+    from tftrace.api import estimate as api
+    from tftrace.machine.bench import calls
+
+    order: list[str] = []
+
+    def call() -> tuple[Measured, Measured]:
+        order.append("call")
+        return steady(1.0), steady(90.0)
+
+    def timed(units, setting, progress, lanes=1):
+        order.append("kernels")
+        return {unit.digest: steady(0.0) for unit in units}
+
+    monkeypatch.setattr(api, "this_machine", lambda say, full: MACHINE)
+    monkeypatch.setattr(calls, "predict_ms", call)
+    monkeypatch.setattr(sampling, "time_units", timed)
+    # 30, 90 and 90 ms
+    assert api.estimate(dense(4), [(8, 10)]).total.ms == pytest.approx(91)
+    assert order == ["call", "kernels", "kernels", "call"]
 
 
 def test_noise_widens_the_interval() -> None:

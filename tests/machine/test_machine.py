@@ -13,10 +13,15 @@ import pytest
 from tftrace.machine.bench.grid import sample_kernels
 from tftrace.machine.bench.timing import Measured, measure_seconds, pooled, rate, summarize
 from tftrace.machine.bench.windows import windowed
-from tftrace.machine.calibrate import cache_name, cached, calibrate, warnings_about
+from tftrace.machine.calibrate import (
+    cache_name,
+    cached,
+    calibrate,
+    warnings_about,
+)
 from tftrace.machine.fits import KernelFit, fit_kernels, fit_key
 from tftrace.machine.kernels import KernelWork
-from tftrace.machine.model import MachineModel
+from tftrace.machine.model import CallCost, MachineModel
 from tftrace.machine.setting import Setting
 from tftrace.tracer.setting import setting
 
@@ -351,13 +356,48 @@ def test_the_machine_cache_is_private_and_nothing_else_is_left(fake: Path) -> No
 
 def test_the_cost_of_a_call_has_no_batch_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """32 ms for two batches and 96 ms for 66 are 1 ms per batch and 30 ms beside the batches."""
-    from tftrace.machine.bench import peaks
+    from tftrace.machine.bench import calls
 
     seconds = iter((0.032, 0.096))
-    monkeypatch.setattr(peaks, "measure_seconds", lambda run, **_: steady(next(seconds)))
-    per_batch, per_call = peaks.predict_ms()
+    monkeypatch.setattr(calls, "measure_seconds", lambda run, **_: steady(next(seconds)))
+    per_batch, per_call = calls.predict_ms()
     assert per_batch.best == pytest.approx(1.0)
     assert per_call.best == pytest.approx(30.0)
+
+
+def test_a_variable_costs_what_many_cost_more_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 batches take 64 ms more than two with one variable, 383.2 ms more with 400: 5.9875 ms and
+    1 ms a batch are 12.5 us for each of 399."""
+    from tftrace.machine.bench import calls
+
+    seconds = iter((0.01, 0.074, 0.02, 0.4032))
+    monkeypatch.setattr(calls, "measure_seconds", lambda run, **_: steady(next(seconds)))
+    assert calls.predict_variable_us().median == pytest.approx(12.5)
+
+
+def test_rounds_of_calls_are_one_cost() -> None:
+    """30, 70 and 50 ms: 50 in the middle, 40 apart."""
+    calls = [(steady(1.0), steady(30.0)), (steady(2.0), steady(70.0)), (steady(3.0), steady(50.0))]
+    cost = CallCost.of(calls)
+    assert (cost.batch_ms.median, cost.call_ms.median, cost.call_ms.iqr) == (2.0, 50.0, 40.0)
+    assert machine().predict_cost == CallCost(steady(1.0), steady(30.0))
+
+
+def test_what_onednn_says_of_its_16_bit_types_is_not_shown() -> None:
+    """A processor without AVX-512 makes it write a line at the first product."""
+    code = (
+        "from tftrace.tracer.quiet import start_quietly; start_quietly()\n"
+        "from tftrace.machine.bench.peaks import matmul_gmacs\n"
+        "assert matmul_gmacs()['float16'].best > 0"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stderr == ""
 
 
 def test_real_calibration_is_plausible_and_cached(
@@ -368,6 +408,8 @@ def test_real_calibration_is_plausible_and_cached(
     assert model.peak_gmacs() > 0.1
     assert model.dispatch_us.best > 0
     assert model.predict_call_ms.best > model.predict_batch_ms.best > 0
+    assert model.predict_variable_us is not None
+    assert 0 < model.predict_variable_us.median < 1000
     sizes = [size for size, _ in model.bandwidth_gb]
     assert (sizes[0], sizes[-1]) == (16 * 1024, 256 * 1024 * 1024)
     assert all(measured.best > 0.01 for _, measured in model.bandwidth_gb)

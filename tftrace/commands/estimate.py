@@ -17,7 +17,10 @@ from tftrace.commands.options import (
     Keras,
     Layout,
     LayoutOption,
+    Loss,
     ModelModule,
+    Optimizer,
+    Phase,
     Quiet,
     Unsafe,
 )
@@ -31,6 +34,7 @@ from tftrace.commands.shared import (
     start_tensorflow,
 )
 from tftrace.errors import TftraceError
+from tftrace.tracer.compiling import Phase as Way
 from tftrace.tracer.loading.models import Loading
 
 
@@ -38,7 +42,12 @@ def estimate(
     model: Annotated[Path, typer.Argument(help="Keras model, or SavedModel.", show_default=False)],
     input_shape: InputShape = None,
     batch_size: BatchSize = 32,
-    batches: Annotated[int, typer.Option(min=1, max=MOST, help="Batches of the predict call.")] = 1,
+    batches: Annotated[int, typer.Option(min=1, max=MOST, help="Batches of the call.")] = 1,
+    phase: Annotated[
+        Phase, typer.Option("--phase", help="What is predicted: predict, or an epoch of fit.")
+    ] = Phase.predict,
+    loss: Loss = None,
+    optimizer: Optimizer = None,
     check: Annotated[
         bool, typer.Option("--check", help="Measure it too, on made-up data, and show the error.")
     ] = False,
@@ -70,6 +79,9 @@ def estimate(
     quiet: Quiet = False,
 ) -> None:
     """Predict a model's latency without running it, layer by layer: its kernels are timed alone."""
+    if phase is Phase.evaluate:
+        raise TftraceError("estimate has --phase predict and fit")
+    way = Way(phase.value, loss=loss, optimizer=optimizer)
     from tftrace.machine.calibrate import read_calibration
     from tftrace.report.batch_memory import fitting_parts
     from tftrace.report.estimate import curve_parts, estimate_parts
@@ -86,6 +98,8 @@ def estimate(
     limit = None if fits is None else (bytes_of(fits), fits.strip())
     if limit is not None and (check or sizes is not None or machine is not None):
         raise TftraceError("--fits goes with none of --check, --batch and --calibration")
+    if phase is Phase.fit and (machine is not None or limit is not None):
+        raise TftraceError("--phase fit goes with neither --calibration nor --fits")
     with stages(quiet, 2 + check) as say:
         say("starting TensorFlow")
         start_tensorflow()
@@ -94,20 +108,23 @@ def estimate(
         from tftrace.api.estimate import estimate_batches, measure
 
         say("loading the model")
-        loaded = Loading(unsafe, tuple(custom or ()), keras, model_module).model(model)
+        trained = phase is Phase.fit
+        loaded = Loading(unsafe, tuple(custom or ()), keras, model_module, trained).model(model)
+        way.prepare(loaded)
         data: dict[str, Any]
         if limit is not None:
             fit = fitting_batch(loaded, partial(full_shapes, loaded, input_shape), limit[0], say)
             parts, data = fitting_parts(fit, limit[1], title), fit.to_dict()
         elif sizes is not None:
-            curve = estimate_batches(
-                loaded, partial(full_shapes, loaded, input_shape), sizes, machine, say
-            )
+            shapes_of = partial(full_shapes, loaded, input_shape)
+            curve = estimate_batches(loaded, shapes_of, sizes, machine, say, way.name)
             parts, data = curve_parts(curve, title, top or None), curve.to_dict()
         else:
             shapes = full_shapes(loaded, input_shape, batch_size)
-            found = estimate_model(loaded, shapes, batches=batches, machine=machine, progress=say)
-            measured = measure(loaded, shapes, batches, say) if check else None
+            found = estimate_model(
+                loaded, shapes, phase=way.name, batches=batches, machine=machine, progress=say
+            )
+            measured = measure(loaded, shapes, batches, say, phase=way.name) if check else None
             parts = estimate_parts(found, title, measured, top or None)
             data = {**found.to_dict(), "measured_ms": measured}
     if json is not None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
-from operator import mul
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -17,13 +15,21 @@ from tftrace.attribution.provenance import KernelNodes, TracedOps, members_of_ke
 from tftrace.counts.count import OpCount, count_flow
 from tftrace.counts.flow import Flow, flow_of
 from tftrace.estimation.kernels import Estimate
-from tftrace.estimation.network import TIMED_ALONE, NetworkEstimate, data_bytes, layers_table
-from tftrace.graph import Program
-from tftrace.graph.flatten import live_names
+from tftrace.estimation.network import (
+    TIMED_ALONE,
+    TIMES,
+    TIMES_OF_FIT,
+    NetworkEstimate,
+    data_bytes,
+    layers_table,
+)
+from tftrace.estimation.pieces import ALONE, Beside, pieces_of, side_by_side
+from tftrace.graph import Graph, Program
 from tftrace.graph.forms import forms_of
+from tftrace.graph.phases import BACKWARD, FORWARD, OPTIMIZER, phase_of
 from tftrace.machine.bench.alone import Unit
 from tftrace.machine.bench.timing import Measured
-from tftrace.machine.model import MachineModel
+from tftrace.machine.model import CallCost, MachineModel
 
 _QUANTILE = 1.645
 """Of the normal distribution, for an interval of 90 %."""
@@ -34,7 +40,6 @@ _SPREAD = 0.06
 networks of `benchmarks/RESULTS.md` were measured, and tried on them."""
 _LAYER_SPREAD = 0.15
 """The same of a layer: caches and neighbors differ from kernel to kernel."""
-_NEVER_RUN = ("Const", "Placeholder", "NoOp", "VarHandleOp")
 
 
 def estimate_alone(
@@ -47,11 +52,15 @@ def estimate_alone(
     machine: MachineModel,
     batch: int,
     batches: int = 1,
+    beside: Beside = ALONE,
+    phase: str = "predict",
+    around: CallCost | None = None,
 ) -> NetworkEstimate:
-    """Predict ``batches`` calls of a program that was traced on ``batch`` samples.
+    """Predict ``batches`` runs of a program that was traced on ``batch`` samples.
 
-    Kernels run one after the other, each as it ran alone; what only hands a tensor on costs a
-    dispatch. Operations of a kernel share its time by what they compute.
+    Kernels run as their inputs and the threads let them, each as it ran alone, or as it ran beside
+    itself where others run at the same time; what only hands a tensor on costs a dispatch.
+    Operations of a kernel share its time by what they compute.
 
     Args:
         program: as traced; its operations say whose they are.
@@ -61,57 +70,80 @@ def estimate_alone(
         times: seconds of the units, by digest; without those that could not be timed.
         sites: the program's call sites, in execution order (``path`` and ``type`` are read).
         machine: what predict itself and a dispatch cost.
+        beside: how kernels run beside one another; by default one after the other.
+        phase: ``predict`` or ``fit``: what calls the program.
+        around: what that costs around the program; by default what ``machine`` says of predict.
     """
     flow = flow_of(program)
     counts = count_flow(flow)
-    top = kernels.functions[kernels.root].nodes
+    top = kernels.functions[kernels.root]
     costs = _costs(flow, counts, kernels)
-    timed = [unit for unit in units if unit.digest in times]
-    untimed = set(left).union(*(unit.names for unit in units if unit.digest not in times))
-    spent = [_Spent(_shares(unit.names, costs), times[unit.digest]) for unit in timed]
-    priced = untimed.union(*(unit.names for unit in timed))
-    dispatch = machine.dispatch_us.map(lambda us: us * 1e-6)
-    spent += [
-        _Spent(_shares([name], costs), dispatch)
-        for name in live_names(kernels.functions[kernels.root]) - priced
-        if top[name].type not in _NEVER_RUN
+    around = around or machine.predict_cost
+    pieces = pieces_of(top, units, left, times, dispatch_seconds(machine))
+    ran = side_by_side(top, pieces, beside)
+    spent = [
+        _Spent(_shares(piece.names, costs), piece.time, of.wall)
+        for piece, of in zip(pieces, ran, strict=True)
+        if piece.time is not None
     ]
-    unknown = {top[name].type for name in untimed}
-    without = {owner for name in untimed for owner in _shares([name], costs)}
+    untimed = [name for piece in pieces if piece.time is None for name in piece.names]
+    unknown = {top.nodes[name].type for name in untimed}
+    without = {whose.layer for name in untimed for whose in _shares([name], costs)}
     data = data_bytes(flow)
     if data is None:
-        unknown.add("the copies that predict makes of its data")
+        unknown.add(f"the copies that {phase} makes of its data")
+    given = (data or 0, _variables(program.functions[program.root]))
     table = _by_owner(spent, _mac_only(flow, counts, machine))
     return NetworkEstimate(
-        total=_total(spent, table, machine, batches, data or 0),
-        layers=layers_table(table, sites, counts, without),
+        total=_total(spent, table, machine, around, batches, given),
+        layers=layers_table(table, sites, flow, counts, without, phase),
         batch=batch,
         batches=batches,
         basis=TIMED_ALONE,
         unknown=tuple(sorted(unknown)),
+        phase=phase,
     )
+
+
+def dispatch_seconds(machine: MachineModel) -> Measured:
+    """What an operation costs that computes nothing."""
+    return machine.dispatch_us.map(lambda us: us * 1e-6)
+
+
+class _Whose(NamedTuple):
+    """Whose time it is: the call site's, None where it is no layer's, and what for."""
+
+    layer: str | None
+    phase: str
 
 
 @dataclass(frozen=True)
 class _Spent:
-    """Seconds, and the shares of the layers in them."""
+    """The time of a piece alone, its seconds of the wall, and the shares of the layers in it."""
 
-    shares: Mapping[str | None, float]
-    seconds: Measured
+    shares: Mapping[_Whose, float]
+    alone: Measured
+    wall: float
 
 
-def _joint_noise(parts: Iterable[Measured]) -> float:
-    """Standard deviation of the sum of medians, from the quartiles of normal distributions.
+def _joint_noise(parts: Iterable[tuple[Measured, float]]) -> float:
+    """Standard deviation of a sum of seconds, from the quartiles of normal distributions.
 
     Equal kernels have one measurement, whose error counts for each of them.
+
+    Args:
+        parts: what was measured, and the seconds that it became in the sum.
     """
-    times = Counter(parts)
-    return math.sqrt(sum((n * measured.iqr / _QUARTILES) ** 2 for measured, n in times.items()))
+    sums: dict[Measured, float] = defaultdict(float)
+    for measured, seconds in parts:
+        sums[measured] += seconds
+    relative = ((sum_, m.iqr / m.median / _QUARTILES) for m, sum_ in sums.items() if m.median)
+    return math.sqrt(sum((sum_ * spread) ** 2 for sum_, spread in relative))
 
 
 def _costs(
     flow: Flow, counts: Sequence[OpCount], kernels: Program
-) -> dict[str, dict[str | None, float]]:
+) -> dict[str, dict[_Whose, float]]:
     """What each kernel computes for each layer, in operations, by the kernel's name."""
     position = {key: i for i, key in enumerate(flow.ops)}
     ops = list(flow.ops.values())
@@ -128,43 +160,49 @@ def _costs(
         type=[node.type for node in nodes],
         inputs=[[edge.name for edge in node.inputs] for node in nodes],
     )
-    found: dict[str, dict[str | None, float]] = {}
+    found: dict[str, dict[_Whose, float]] = {}
     for name, members in members_of_kernels(traced, named).items():
         at = members.ops or ((position[name],) if name in position else ())
-        costs: dict[str | None, float] = defaultdict(float)
+        costs: dict[_Whose, float] = defaultdict(float)
         for i in at:
-            costs[counts[i].owner] += modelled_cost(asdict(counts[i].work)) * (counts[i].times or 1)
+            whose = _Whose(counts[i].owner, phase_of(ops[i].phase))
+            costs[whose] += modelled_cost(asdict(counts[i].work)) * (counts[i].times or 1)
         found[name] = costs
     return found
 
 
 def _shares(
-    names: Sequence[str], costs: Mapping[str, Mapping[str | None, float]]
-) -> dict[str | None, float]:
+    names: Sequence[str], costs: Mapping[str, Mapping[_Whose, float]]
+) -> dict[_Whose, float]:
     """Of the layers in the time of kernels that were timed together, by what they compute."""
-    sums: dict[str | None, float] = defaultdict(float)
+    sums: dict[_Whose, float] = defaultdict(float)
     for name in names:
-        for owner, cost in costs.get(name, {None: 0.0}).items():
-            sums[owner] += cost
+        for whose, cost in costs.get(name, {_Whose(None, FORWARD): 0.0}).items():
+            sums[whose] += cost
     whole = sum(sums.values())
-    return {owner: cost / whole if whole else 1 / len(sums) for owner, cost in sums.items()}
+    return {whose: cost / whole if whole else 1 / len(sums) for whose, cost in sums.items()}
 
 
 def _by_owner(spent: Sequence[_Spent], mac_only: Mapping[str | None, float]) -> pd.DataFrame:
-    """One row per layer: its time, the interval around it, and that of its multiplications."""
+    """One row per layer: its time, the interval around it, and that of its multiplications; and
+    what of its time is of each phase."""
     ms: dict[str | None, float] = dict.fromkeys(mac_only, 0.0)
-    parts: dict[str | None, list[Measured]] = defaultdict(list)
+    of_phase: dict[_Whose, float] = defaultdict(float)
+    parts: dict[str | None, list[tuple[Measured, float]]] = defaultdict(list)
     for one in spent:
-        for owner, share in one.shares.items():
-            part = one.seconds.map(partial(mul, share * 1e3))
-            ms[owner] = ms.get(owner, 0.0) + part.median
-            parts[owner].append(part)
+        for whose, share in one.shares.items():
+            part = 1e3 * share * one.wall
+            ms[whose.layer] = ms.get(whose.layer, 0.0) + part
+            of_phase[whose] += part
+            parts[whose.layer].append((one.alone, part))
     rows = []
     for owner, time in ms.items():
         spread = math.hypot(_LAYER_SPREAD, _joint_noise(parts[owner]) / time if time else 0.0)
         factor = math.exp(_QUANTILE * spread)
-        rows.append((owner, time, time / factor, time * factor, mac_only.get(owner, 0.0)))
-    return pd.DataFrame(rows, columns=["owner", "ms", "low_ms", "high_ms", "mac_only_ms"])
+        after = [of_phase[_Whose(owner, phase)] for phase in (BACKWARD, OPTIMIZER)]
+        row = (owner, time, time / factor, time * factor, mac_only.get(owner, 0.0))
+        rows.append((*row, time - sum(after), *after))
+    return pd.DataFrame(rows, columns=["owner", *TIMES, *TIMES_OF_FIT])
 
 
 def _mac_only(
@@ -185,20 +223,31 @@ def _mac_only(
     return found
 
 
+def _variables(graph: Graph) -> int:
+    """That the graph is given, each as a handle."""
+    outputs = (graph.nodes[name].outputs for name in graph.inputs)
+    return sum(specs[0].dtype == "resource" for specs in outputs if specs)
+
+
 def _total(
     spent: Sequence[_Spent],
     table: pd.DataFrame,
     machine: MachineModel,
+    around: CallCost,
     batches: int,
-    batch_bytes: int,
+    given: tuple[int, int],
 ) -> Estimate:
-    network = sum(one.seconds.median for one in spent) * 1e3
-    noise = 1e3 * _joint_noise(one.seconds for one in spent)
-    around = [(machine.predict_call_ms, 1), (machine.predict_batch_ms, batches)]
-    fixed = sum(times * part.median for part, times in around)
-    fixed_noise = math.hypot(*(times * part.iqr / _QUARTILES for part, times in around))
+    """Of all batches, each of which is given so many bytes of data, and variables."""
+    batch_bytes, variables = given
+    network = sum(one.wall for one in spent) * 1e3
+    noise = 1e3 * _joint_noise((one.alone, one.wall) for one in spent)
+    costs = [(around.call_ms, 1), (around.batch_ms, batches)]
+    fixed = sum(times * part.median for part, times in costs)
+    fixed_noise = math.hypot(*(times * part.iqr / _QUARTILES for part, times in costs))
     if machine.predict_gb is not None:
         fixed += batches * batch_bytes / machine.predict_gb.median / 1e6
+    if machine.predict_variable_us is not None:
+        fixed += batches * variables * machine.predict_variable_us.median / 1e3
     ms = fixed + batches * network
     spread = math.hypot(_SPREAD * ms, batches * noise, fixed_noise) / ms
     factor = math.exp(_QUANTILE * spread)

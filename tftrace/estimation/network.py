@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -15,12 +15,16 @@ from tftrace.counts.flow import Flow, flow_of
 from tftrace.estimation.fusion import fuse_kernels
 from tftrace.estimation.kernels import Estimate, estimate_kernels, estimate_predict
 from tftrace.graph import FlatOp, Program, TensorSpec
+from tftrace.graph.phases import BACKWARD, phase_of
 from tftrace.machine.kernels import KernelWork
 from tftrace.machine.model import MachineModel
 from tftrace.units import with_units
 
 TIMED_ALONE = "kernels timed alone"
 CALIBRATION = "calibration"
+TIMES = ("ms", "low_ms", "high_ms", "mac_only_ms")
+TIMES_OF_FIT = ("forward_ms", "backward_ms", "optimizer_ms")
+"""What ``ms`` of a training step is the sum of."""
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile", "If", "Case")
 _NEVER_RUN = ("Const", "Placeholder", "NoOp", "Identity", "IdentityN")
@@ -29,10 +33,12 @@ _BINARY = ("Mul", "AddV2", "Add", "Sub", "RealDiv", "Maximum", "Minimum", "BiasA
 
 @dataclass(frozen=True)
 class NetworkEstimate:
-    """Predicted time of one ``model.predict``.
+    """Predicted time of one ``model.predict``, or of one epoch of ``model.fit`` (``phase``).
 
     ``total`` is the whole call, ``batch`` samples per batch, ``batches`` batches. ``layers``, one
-    row per call site for one batch: ``path, type, macs, ms, low_ms, high_ms, mac_only_ms``.
+    row per call site for one batch: ``path, type, macs, ms, low_ms, high_ms, mac_only_ms``; of fit
+    also ``macs_backward, forward_ms, backward_ms, optimizer_ms``, the last three of which sum to
+    ``ms``.
     ``unknown`` lists operation types whose time or number of runs could not be predicted: they
     are not in the total, which is then a bound from below, and the times of their layers are null.
     ``basis`` says what the times rest on: `TIMED_ALONE` or `CALIBRATION`.
@@ -44,6 +50,7 @@ class NetworkEstimate:
     batches: int
     unknown: tuple[str, ...]
     basis: str = CALIBRATION
+    phase: str = "predict"
 
     @property
     def samples(self) -> int:
@@ -61,6 +68,7 @@ class NetworkEstimate:
             "batches": self.batches,
             "unknown": list(self.unknown),
             "basis": self.basis,
+            "phase": self.phase,
             "layers": records(self.layers),
         }
 
@@ -106,7 +114,7 @@ def estimate_program(
         names.add("the copies that predict makes of its data")
     return NetworkEstimate(
         total=estimate_predict(table, machine, batches, data or 0),
-        layers=layers_table(table, sites, counts, without),
+        layers=layers_table(table, sites, flow, counts, without),
         batch=batch,
         batches=batches,
         unknown=tuple(sorted(names)),
@@ -266,27 +274,28 @@ def _product(
 def layers_table(
     table: pd.DataFrame,
     sites: Sequence[Any],
+    flow: Flow,
     counts: Sequence[OpCount],
     without: Collection[str | None],
+    phase: str = "predict",
 ) -> pd.DataFrame:
     """One row per call site; those in ``without`` have an operation of unknown time."""
-    columns = ["ms", "low_ms", "high_ms", "mac_only_ms"]
+    training = phase == "fit"
+    columns = [*TIMES, *(TIMES_OF_FIT if training else ())]
     sums = table.groupby("owner")[columns].agg(_whole_sum)
-    macs = _macs_by_layer(counts)
+    forward, backward = _macs_by_layer(flow, counts)
     rows = []
     for site in sites:
         found = sums.loc[site.path] if site.path in sums.index else dict.fromkeys(columns, 0.0)
         known = site.path not in without
-        rows.append(
-            {
-                "path": site.path,
-                "type": site.type,
-                "macs": macs.get(site.path, 0),
-                **{column: float(found[column]) if known else None for column in columns},
-            }
-        )
-    frame = pd.DataFrame(rows, columns=["path", "type", "macs", *columns])
-    typed = frame.astype({"macs": "Int64", **dict.fromkeys(columns, "Float64")})
+        macs = {"macs": forward.get(site.path, 0)}
+        if training:
+            macs["macs_backward"] = backward.get(site.path, 0)
+        times = {column: float(found[column]) if known else None for column in columns}
+        rows.append({"path": site.path, "type": site.type} | macs | times)
+    whole = ["macs", "macs_backward"] if training else ["macs"]
+    frame = pd.DataFrame(rows, columns=["path", "type", *whole, *columns])
+    typed = frame.astype({**dict.fromkeys(whole, "Int64"), **dict.fromkeys(columns, "Float64")})
     return with_units(typed, "estimate")
 
 
@@ -295,13 +304,17 @@ def _whole_sum(values: pd.Series) -> float:
     return float(values.sum(skipna=False))
 
 
-def _macs_by_layer(counts: Sequence[OpCount]) -> dict[str | None, int | None]:
-    """Needed MACs per call site; None where one of its operations is unknown."""
-    macs: dict[str | None, int | None] = {}
+_Macs: TypeAlias = dict[str | None, int | None]
+
+
+def _macs_by_layer(flow: Flow, counts: Sequence[OpCount]) -> tuple[_Macs, _Macs]:
+    """Needed MACs per call site, forward and backward; None where an operation is unknown."""
+    found: tuple[_Macs, _Macs] = {}, {}
     for count in (c for c in counts if c.live):
+        macs = found[phase_of(flow.ops[count.key].phase) == BACKWARD]
         before, needed = macs.get(count.owner, 0), count.needed.macs
         if before is None or needed is None or (needed and count.times is None):
             macs[count.owner] = None
         else:
             macs[count.owner] = before + (count.times or 0) * needed
-    return macs
+    return found

@@ -12,17 +12,10 @@ from pathlib import Path
 from tftrace import cache
 from tftrace.errors import TftraceError
 from tftrace.machine.bench.grid import FAMILIES, sample_kernels
-from tftrace.machine.bench.peaks import (
-    bandwidth_gb,
-    conv_gmacs,
-    dispatch_us,
-    matmul_gmacs,
-    predict_gb,
-    predict_ms,
-)
-from tftrace.machine.bench.timing import Measured, pooled
+from tftrace.machine.bench.peaks import bandwidth_gb, conv_gmacs, dispatch_us, matmul_gmacs
+from tftrace.machine.bench.timing import Measured
 from tftrace.machine.fits import KernelFit, fit_kernels
-from tftrace.machine.model import SCHEMA, MachineModel
+from tftrace.machine.model import SCHEMA, CallCost, MachineModel
 from tftrace.machine.sampling import forget_units
 from tftrace.machine.setting import Setting
 
@@ -89,7 +82,7 @@ def read_calibration(path: Path) -> MachineModel:
 def cache_name(setting: Setting) -> str:
     """What the model measured under that setting is kept as, in the cache folder."""
     # What is measured, too: what an earlier version kept may lack some.
-    key = json.dumps([SCHEMA, "predict_gb", "calls of two batches", FAMILIES, *astuple(setting)])
+    key = json.dumps([SCHEMA, "variables", FAMILIES, *astuple(setting)])
     return f"machine-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
 
 
@@ -104,21 +97,28 @@ def warnings_about(measurements: Mapping[str, Measured]) -> tuple[str, ...]:
 
 
 def _measure(setting: Setting, full: bool) -> MachineModel:
+    from tftrace.machine.bench.calls import predict_gb, predict_ms, predict_variable_us
+
     # What a call costs drifts within seconds on a shared machine.
     calls = [predict_ms()]
     matmul, conv, dispatch = matmul_gmacs(), conv_gmacs(), dispatch_us()
     calls.append(predict_ms())
     bandwidth = bandwidth_gb(dispatch)
     calls.append(predict_ms())
-    taken_in = predict_gb()
+    taken_in, per_variable = predict_gb(), predict_variable_us()
     calls.append(predict_ms())
-    per_batch, per_call = (pooled(rounds) for rounds in zip(*calls, strict=True))
+    around = CallCost.of(calls)
     kernels: dict[str, KernelFit] = {}
     if full:
         kernels = fit_kernels((sample.work, sample.seconds) for sample in sample_kernels())
     named = {f"{dtype} MatMul rate": measured for dtype, measured in matmul.items()}
-    named |= {"Conv2D rate": conv, "dispatch cost": dispatch, "predict cost per batch": per_batch}
+    named |= {
+        "Conv2D rate": conv,
+        "dispatch cost": dispatch,
+        "predict cost per batch": around.batch_ms,
+    }
     named["rate at which predict takes in data"] = taken_in
+    named["predict cost per variable"] = per_variable
     named |= {f"bandwidth at {size // 1024} KiB": measured for size, measured in bandwidth}
     return MachineModel(
         machine=f"{setting.cpu}, {setting.cores} logical cores",
@@ -128,12 +128,13 @@ def _measure(setting: Setting, full: bool) -> MachineModel:
         conv_gmacs=conv,
         bandwidth_gb=bandwidth,
         dispatch_us=dispatch,
-        predict_batch_ms=per_batch,
-        predict_call_ms=per_call,
+        predict_batch_ms=around.batch_ms,
+        predict_call_ms=around.call_ms,
         kernels=kernels,
         warnings=warnings_about(named),
         onednn=setting.onednn,
         instruction_sets=setting.instruction_sets,
         instruction_limit=setting.instruction_limit,
         predict_gb=taken_in,
+        predict_variable_us=per_variable,
     )

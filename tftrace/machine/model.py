@@ -7,19 +7,40 @@ measures it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from tftrace.machine.bench.timing import Measured
+from tftrace.machine.bench.timing import Measured, pooled
 from tftrace.machine.fits import KernelFit
 
 Bound: TypeAlias = Literal["compute", "memory", "overhead"]
 
 SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class CallCost:
+    """Milliseconds of a call of `predict`, or an epoch of `fit`, around the network.
+
+    That is most of a small network's time, and drifts by a third within minutes on a shared
+    machine.
+
+    Attributes:
+        batch_ms: per batch.
+        call_ms: per call, beside its batches.
+    """
+
+    batch_ms: Measured
+    call_ms: Measured
+
+    @classmethod
+    def of(cls, rounds: Iterable[tuple[Measured, Measured]]) -> CallCost:
+        """Of measurements at several times: per batch, per call."""
+        return cls(*(pooled(measured) for measured in zip(*rounds, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -42,6 +63,8 @@ class MachineModel:
         predict_call_ms: milliseconds `model.predict` spends per call beside its batches.
         predict_gb: bytes of its data that `model.predict` takes in, 1e9 per second; None in
             calibrations of versions that did not measure it.
+        predict_variable_us: microseconds it spends per batch for each variable of the network, to
+            hand it to the function and to read it; None likewise.
         kernels: what single kernels cost, by `tftrace.machine.fits.fit_key`; empty unless the
             calibration was a full one.
         warnings: why the numbers should not be trusted, in sentences; empty if all was steady.
@@ -65,6 +88,12 @@ class MachineModel:
     instruction_sets: tuple[str, ...] | None = None
     instruction_limit: str | None = None
     predict_gb: Measured | None = None
+    predict_variable_us: Measured | None = None
+
+    @property
+    def predict_cost(self) -> CallCost:
+        """What `model.predict` costs around the network."""
+        return CallCost(self.predict_batch_ms, self.predict_call_ms)
 
     def peak_gmacs(self, dtype: str = "float32") -> float:
         """Highest multiply-accumulate rate seen, in 1e9 per second.
@@ -122,7 +151,7 @@ class MachineModel:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, with a schema version."""
-        sets = self.instruction_sets
+        sets, variable = self.instruction_sets, self.predict_variable_us
         return {
             "schema": SCHEMA,
             "machine": self.machine,
@@ -140,6 +169,7 @@ class MachineModel:
             "instruction_sets": None if sets is None else list(sets),
             "instruction_limit": self.instruction_limit,
             "predict_gb": None if self.predict_gb is None else self.predict_gb.to_dict(),
+            "predict_variable_us": None if variable is None else variable.to_dict(),
         }
 
     @classmethod
@@ -172,7 +202,8 @@ class MachineModel:
         rates += [] if self.predict_gb is None else [self.predict_gb]
         if not all(0 < rate.best < math.inf for rate in rates):
             return "a rate is not above 0"
-        others = (self.dispatch_us, self.predict_batch_ms, self.predict_call_ms)
+        others = [self.dispatch_us, self.predict_batch_ms, self.predict_call_ms]
+        others += [] if self.predict_variable_us is None else [self.predict_variable_us]
         if not all(math.isfinite(value) for m in others for value in (m.best, m.median, m.iqr)):
             return "a time is not finite"
         return None

@@ -15,7 +15,7 @@ from tftrace.machine.bench.timing import Measured, pooled
 from tftrace.machine.setting import Setting
 from tftrace.text import Stage
 
-VERSION = 1
+VERSION = 2
 """Counts up when pieces are timed another way: what was kept is then measured anew."""
 _SECONDS_EACH = 0.25
 _MOST_KEPT = 20_000
@@ -25,6 +25,7 @@ def time_units(
     units: Iterable[Unit],
     setting: Setting,
     progress: Callable[[str], None] = lambda _: None,
+    lanes: int = 1,
 ) -> dict[str, Measured]:
     """Seconds of one run of each unit, by its digest; without those that cannot be timed.
 
@@ -34,20 +35,25 @@ def time_units(
     Args:
         setting: of this process, which times are kept for.
         progress: called with a word where anything is to be measured.
+        lanes: runs beside one another, which all end in those seconds.
     """
     wanted = {unit.digest: unit for unit in units}
     kept = _kept(setting)
-    new = {digest: unit for digest, unit in wanted.items() if digest not in kept}
+    new = {digest: unit for digest, unit in wanted.items() if _key(digest, lanes) not in kept}
     if new:
         seconds = _SECONDS_EACH * len(new)
-        words = f"timing {len(new)} kernels of this model, each alone, some {seconds:.0f} s"
+        how = "each alone" if lanes == 1 else f"{lanes} runs of each side by side"
+        words = f"timing {len(new)} kernels of this model, {how}, some {seconds:.0f} s"
         progress(Stage(words, seconds, unplanned=True))
-        timed = {digest: at for digest, unit in new.items() if (at := _timed(unit)) is not None}
-        for digest, first in timed.items():
-            timed[digest] = pooled([first, _timed(new[digest]) or first])
-        kept = {**kept, **timed}
+        first = {key: at for key, unit in new.items() if (at := _timed(unit, lanes)) is not None}
+        for digest, once in first.items():
+            kept[_key(digest, lanes)] = pooled([once, _timed(new[digest], lanes) or once])
         _keep(kept, setting)
-    return {digest: kept[digest] for digest in wanted if digest in kept}
+    return {digest: kept[key] for digest in wanted if (key := _key(digest, lanes)) in kept}
+
+
+def _key(digest: str, lanes: int) -> str:
+    return digest if lanes == 1 else f"{digest} x {lanes}"
 
 
 def forget_units(setting: Setting) -> None:
@@ -55,11 +61,11 @@ def forget_units(setting: Setting) -> None:
     _keep({}, setting)
 
 
-def _timed(unit: Unit) -> Measured | None:
+def _timed(unit: Unit, lanes: int) -> Measured | None:
     import tensorflow as tf
 
     try:
-        return seconds_alone(unit)
+        return seconds_alone(unit, lanes)
     except (NotTimedError, tf.errors.OpError):
         # What runs only on real data, a look-up in a table, say.
         return None

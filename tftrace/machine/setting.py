@@ -28,3 +28,8 @@ class Setting:
     allocator: str | None
     tensorflow: str
     threads: tuple[int, int]
+
+    @property
+    def inter_op_threads(self) -> int:
+        """Threads that take kernels from a graph."""
+        return self.threads[1] or self.cores or 1

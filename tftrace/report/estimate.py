@@ -21,6 +21,14 @@ _BASES = {
     CALIBRATION: "kernels are priced by fits to others: nothing of the model was timed",
 }
 _TIMES = ("ms", "low_ms", "high_ms", "sample_ms")
+_COLUMNS = {"ms": "ms", "low_ms": "low", "high_ms": "high", "mac_only_ms": "MACs only"}
+_COLUMNS_OF_FIT = {
+    "ms": "ms",
+    "forward_ms": "forward",
+    "backward_ms": "backward",
+    "optimizer_ms": "optimizer",
+    "mac_only_ms": "MACs only",
+}
 
 
 def estimate_parts(
@@ -37,8 +45,9 @@ def estimate_parts(
     total = estimate.total
     bound = "at least " if estimate.unknown else ""
     yield Line(title, EM)
+    what = "an epoch of fit on" if estimate.phase == "fit" else "for"
     yield Line(
-        f"estimate: {bound}{ms_text(total.ms)} ms for {estimate.batches} x {estimate.batch} "
+        f"estimate: {bound}{ms_text(total.ms)} ms {what} {estimate.batches} x {estimate.batch} "
         f"samples (90% interval {ms_text(total.low_ms)} to {ms_text(total.high_ms)} ms)"
     )
     alone = total.mac_only_ms
@@ -69,7 +78,8 @@ def curve_parts(curve: BatchCurve, title: str, top: int | None = 15) -> Iterator
         for _, row in curve.table.iterrows()
     ]
     names = ("samples", "ms", "low", "high", "ms/sample")
-    yield Sheet("one batch, predict's own cost included", tuple(map(Column, names)), tuple(rows))
+    phase = curve.estimates[0].phase
+    yield Sheet(f"one batch, {phase}'s own cost included", tuple(map(Column, names)), tuple(rows))
     yield BLANK
     yield _costs(curve, top)
 
@@ -108,18 +118,20 @@ def _layers(estimate: NetworkEstimate, top: int | None) -> Sheet:
     layers = estimate.layers.sort_values("ms", ascending=False, kind="stable", na_position="first")
     shown = layers if top is None else layers.head(top)
     names = short_names(list(estimate.layers["path"]))
+    times = _COLUMNS_OF_FIT if estimate.phase == "fit" else _COLUMNS
     rows = []
     for _, row in shown.iterrows():
-        times = (ms_text(_known(row[c])) for c in ("ms", "low_ms", "high_ms", "mac_only_ms"))
-        rows.append(Row((names[row["path"]], row["type"], count_text(_known(row["macs"])), *times)))
+        told = (ms_text(_known(row[column])) for column in times)
+        rows.append(Row((names[row["path"]], row["type"], count_text(_known(row["macs"])), *told)))
     rest = layers.iloc[len(shown) :]
     if len(rest):
         more = None if rest["ms"].isna().any() else float(rest["ms"].sum())
-        rows.append(Row((f"({len(rest)} more)", "", "", ms_text(more), "", "", ""), FAINT))
+        empty = [""] * (len(times) - 1)
+        rows.append(Row((f"({len(rest)} more)", "", "", ms_text(more), *empty), FAINT))
     columns = (
         Column("layer", right=False, folds=True),
         Column("type", right=False, most=16),
-        *map(Column, ("MACs", "ms", "low", "high", "MACs only")),
+        *map(Column, ("MACs", *times.values())),
     )
     return Sheet("one batch", columns, tuple(rows))
 

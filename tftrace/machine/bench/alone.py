@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -79,11 +80,14 @@ class NotTimedError(Exception):
     """A unit that cannot be timed alone; the message says why."""
 
 
-def seconds_alone(unit: Unit) -> Measured:
-    """Seconds of one run of ``unit`` inside a graph, dispatch included.
+def seconds_alone(unit: Unit, lanes: int = 1) -> Measured:
+    """Seconds of one run of ``unit`` inside a graph that has nothing else, dispatch included.
 
     A long chain less a short one, each link behind the one before it, on data that is made up:
     weights are read from memory, the rest is where the link before it left it.
+
+    Args:
+        lanes: chains beside one another; the seconds are those in which a link of each ends.
 
     Raises:
         NotTimedError: what it computes depends on the data, its operands take over 4 GiB, or
@@ -95,17 +99,19 @@ def seconds_alone(unit: Unit) -> Measured:
     if sum(sizes) > _MOST_BYTES:
         raise NotTimedError(f"its operands take {sum(sizes) / 2**30:.1f} GiB")
     with graph_optimizer_off():
-        given = [_copies(operand, i) for i, operand in enumerate(unit.operands)]
-        short = _chain(unit, _SHORT, given)
-        common = measure_seconds(short, repeats=5, at_least=0.0, budget=0.05)
-        link = common.best / _SHORT
+        one = [_copies(operand, i, 1) for i, operand in enumerate(unit.operands)]
+        short = _chain(unit, _SHORT, one, lanes)
+        link = measure_seconds(short, repeats=5, at_least=0.0, budget=0.05).best / _SHORT
         links = max(_LEAST_LINKS, min(_MOST_LINKS, round(_LONG_SECONDS / max(link, 1e-7))))
         links = links if link < _ALONE_SECONDS else _SHORT
-        long = _chain(unit, links, given)
+        given = [_copies(operand, i, links) for i, operand in enumerate(unit.operands)]
+        long = _chain(unit, links, given, lanes)
         took = measure_seconds(long, repeats=9, at_least=0.0, budget=0.08)
         if link > _CALL_SECONDS:
             call = _seconds_of_a_call()
             return took.map(lambda seconds: max(seconds - call, 0.2 * seconds) / links)
+        if any(len(copies) > 1 for copies in given):
+            short = _chain(unit, _SHORT, given, lanes)
         common = measure_seconds(short, repeats=15, at_least=0.0, budget=0.03)
     return took.map(lambda seconds: max(seconds - common.median, 0.2 * seconds) / (links - _SHORT))
 
@@ -120,14 +126,16 @@ def _seconds_of_a_call() -> float:
         return measure_seconds(lambda: function(tf.constant(0.0)), repeats=15).median
 
 
-def _chain(unit: Unit, links: int, made: Sequence[Sequence[Any]]) -> Callable[[], object]:
+def _chain(
+    unit: Unit, links: int, made: Sequence[Sequence[Any]], lanes: int
+) -> Callable[[], object]:
     """A function of so many runs of ``unit`` one after the other, given copies of its operands.
 
     All copies are given to each chain: a function pays for every argument.
     """
     import tensorflow as tf
 
-    definition, placeholders = _linked(unit, links, [len(copies) for copies in made])
+    definition, placeholders = _linked(unit, links, [len(copies) for copies in made], lanes)
     given = [
         copy.handle if isinstance(copy, tf.Variable) else copy for copies in made for copy in copies
     ]
@@ -141,7 +149,7 @@ def _chain(unit: Unit, links: int, made: Sequence[Sequence[Any]]) -> Callable[[]
         graph = tf.compat.v1.get_default_graph()
         if not definition.library.function:
             for name in unit.results:
-                _check_sizes(graph.get_operation_by_name(f"0/{name}"))
+                _check_sizes(graph.get_operation_by_name(f"{_link(0, 0)}/{name}"))
         return graph.get_tensor_by_name(f"{_END}:0")
 
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in given]
@@ -150,14 +158,19 @@ def _chain(unit: Unit, links: int, made: Sequence[Sequence[Any]]) -> Callable[[]
     return lambda kept=made: function(*given)  # type: ignore[misc]
 
 
-def _linked(unit: Unit, links: int, copies: Sequence[int]) -> tuple[Any, list[str]]:
-    """The graph of the chain, and the names of its placeholders, copy by copy."""
+def _link(lane: int, link: int) -> str:
+    """What the names of a link's operations begin with."""
+    return f"{lane}.{link}"
+
+
+def _linked(unit: Unit, links: int, copies: Sequence[int], lanes: int = 1) -> tuple[Any, list[str]]:
+    """The graph of the chains, and the names of its placeholders, copy by copy."""
     import tensorflow as tf
     from tensorflow.core.framework.graph_pb2 import GraphDef
 
     one = GraphDef.FromString(unit.definition)
     functions = [function.signature.name for function in one.library.function]
-    rename_functions(one, {name: f"{unit.digest}_{links}_{name}" for name in functions})
+    rename_functions(one, {name: f"{unit.digest}_{links}_{lanes}_{name}" for name in functions})
     numbers = {operand.name: i for i, operand in enumerate(unit.operands)}
     chain = GraphDef(library=one.library, versions=one.versions)
     placeholders = []
@@ -169,26 +182,29 @@ def _linked(unit: Unit, links: int, copies: Sequence[int]) -> tuple[Any, list[st
             placeholders.append(added.name)
     order = {name: i for i, name in enumerate(numbers)}
     placeholders.sort(key=lambda name: order[name.rpartition("/")[0]])
-    for link in range(links):
+    for lane, link in product(range(lanes), range(links)):
+        here, before = _link(lane, link), _link(lane, link - 1)
         for node in one.node:
             if node.name in numbers:
                 continue
             added = chain.node.add()
             added.CopyFrom(node)
-            added.name = f"{link}/{node.name}"
+            added.name = f"{here}/{node.name}"
             del added.input[:]
             for source in node.input:
                 name = source.partition(":")[0]
                 if name not in numbers:
-                    added.input.append(f"{link}/{source}")
+                    added.input.append(f"{here}/{source}")
                 elif link and numbers[name] == unit.overwrites:
-                    added.input.append(f"{link - 1}/{unit.results[0]}")
+                    added.input.append(f"{before}/{unit.results[0]}")
                 else:
-                    added.input.append(f"{name}/{link % copies[numbers[name]]}")
+                    copy = (link * lanes + lane) % copies[numbers[name]]
+                    added.input.append(f"{name}/{copy}")
             if link and node.op != "Const":
-                added.input.extend(f"^{link - 1}/{name}" for name in unit.results)
+                added.input.extend(f"^{before}/{name}" for name in unit.results)
     end = chain.node.add(name=_END, op="Const")
-    end.input.extend(f"^{links - 1}/{name}" for name in unit.results)
+    for lane in range(lanes):
+        end.input.extend(f"^{_link(lane, links - 1)}/{name}" for name in unit.results)
     end.attr["dtype"].type = tf.float32.as_datatype_enum
     end.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(0.0))
     return chain, placeholders
@@ -213,8 +229,11 @@ def _check_sizes(operation: Any) -> None:
             raise NotTimedError(f"how large {operation.type}'s result is depends on the data")
 
 
-def _copies(operand: Operand, number: int) -> list[Any]:
-    """As many as are read in turn; a variable where its handle is asked for."""
+def _copies(operand: Operand, number: int, links: int) -> list[Any]:
+    """As many as that many links read in turn; a variable where its handle is asked for.
+
+    No more: a call pays for each, whether a link reads it or not.
+    """
     import numpy as np
     import tensorflow as tf
 
@@ -224,7 +243,7 @@ def _copies(operand: Operand, number: int) -> list[Any]:
     first = tf.constant(_values(operand, kind, np.random.default_rng(number)))
     size = first.shape.num_elements() * kind.size
     rotates = operand.weight and size >= _SEEN_BY_CACHE and kind.is_floating
-    copies = max(1, min(_MOST_LINKS, _BEYOND_CACHE // size)) if rotates else 1
+    copies = max(1, min(links, _BEYOND_CACHE // size)) if rotates else 1
     return [first, *(first + tf.zeros((), kind) for _ in range(copies - 1))]
 
 

@@ -39,6 +39,11 @@ def steady_batches(x: Any, batch_size: int) -> tf.data.Dataset:
     return batches.with_options(options)
 
 
+def labeled_batches(x: Any, y: Any, batch_size: int) -> tf.data.Dataset:
+    """The same with labels, for ``fit``."""
+    return steady_batches((x, y), batch_size).map(lambda pair: pair)
+
+
 def _tuples(x: Any) -> Any:
     """A list means a tensor to tf.data."""
     if isinstance(x, dict):

@@ -27,6 +27,8 @@ def print_machine(machine: MachineModel, console: Console) -> None:
     rows.append(("predict, per call, ms", machine.predict_call_ms))
     if machine.predict_gb is not None:
         rows.append(("data that predict takes in, GB/s", machine.predict_gb))
+    if machine.predict_variable_us is not None:
+        rows.append(("predict, per batch and variable, us", machine.predict_variable_us))
     for name, m in rows:
         table.add_row(name, f"{m.best:.2f}", f"{m.median:.2f}", f"{m.iqr:.2f}", str(m.n))
     console.print(table)

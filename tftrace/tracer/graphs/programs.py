@@ -44,14 +44,24 @@ def trace_model(
 
 
 def trace_call(
-    model: Any, input_shapes: Sequence[Sequence[int | None]] | None = None
+    model: Any, input_shapes: Sequence[Sequence[int | None]] | None = None, jit: bool = False
 ) -> tuple[Any, Recording]:
-    """As `trace_model`: the FuncGraph, and what was seen while it was traced."""
+    """As `trace_model`: the FuncGraph, and what was seen while it was traced.
+
+    Args:
+        jit: as one computation of XLA.
+    """
     specs = input_specs(model, input_shapes)
     with record_calls(model) as recording:
-        concrete = tf.function(lambda x: model(x, training=False)).get_concrete_function(specs)
+        called = one_computation(lambda x: model(x, training=False), jit)
+        concrete = tf.function(lambda x: called(x)).get_concrete_function(specs)
     settle(recording, [concrete.graph])
     return concrete.graph, recording
+
+
+def one_computation(function: Callable[[Any], Any], jit: bool) -> Callable[[Any], Any]:
+    """``function``, or where ``jit``, a function that XLA compiles as a whole."""
+    return tf.function(function, jit_compile=True, autograph=False) if jit else function
 
 
 def trace_batch(model: Any, specs: Any) -> Program:

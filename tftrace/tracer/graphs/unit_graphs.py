@@ -25,6 +25,13 @@ EMPTY_LISTS = ("TensorListReserve", "EmptyTensorList")
 
 _INDEXES = ("Gather", "GatherV2", "ResourceGather")
 """Look up rows of their first input, which their second one names."""
+_SHAPES = {
+    **dict.fromkeys(("Fill", "Conv2DBackpropInput", "DepthwiseConv2dNativeBackpropInput"), 0),
+    **dict.fromkeys(("Conv3DBackpropInputV2", "AvgPoolGrad", "AvgPool3DGrad"), 0),
+    **dict.fromkeys(("BroadcastTo", "Conv2DBackpropFilter", "Conv3DBackpropFilterV2"), 1),
+    "DepthwiseConv2dNativeBackpropFilter": 1,
+}
+"""Which input says what shape the result has."""
 _CURVES = frozenset(
     (
         *("Elu", "Erf", "Erfc", "Exp", "Expm1", "Log", "Log1p", "Pow", "Selu", "Sigmoid"),
@@ -171,6 +178,9 @@ def _give_tensor(made: _Made, op: FlatOp, index: int, origin: Origin) -> bool:
         return False  # of a quantized number nobody here knows what it stands for
     shape = tuple(int(size or 0) for size in spec.shape or ())
     kind, value = tf.as_dtype(spec.dtype), op.input_values[index]
+    result = op.node.outputs[0].shape if op.node.outputs else None
+    if value is None and _SHAPES.get(op.node.type) == index and result and None not in result:
+        value = result
     if value is not None and (kind.is_integer or kind.is_bool):
         made.given[source] = made.constant(value, kind, shape)
         return True
