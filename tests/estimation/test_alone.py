@@ -261,7 +261,7 @@ def test_what_tensorflow_does_not_take_is_not_timed() -> None:
 def test_each_batch_of_a_curve_says_what_it_waits_for(monkeypatch) -> None:
     from tftrace.api import estimate as api
 
-    def told(model, shapes, machine, progress):
+    def told(model, shapes, progress, **_):
         progress("timing")
         raise StopIteration
 
@@ -455,7 +455,8 @@ def test_a_variable_costs_its_price_with_each_batch() -> None:
     assert told.total.ms == pytest.approx(30 + 3 * (1 + 4 * 0.5))
 
 
-def test_a_call_is_measured_before_and_after_the_kernels(monkeypatch) -> None:
+@pytest.mark.parametrize(("long_ago", "ends"), [(0.0, ["call"]), (1e9, [])])
+def test_a_call_is_measured_before_and_after_the_kernels(monkeypatch, long_ago, ends) -> None:
     from tftrace.api import estimate as api
     from tftrace.machine.bench import calls
 
@@ -472,9 +473,10 @@ def test_a_call_is_measured_before_and_after_the_kernels(monkeypatch) -> None:
     monkeypatch.setattr(api, "this_machine", lambda say, full: MACHINE)
     monkeypatch.setattr(calls, "predict_ms", call)
     monkeypatch.setattr(sampling, "time_units", timed)
-    # 30, 90 and 90 ms
-    assert api.estimate(dense(4), [(8, 10)]).total.ms == pytest.approx(91)
-    assert order == ["call", "kernels", "kernels", "call"]
+    monkeypatch.setattr(api, "_DRIFTS_IN", long_ago)
+    # 30 and 90 ms, or 30, 90 and 90
+    assert api.estimate(dense(4), [(8, 10)]).total.ms == pytest.approx(91 if ends else 61)
+    assert order == ["call", "kernels", "kernels", *ends]
 
 
 def test_noise_widens_the_interval() -> None:

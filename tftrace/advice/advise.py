@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from tftrace.advice.attempts import Attempt, attempts, facts_of
+from tftrace.advice.promises import Promise, kept, kernels_by_type, promised
 from tftrace.advice.recipe import Recipe, combined, compatible
 from tftrace.advice.trials import Trial, measure, untried
+from tftrace.advice.variant import changed
 from tftrace.api.measure import profile
+from tftrace.api.profile import Profile
 from tftrace.comparison.ratio import MIN_PAIRS
 from tftrace.errors import TftraceError
 from tftrace.text import Stage
@@ -34,6 +38,7 @@ class Advice:
         outputs_vary: whether outputs differ between samples; if they do not, as of an untrained
             network, they cannot tell whether two ways compute the same. None of a dry run.
         passes: timed passes of each; 0 of a dry run, which only has what the findings promise.
+        promises: what became of those that the remedies had from the findings.
     """
 
     base: Trial
@@ -42,6 +47,7 @@ class Advice:
     best: Trial | None
     outputs_vary: bool | None
     passes: int
+    promises: Sequence[Promise]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -53,6 +59,7 @@ class Advice:
             "best": None if self.best is None else self.best.name,
             "outputs_vary": self.outputs_vary,
             "passes": self.passes,
+            "promises": [asdict(promise) for promise in self.promises],
         }
 
 
@@ -86,10 +93,11 @@ def advise(
     found = attempts(base.recipe, facts_of(model, samples_of(x)))
     progress("profiling the model as it is")
     traced = profile(model, x, batch_size=base.recipe.batch_size, repeats=0, calibrate=False)
-    promises = {way.name: _promised(way, traced.findings) for way in found}
+    passes_in_all = _passes(traced, x)
+    promises = {way.name: promised(way, traced.findings, passes_in_all) for way in found}
     if dry:
         trials = [untried(way, promises[way.name]) for way in found]
-        return Advice(untried(base), trials, None, None, None, 0)
+        return Advice(untried(base), trials, None, None, None, 0, [])
     progress(f"measuring {len(found) + 1} ways in turn, {passes} passes of each")
     (as_it_is, *trials), vary = measure([base, *found], load, data, passes, promises)
     winners = sorted((trial for trial in trials if trial.wins), key=lambda trial: trial.share)
@@ -104,17 +112,42 @@ def advise(
         together = again[1]
         if together.wins and together.share < again[2].share:
             best = together
-    return Advice(as_it_is, trials, together, best, vary, passes)
+    now = kernels_by_type(traced, passes_in_all)
+    progress(Stage("comparing with what was promised", unplanned=True))
+    told = _kept(found, trials, as_it_is, load, data, now)
+    return Advice(as_it_is, trials, together, best, vary, passes, told)
 
 
-def _promised(way: Attempt, findings: Sequence[Mapping[str, Any]]) -> float | None:
-    """What the findings promise that the way keeps, ms of the traced pass; None: nothing."""
-    savings = [
-        finding["saving_ms"]
-        for finding in findings
-        if finding["kind"] in way.promised_by and finding["saving_ms"] is not None
-    ]
-    return sum(savings) if savings else None
+def _kept(
+    ways: Sequence[Attempt],
+    trials: Sequence[Trial],
+    base: Trial,
+    load: Callable[[], Any],
+    data: Any,
+    now: Mapping[str, float],
+) -> list[Promise]:
+    """What became of each promise; a remedy that breaks its own is traced, to say why."""
+
+    def then(recipe: Recipe) -> Mapping[str, float] | None:
+        if recipe.function or recipe.freeze:
+            return None  # not by the function that Keras makes for predict
+        model, x = changed(recipe, load, data)
+        jit = {None: "auto", True: "on", False: "off"}[recipe.jit]
+        traced = profile(
+            model, x, batch_size=recipe.batch_size, jit=jit, repeats=0, calibrate=False
+        )
+        return kernels_by_type(traced, _passes(traced, x))
+
+    found = (
+        kept(base, trial, now, partial(then, way.recipe))
+        for way, trial in zip(ways, trials, strict=True)
+    )
+    return [promise for promise in found if promise is not None]
+
+
+def _passes(traced: Profile, x: Any) -> float:
+    """Traced passes in one over the data: 1, or more where only the first batches were traced."""
+    return float(samples_of(x) / traced.steps["samples"].sum())
 
 
 def _plain(trial: Trial) -> dict[str, Any]:

@@ -41,14 +41,7 @@ def variant(recipe: Recipe, load: Callable[[], Any], data: Any, stack: ExitStack
     Raises:
         TftraceError: the recipe does not fit the model, with the reason.
     """
-    model = load()
-    if recipe.fold:
-        model = _folded(model)
-    if recipe.bfloat16:
-        model = _in_bfloat16(model)
-    if recipe.freeze:
-        model = freeze(model)
-    x = fit_inputs(model, data)
+    model, x = changed(recipe, load, data)
     stack.enter_context(state_kept(model))
     stack.enter_context(borrowed(model, recipe.jit))
     if recipe.function:
@@ -66,6 +59,22 @@ def variant(recipe: Recipe, load: Callable[[], Any], data: Any, stack: ExitStack
         return _arrays(model.predict(batches, verbose=0))
 
     return Variant(partial(predict if own else predict.steady, x), outputs)
+
+
+def changed(recipe: Recipe, load: Callable[[], Any], data: Any) -> tuple[Any, Any]:
+    """The model with what of the recipe changes it, and the data as it takes them.
+
+    Raises:
+        TftraceError: the recipe does not fit the model, with the reason.
+    """
+    model = load()
+    if recipe.fold:
+        model = _folded(model)
+    if recipe.bfloat16:
+        model = _in_bfloat16(model)
+    if recipe.freeze:
+        model = freeze(model)
+    return model, fit_inputs(model, data)
 
 
 def _folded(model: Any) -> Any:

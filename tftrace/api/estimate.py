@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from tftrace.tracer.graphs.programs import program_of, trace_call
 from tftrace.tracer.graphs.training import batch_specs, trace_training
 from tftrace.tracer.keras_model import fixed_batch, jit_compiled
 
+_DRIFTS_IN = 5.0
+"""Seconds after which what a call costs is measured once more."""
 _MOST_LANES = 4
 """Kernels of branches that are timed side by side: no more of them run at once as a rule."""
 
@@ -50,7 +53,7 @@ def estimate(
         machine: another machine's calibration (`read_calibration`), for predict; None for this
             one's.
         progress: called with a word on each stage; this machine's calibration takes 20 s, once,
-            each kernel that was not timed before 0.25 s, and what a call costs 4 s.
+            each kernel that was not timed before 0.25 s, and what a call costs 2 to 4 s.
 
     Raises:
         TftraceError: the phase is none; a shape is missing or does not fit the model; for fit, the
@@ -98,7 +101,7 @@ def _alone(
     here, machine = setting(), this_machine(progress, full=False)
     call = calls.fit_ms if phase == "fit" else calls.predict_ms
     kept = [] if phase == "fit" else [(machine.predict_batch_ms, machine.predict_call_ms)]
-    rounds = [*kept, call()]
+    rounds, at = [*kept, call()], perf_counter()
     found = units_of(kernels, flow_of(kernels.program))
     times = time_units(found.units, here, progress)
     beside = Beside(here.inter_op_threads, min(here.inter_op_threads, _MOST_LANES), {})
@@ -107,7 +110,8 @@ def _alone(
         pieces = pieces_of(top, found.units, found.left, times, dispatch_seconds(machine))
         branches = worth_timing_beside(top, pieces, beside)
         beside = replace(beside, times=time_units(branches, here, progress, beside.lanes))
-    rounds.append(call())
+    if perf_counter() - at > _DRIFTS_IN:
+        rounds.append(call())
     return estimate_alone(
         *(program, kernels.program, found.units, found.left, times),
         *(sites, machine, batch, batches),

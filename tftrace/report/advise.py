@@ -11,6 +11,7 @@ from tftrace.text import ms_text
 
 if TYPE_CHECKING:
     from tftrace.advice.advise import Advice
+    from tftrace.advice.promises import Promise
     from tftrace.advice.trials import Trial
 
 
@@ -27,12 +28,23 @@ def advice_parts(advice: Advice, script: Path | None = None) -> Iterator[Part]:
     told = advice.trials if not advice.passes else [t for t in advice.trials if t.wins or t.reason]
     for trial in sorted(told, key=lambda trial: trial.share):
         yield Line(f"{trial.name}: {trial.reason or trial.how}", indent=1)
+    for promise in advice.promises:
+        if promise.why is not None:
+            yield Line(_apart(promise), indent=1)
     if advice.outputs_vary is False:
         yield Line(
             "the outputs do not vary between samples, as of an untrained network: they cannot tell "
             "whether two ways compute the same",
             WARN,
         )
+
+
+def _apart(promise: Promise) -> str:
+    return (
+        f"{promise.name} saved {ms_text(promise.saved_ms)} ms ({ms_text(promise.low_ms)} to "
+        f"{ms_text(promise.high_ms)}) where {ms_text(promise.promised_ms)} were promised: "
+        f"{promise.why}"
+    )
 
 
 def _ways(advice: Advice) -> Sheet:
