@@ -20,8 +20,9 @@ from tftrace.machine.bench import calls
 from tftrace.machine.bench.alone import seconds_alone
 from tftrace.machine.bench.timing import Measured
 from tftrace.machine.model import CallCost, MachineModel
-from tftrace.tracer.graphs.optimized import kernels_of
+from tftrace.tracer.graphs.optimized import Optimized, kernels_of
 from tftrace.tracer.graphs.programs import program_of
+from tftrace.tracer.graphs.recorder import Recording
 from tftrace.tracer.graphs.training import batch_specs, trace_training
 from tftrace.tracer.graphs.units import units_of
 
@@ -126,6 +127,35 @@ def test_every_kernel_of_a_step_runs_alone(build, optimizer) -> None:
     assert [nodes[name].type for name in found.left] == []
     for unit in {unit.digest: unit for unit in found.units}.values():
         assert seconds_alone(unit).best > 0, unit.names
+
+
+def test_a_sum_in_a_variable_that_lives_as_long_is_timed_as_one() -> None:
+    """TensorFlow's optimizer adds gradients up in place where they are large."""
+    names = ["v", "first", "second", "third", "sum"]
+    graph = tf.Graph()
+    with graph.as_default():
+        given = [tf.compat.v1.placeholder(tf.float32, (64, 64), name=f"x{i}") for i in range(3)]
+        variable = tf.raw_ops.TemporaryVariable(
+            shape=(64, 64), dtype=tf.float32, var_name="t", name=names[0]
+        )
+        begun = tf.raw_ops.Assign(ref=variable, value=given[0], name=names[1])
+        added = [
+            tf.raw_ops.AssignAdd(ref=begun, value=x, name=name)
+            for x, name in zip(given[1:], names[2:4], strict=True)
+        ]
+        with tf.control_dependencies(added):
+            tf.raw_ops.DestroyTemporaryVariable(ref=begun, var_name="t", name=names[4])
+    definition = graph.as_graph_def()
+    made = tf.__internal__.FuncGraph("g")
+    with made.as_default():
+        tf.import_graph_def(definition, name="")
+    made.inputs = [made.get_tensor_by_name(f"x{i}:0") for i in range(3)]
+    made.outputs = [made.get_tensor_by_name("sum:0")]
+    program = program_of(made, Recording(None))
+    found = units_of(Optimized(definition, program), flow_of(program))
+    assert found.left == []
+    assert [sorted(unit.names) for unit in found.units] == [sorted(names)]
+    assert all(seconds_alone(found.units[0], lanes).best > 0 for lanes in (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +273,7 @@ def test_the_report_of_fit(monkeypatch, tmp_path) -> None:
         ["estimate", str(path), "-b", "8", "--phase", "fit", "--json", str(tmp_path / "e.json")],
     )
     assert told.exit_code == 0, told.output
-    assert "an epoch of fit on 1 x 8 samples" in told.output
+    assert "ms for an epoch of fit on 1 x 8 samples" in told.output
     assert all(name in told.output for name in ("forward", "backward", "optimizer"))
     data = json.loads((tmp_path / "e.json").read_text())
     assert data["phase"] == "fit"

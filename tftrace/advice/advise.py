@@ -16,10 +16,11 @@ from tftrace.api.measure import profile
 from tftrace.api.profile import Profile
 from tftrace.comparison.ratio import MIN_PAIRS
 from tftrace.errors import TftraceError
+from tftrace.machine.bench.batches import steady_batches
 from tftrace.text import Stage
 from tftrace.tracer.data.inputs import fit_inputs, samples_of
 from tftrace.tracer.data.own_batches import has_own_batches
-from tftrace.tracer.keras_model import fixed_batch
+from tftrace.tracer.keras_model import fixed_batch, overrides_predict
 
 AS_IT_IS = "as it is"
 TOGETHER = "together"
@@ -92,7 +93,7 @@ def advise(
     base = Attempt(AS_IT_IS, Recipe(fixed_batch(model) or batch_size), "")
     found = attempts(base.recipe, facts_of(model, samples_of(x)))
     progress("profiling the model as it is")
-    traced = profile(model, x, batch_size=base.recipe.batch_size, repeats=0, calibrate=False)
+    traced = _traced(model, x, base.recipe)
     passes_in_all = _passes(traced, x)
     promises = {way.name: promised(way, traced.findings, passes_in_all) for way in found}
     if dry:
@@ -132,10 +133,7 @@ def _kept(
         if recipe.function or recipe.freeze:
             return None  # not by the function that Keras makes for predict
         model, x = changed(recipe, load, data)
-        jit = {None: "auto", True: "on", False: "off"}[recipe.jit]
-        traced = profile(
-            model, x, batch_size=recipe.batch_size, jit=jit, repeats=0, calibrate=False
-        )
+        traced = _traced(model, x, recipe)
         return kernels_by_type(traced, _passes(traced, x))
 
     found = (
@@ -143,6 +141,14 @@ def _kept(
         for way, trial in zip(ways, trials, strict=True)
     )
     return [promise for promise in found if promise is not None]
+
+
+def _traced(model: Any, x: Any, recipe: Recipe) -> Profile:
+    """One pass as it is measured: without the wait for tf.data's autotuner where it ends, which no
+    remedy may be promised."""
+    jit = {None: "auto", True: "on", False: "off"}[recipe.jit]
+    data = x if overrides_predict(model) else steady_batches(x, recipe.batch_size)
+    return profile(model, data, batch_size=recipe.batch_size, jit=jit, repeats=0, calibrate=False)
 
 
 def _passes(traced: Profile, x: Any) -> float:

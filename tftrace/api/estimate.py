@@ -226,7 +226,9 @@ def _fitted(
     )
     state = state_of(model)
     with MEASURING.undone(state.put_back), Labeled(model, "fit", batch).learning(state):
-        return _median_ms(lambda: model.fit(labeled_batches(x, y, batch), verbose=0), repeats)
+        return _median_ms(
+            lambda: model.fit(labeled_batches(x, y, batch), shuffle=False, verbose=0), repeats
+        )
 
 
 def _median_ms(run: Callable[[], object], repeats: int) -> float:

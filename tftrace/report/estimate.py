@@ -27,7 +27,6 @@ _COLUMNS_OF_FIT = {
     "forward_ms": "forward",
     "backward_ms": "backward",
     "optimizer_ms": "optimizer",
-    "mac_only_ms": "MACs only",
 }
 
 
@@ -45,7 +44,7 @@ def estimate_parts(
     total = estimate.total
     bound = "at least " if estimate.unknown else ""
     yield Line(title, EM)
-    what = "an epoch of fit on" if estimate.phase == "fit" else "for"
+    what = "for an epoch of fit on" if estimate.phase == "fit" else "for"
     yield Line(
         f"estimate: {bound}{ms_text(total.ms)} ms {what} {estimate.batches} x {estimate.batch} "
         f"samples (90% interval {ms_text(total.low_ms)} to {ms_text(total.high_ms)} ms)"

@@ -24,6 +24,8 @@ _ALONE_SECONDS = 0.1
 """From here on the short chain is long enough."""
 _MOST_BYTES = 4 << 30
 _END = "end"
+_NAMES_ITS_VARIABLE = "var_name"
+"""Of a TemporaryVariable, which a step knows by that name."""
 _SEEN_BY_CACHE = 64 << 10
 """Bytes of a weight from which on it matters where it is read from."""
 _BEYOND_CACHE = 48 << 20
@@ -190,10 +192,14 @@ def _linked(unit: Unit, links: int, copies: Sequence[int], lanes: int = 1) -> tu
             added = chain.node.add()
             added.CopyFrom(node)
             added.name = f"{here}/{node.name}"
+            if _NAMES_ITS_VARIABLE in node.attr:
+                added.attr[_NAMES_ITS_VARIABLE].s = here.encode() + node.attr[_NAMES_ITS_VARIABLE].s
             del added.input[:]
             for source in node.input:
                 name = source.partition(":")[0]
-                if name not in numbers:
+                if source.startswith("^"):
+                    added.input.append(f"^{here}/{source[1:]}")
+                elif name not in numbers:
                     added.input.append(f"{here}/{source}")
                 elif link and numbers[name] == unit.overwrites:
                     added.input.append(f"{before}/{unit.results[0]}")

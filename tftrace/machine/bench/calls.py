@@ -41,7 +41,9 @@ def fit_ms() -> tuple[Measured, Measured]:
     def fitting(batches: int) -> Measured:
         data = np.zeros((batches, 1), np.float32)
         return measure_seconds(
-            lambda: model.fit(labeled_batches(data, data, 1), verbose=0), repeats=9, budget=0.8
+            lambda: model.fit(labeled_batches(data, data, 1), shuffle=False, verbose=0),
+            repeats=9,
+            budget=0.8,
         )
 
     return _by_batch_and_call(fitting(_FEW), fitting(_FEW + _BATCHES))

@@ -86,6 +86,8 @@ class _Made:
         copied.CopyFrom(node)
         copied.name = name
         copied.input[:] = inputs
+        # What it was to be beside is not in this graph.
+        copied.attr.pop("_class", None)
         return name
 
     def constant(self, value: object, kind: Any, shape: Sequence[int]) -> str:
@@ -124,7 +126,9 @@ def unit_of(group: Sequence[FlatOp], origin: Origin) -> Unit | None:
             if source not in made.given and not _give(made, op, index, origin):
                 return None
             inputs.append(made.given[source])
-        names[op.key] = made.copy(origin.nodes[op.node.name], inputs)
+        # What ends a variable's life waits for what adds to it.
+        waits = [f"^{names[name]}" for name in op.node.controls if name in names]
+        names[op.key] = made.copy(origin.nodes[op.node.name], [*inputs, *waits])
         node = made.definition.node[-1]
         if op.node.type in LOOPS:
             # As the runtime has it, which takes loops apart.

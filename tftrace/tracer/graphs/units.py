@@ -30,7 +30,8 @@ def units_of(optimized: Optimized, flow: Flow) -> Pieces:
     """What of the graph takes time, in pieces that each can run alone.
 
     A piece is one operation; operations that pass a list or another handle stay together, as a loop
-    and what fills and empties its lists, and so do a gate and the product it ends in, which
+    and what fills and empties its lists, or a sum and the variable that lives as long as it, and so
+    do a gate and the product it ends in, which
     oneDNN makes one kernel of. What depends on the data (a branch, a loop that ends when they say),
     what has an open size, and what is more than arithmetic (a user's Python) is not timed alone.
 
@@ -81,7 +82,8 @@ def _groups(works: list[FlatOp], flow: Flow) -> list[list[FlatOp]]:
     for op in works:
         for edge, spec in zip(op.inputs, op.sources, strict=True):
             source = flow.resolve(edge).name
-            if source in inside and (spec.dtype == "variant" or _gates(op, source, flow)):
+            hands_on = spec.dtype == "variant" or spec.dtype.endswith("_ref")
+            if source in inside and (hands_on or _gates(op, source, flow)):
                 inside[first(op.key)] = first(source)
     groups: dict[str, list[FlatOp]] = {}
     for op in works:
