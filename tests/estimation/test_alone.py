@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from keras import layers
+from machine_by_hand import MACHINE, steady
 
 import tftrace
 from tftrace import cache
@@ -23,31 +24,12 @@ from tftrace.machine import sampling
 from tftrace.machine.bench import alone
 from tftrace.machine.bench.alone import Operand, Unit, seconds_alone
 from tftrace.machine.bench.timing import Measured
-from tftrace.machine.model import MachineModel
 from tftrace.machine.setting import Setting
 from tftrace.tracer.graphs.optimized import kernels_of
 from tftrace.tracer.graphs.programs import program_of, trace_call
 from tftrace.tracer.graphs.units import units_of
 
 HERE = Setting("cpu", 2, (), None, False, "cpu", "2.21", (0, 0))
-
-
-def steady(value: float) -> Measured:
-    return Measured(best=value, median=value, iqr=0.0, n=5)
-
-
-MACHINE = MachineModel(
-    machine="made by hand",
-    tensorflow="0",
-    threads=(0, 0),
-    matmul_gmacs={"float32": steady(50.0)},
-    conv_gmacs=steady(50.0),
-    bandwidth_gb=((1_000, steady(10.0)),),
-    dispatch_us=steady(0.0),
-    predict_batch_ms=steady(1.0),
-    predict_call_ms=steady(30.0),
-    predict_gb=None,
-)
 
 
 def pieces(model, *shape):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from machine_by_hand import MACHINE, steady
 
 import tftrace
 from tftrace.api import estimate as api
@@ -18,30 +19,12 @@ from tftrace.graph.kernel_types import plain_type
 from tftrace.machine import sampling
 from tftrace.machine.bench import alone, calls
 from tftrace.machine.bench.alone import seconds_alone
-from tftrace.machine.bench.timing import Measured
-from tftrace.machine.model import CallCost, MachineModel
+from tftrace.machine.model import CallCost
 from tftrace.tracer.graphs.optimized import Optimized, kernels_of
 from tftrace.tracer.graphs.programs import program_of
 from tftrace.tracer.graphs.recorder import Recording
 from tftrace.tracer.graphs.training import batch_specs, trace_training
 from tftrace.tracer.graphs.units import units_of
-
-
-def steady(value: float) -> Measured:
-    return Measured(best=value, median=value, iqr=0.0, n=5)
-
-
-MACHINE = MachineModel(
-    machine="made by hand",
-    tensorflow="0",
-    threads=(0, 0),
-    matmul_gmacs={"float32": steady(50.0)},
-    conv_gmacs=steady(50.0),
-    bandwidth_gb=((1_000, steady(10.0)),),
-    dispatch_us=steady(0.0),
-    predict_batch_ms=steady(1.0),
-    predict_call_ms=steady(30.0),
-)
 
 
 def two_dense():
