@@ -64,7 +64,6 @@ def test_python_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     model, x = networks.BUILDERS["small"]()
     names = {"model": model, "x": x, "np": np}
-    monkeypatch.setenv("TFTRACE_CACHE_DIR", str(tmp_path / "cache"))
     for snippet in snippets:
         exec(compile(snippet, f"{page.name}", "exec"), names)
 

@@ -25,7 +25,7 @@ def ran(tmp_path_factory):
     wrong = nbformat.v4.new_code_cell(WRONG, metadata={"tags": ["raises-exception"]})
     book.cells.append(wrong)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "TFTRACE_CACHE_DIR": str(folder / "cache")}
+    environment = os.environ | {"PATH": path}
     resources = {"metadata": {"path": str(folder)}}
     client = NotebookClient(book, timeout=120, kernel_name="python3", resources=resources)
     client.create_kernel_manager()

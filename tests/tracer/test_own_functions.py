@@ -39,7 +39,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "own_functions.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("TFTRACE_CACHE_DIR", str(tmp_path / "cache"))
     stack = [layers.Dense(4, name="d"), layers.BatchNormalization()]
     model = keras.Sequential([keras.Input((8,)), *stack])
     model.get_layer("d").bias.assign([1.0, 2.0, 3.0, 4.0])
