@@ -26,11 +26,11 @@ def matmul_gmacs() -> dict[str, Measured]:
 
     rates = {}
     for dtype, size in _MATRIX_SIZES.items():
-        matrix = tf.cast(tf.random.normal((size, size)), dtype)
-        product = tf.function(square).get_concrete_function(matrix)
-        run = functools.partial(product, matrix)
         # oneDNN writes a line where the processor has no kernel of a 16-bit type.
         with held_stderr():
+            matrix = tf.cast(tf.random.normal((size, size)), dtype)
+            product = tf.function(square).get_concrete_function(matrix)
+            run = functools.partial(product, matrix)
             seconds = measure_seconds(run, repeats=9, budget=1.0)
         rates[dtype] = rate(size**3 / 1e9, seconds)
     return rates
