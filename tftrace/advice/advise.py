@@ -103,11 +103,11 @@ def advise(
     (as_it_is, *trials), vary = measure([base, *found], load, data, passes, promises)
     winners = sorted((trial for trial in trials if trial.wins), key=lambda trial: trial.share)
     together, best = None, winners[0] if winners else None
-    kept = [winners[i] for i in compatible(base.recipe, [w.recipe for w in winners])]
-    if len(kept) > 1:
-        recipe = combined(base.recipe, [trial.recipe for trial in kept])
-        all_at_once = Attempt(TOGETHER, recipe, " + ".join(trial.name for trial in kept))
-        alone = Attempt(kept[0].name, kept[0].recipe, kept[0].how)
+    going = [winners[i] for i in compatible(base.recipe, [w.recipe for w in winners])]
+    if len(going) > 1:
+        recipe = combined(base.recipe, [trial.recipe for trial in going])
+        all_at_once = Attempt(TOGETHER, recipe, " + ".join(trial.name for trial in going))
+        alone = Attempt(going[0].name, going[0].recipe, going[0].how)
         progress(Stage("measuring together what wins", unplanned=True))
         again, _ = measure([base, all_at_once, alone], load, data, passes, {})
         together = again[1]

@@ -17,6 +17,7 @@ _NEAR = 0.3
 _TELLS = 0.1
 """Of the difference: the least change of kernels of a type that is named."""
 _MOST = 3
+_CHANCE = "no more than chance explains"
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,6 @@ def kept(
         within = low <= trial.promised_ms <= high
         why = _CHANCE if within else _changes(trial.promised_ms - saved, now, then())
     return Promise(trial.name, trial.promised_ms, saved, low, high, why)
-
-
-_CHANCE = "no more than chance explains"
 
 
 def kernels_by_type(profile: Profile, passes: float) -> dict[str, float]:

@@ -52,7 +52,7 @@ def estimate(
             sparse loss).
         machine: another machine's calibration (`read_calibration`), for predict; None for this
             one's.
-        progress: called with a word on each stage; this machine's calibration takes 20 s, once,
+        progress: called with a word on each stage; this machine's calibration takes 25 s, once,
             each kernel that was not timed before 0.25 s, and what a call costs 2 to 4 s.
 
     Raises:
@@ -164,7 +164,7 @@ def this_machine(
     here = setting()
     known = cached(here)
     if known is None or (full and not known.kernels):
-        seconds, words = (110, "about two minutes") if full else (20, "some 20 s")
+        seconds, words = (110, "about two minutes") if full else (25, "some 25 s")
         progress(Stage(f"measuring this machine, once, {words}", seconds, unplanned=True))
         known = calibrate(here, full=full)
     return known

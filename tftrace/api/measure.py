@@ -61,7 +61,7 @@ def profile(
         out: folder for the run; by default it is temporary, until ``save``.
         progress: called with a word on each stage.
         source: where the model came from, for the record.
-        calibrate: measure this machine's peaks if that was not done before (20 s, once);
+        calibrate: measure this machine's peaks if that was not done before (25 s, once);
             without, ``bound`` and ``roof_share`` are null unless they are known already.
         origin: the files that model and data came from, for the commands that findings give.
         steady: time as many passes without tf.data's autotuner, too.
@@ -130,6 +130,6 @@ def machine_roofs(measure: bool, progress: Callable[[str], None]) -> dict[str, A
     here = setting()
     known = cached(here)
     if known is None and measure:
-        progress(Stage("measuring this machine's peaks, once, some 20 s", 20, unplanned=True))
+        progress(Stage("measuring this machine's peaks, once, some 25 s", 25, unplanned=True))
         known = calibrate(here)
     return None if known is None else known.to_dict()

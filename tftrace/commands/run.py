@@ -98,7 +98,7 @@ def run(
     trace_batches: TraceBatches = None,
     trace_all: TraceAll = False,
     calibrate: Annotated[
-        bool, typer.Option(help="Measure this machine's peaks, if that was not done yet (20 s).")
+        bool, typer.Option(help="Measure this machine's peaks, if that was not done yet (25 s).")
     ] = True,
     custom: Custom = None,
     unsafe: Unsafe = False,

@@ -25,7 +25,7 @@ class Piece:
     Attributes:
         names: of its nodes in the graph.
         time: seconds alone; None where that is not known.
-        unit: as it was timed; None for what only hands a tensor on, and what could not be timed.
+        unit: that is timed; None for what only hands a tensor on, and what must not run alone.
     """
 
     names: tuple[str, ...]

@@ -23,7 +23,7 @@ from tftrace.machine.setting import Setting
 def calibrate(setting: Setting, force: bool = False, full: bool = False) -> MachineModel:
     """The model of this machine, from the cache if it is there, else measured (imports TensorFlow).
 
-    Measuring takes about 20 seconds, a full calibration about 90 more; it wants an idle machine and
+    Measuring takes about 25 seconds, a full calibration about 90 more; it wants an idle machine and
     says in `warnings` when it did not get one.
 
     Args:

@@ -15,7 +15,7 @@ from tftrace.machine.bench.timing import Measured, less, measure_seconds, rate
 _FEW = 2
 """Batches of a short call: the second one still costs more than those that follow."""
 _BATCHES = 64
-_VARIABLES = 400
+_VARIABLES = 200
 # Two batches of some 10 MB, as of 16 images of 224 x 224.
 _ROWS, _WIDTH = 16, 150_528
 
@@ -87,7 +87,7 @@ def _batch_seconds(variables: int) -> Measured:
     def predicting(batches: int) -> Measured:
         data = np.zeros((batches, 4), np.float32)
         return measure_seconds(
-            lambda: model.predict(steady_batches(data, 1), verbose=0), repeats=9, budget=1.0
+            lambda: model.predict(steady_batches(data, 1), verbose=0), repeats=5, budget=0.4
         )
 
     short, long = predicting(_FEW), predicting(_FEW + _BATCHES)
