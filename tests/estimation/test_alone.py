@@ -395,6 +395,41 @@ def test_what_two_rounds_disagree_by_is_the_spread(kept, monkeypatch) -> None:
     assert found == Measured(best=1.0, median=1.5, iqr=1.0, n=10)
 
 
+@pytest.mark.parametrize(
+    ("now", "holds"), [(1.15, True), (1.25, False), (0.87, True), (0.8, False)]
+)
+def test_kept_times_are_tried_again(kept, monkeypatch, now, holds) -> None:
+    timed = counting(monkeypatch, steady(1.0), steady(1.0), steady(now))
+    assert sampling.still_hold([scaled()], HERE)
+    assert timed == []
+    sampling.time_units([scaled()], HERE)
+    assert sampling.still_hold([scaled()], HERE) is holds
+    assert len(timed) == 3
+
+
+def test_kernels_count_in_a_check_as_often_as_they_run(kept, monkeypatch) -> None:
+    """One of two takes 1.5 s in place of 1: of three runs of it and one of the other, 5.5 for 4."""
+    slow, same = scaled(), scaled(0)
+    kept_ms = {slow.digest: [1.0, 1.0, 1.5, 1.5], same.digest: [1.0] * 4}
+    monkeypatch.setattr(
+        sampling, "seconds_alone", lambda unit, lanes: steady(kept_ms[unit.digest].pop(0))
+    )
+    sampling.time_units([slow, same], HERE)
+    assert sampling.still_hold([slow, same, same, same], HERE)
+    assert not sampling.still_hold([slow, slow, slow, same], HERE)
+
+
+def test_some_kernels_are_forgotten_with_their_times_beside_others(kept, monkeypatch) -> None:
+    timed = counting(monkeypatch, steady(1.0))
+    for lanes in (1, 2):
+        sampling.time_units([scaled(), scaled(0)], HERE, lanes=lanes)
+    sampling.forget_units(HERE, [scaled()])
+    timed.clear()
+    for lanes in (1, 2):
+        sampling.time_units([scaled(), scaled(0)], HERE, lanes=lanes)
+    assert timed == 4 * [scaled()]
+
+
 def branches():
     given = keras.Input((10,))
     left, right = (layers.Dense(4, activation=a, name=a)(given) for a in ("relu", "tanh"))
@@ -456,6 +491,7 @@ def test_a_call_is_measured_before_and_after_the_kernels(monkeypatch, long_ago, 
     monkeypatch.setattr(api, "this_machine", lambda say, full: MACHINE)
     monkeypatch.setattr(calls, "predict_ms", call)
     monkeypatch.setattr(sampling, "time_units", timed)
+    monkeypatch.setattr(sampling, "still_hold", lambda units, setting: True)
     monkeypatch.setattr(api, "_DRIFTS_IN", long_ago)
     # 30 and 90 ms, or 30, 90 and 90
     assert api.estimate(dense(4), [(8, 10)]).total.ms == pytest.approx(91 if ends else 61)
@@ -484,3 +520,22 @@ def test_where_the_optimizer_is_hidden_the_calibration_prices(monkeypatch) -> No
     told = api.estimate(dense(4), [(8, 10)])
     assert told.basis == CALIBRATION
     assert told.layers.set_index("type").loc["Dense", "ms"] == pytest.approx(1)
+
+
+def test_an_estimate_does_not_rest_on_kept_times_that_no_longer_hold(kept, monkeypatch) -> None:
+    """Kernels of 2 ms each, timed while they took 3: 30 ms for the call, 1 and 4 for the batch."""
+    from tftrace.api import estimate as api
+    from tftrace.machine.bench import calls
+
+    monkeypatch.setattr(api, "this_machine", lambda say, full: MACHINE)
+    monkeypatch.setattr(calls, "predict_ms", lambda: (steady(1.0), steady(30.0)))
+    said: list[str] = []
+    for seconds in (0.003, 0.002):
+        counting(monkeypatch, steady(seconds))
+        told = api.estimate(dense(4), [(8, 10)], progress=said.append)
+        assert told.total.ms == pytest.approx(31 + 2e3 * seconds)
+    assert [word.split(",")[0] for word in said] == [
+        "timing 2 kernels of this model",
+        "its kernels no longer take the times that were kept",
+        "timing 2 kernels of this model",
+    ]

@@ -53,7 +53,8 @@ def estimate(
         machine: another machine's calibration (`read_calibration`), for predict; None for this
             one's.
         progress: called with a word on each stage; this machine's calibration takes 25 s, once,
-            each kernel that was not timed before 0.25 s, and what a call costs 2 to 4 s.
+            each kernel that was not timed before, or whose kept time no longer holds, 0.25 s, and
+            what a call costs 2 to 4 s.
 
     Raises:
         TftraceError: the phase is none; a shape is missing or does not fit the model; for fit, the
@@ -94,7 +95,7 @@ def _alone(
 ) -> NetworkEstimate:
     """From the kernels that TensorFlow would run, each timed alone."""
     from tftrace.machine.bench import calls
-    from tftrace.machine.sampling import time_units
+    from tftrace.machine.sampling import forget_units, still_hold, time_units
     from tftrace.tracer.graphs.units import units_of
     from tftrace.tracer.setting import setting
 
@@ -103,6 +104,9 @@ def _alone(
     kept = [] if phase == "fit" else [(machine.predict_batch_ms, machine.predict_call_ms)]
     rounds, at = [*kept, call()], perf_counter()
     found = units_of(kernels, flow_of(kernels.program))
+    if not still_hold(found.units, here):
+        progress("its kernels no longer take the times that were kept")
+        forget_units(here, found.units)
     times = time_units(found.units, here, progress)
     beside = Beside(here.inter_op_threads, min(here.inter_op_threads, _MOST_LANES), {})
     if beside.threads > 1:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple
 
 import msgspec
@@ -19,6 +20,10 @@ VERSION = 2
 """Counts up when pieces are timed another way: what was kept is then measured anew."""
 _SECONDS_EACH = 0.25
 _MOST_KEPT = 20_000
+_CHECKED = 8
+"""Kernels that a check of kept times runs: some 1 s."""
+_HOLDS = 1.2
+"""What kept and new may differ by: this much a shared machine drifts from minute to minute."""
 
 
 def time_units(
@@ -52,13 +57,38 @@ def time_units(
     return {digest: kept[key] for digest in wanted if (key := _key(digest, lanes)) in kept}
 
 
+def still_hold(units: Sequence[Unit], setting: Setting) -> bool:
+    """Whether what is kept of ``units`` is what they take now; True where nothing is kept.
+
+    Those that take most of their time together are timed once more. What was timed while the
+    machine was busy, throttled, or shared would be wrong for good: both of its rounds agreed.
+
+    Args:
+        units: of a graph, each as often as it runs.
+        setting: of this process.
+    """
+    kept = _kept(setting)
+    wanted = {unit.digest: unit for unit in units}
+    runs = Counter(unit.digest for unit in units if unit.digest in kept)
+    costliest = sorted(runs, key=lambda digest: -runs[digest] * kept[digest].median)[:_CHECKED]
+    before = after = 0.0
+    for digest in costliest:
+        now = _timed(wanted[digest], 1)
+        if now is not None:
+            before += runs[digest] * kept[digest].median
+            after += runs[digest] * now.median
+    return before <= _HOLDS * after and after <= _HOLDS * before
+
+
+def forget_units(setting: Setting, units: Iterable[Unit] | None = None) -> None:
+    """Time ``units``, or all there are, anew when they are asked for."""
+    gone = None if units is None else {unit.digest for unit in units}
+    kept = {} if gone is None else _kept(setting)
+    _keep({key: at for key, at in kept.items() if key.split()[0] not in (gone or ())}, setting)
+
+
 def _key(digest: str, lanes: int) -> str:
     return digest if lanes == 1 else f"{digest} x {lanes}"
-
-
-def forget_units(setting: Setting) -> None:
-    """Time them anew when they are asked for."""
-    _keep({}, setting)
 
 
 def _timed(unit: Unit, lanes: int) -> Measured | None:

@@ -30,6 +30,11 @@ class Setting:
     threads: tuple[int, int]
 
     @property
+    def intra_op_threads(self) -> int:
+        """Threads that share the work of a kernel."""
+        return self.threads[0] or self.cores or 1
+
+    @property
     def inter_op_threads(self) -> int:
         """Threads that take kernels from a graph."""
         return self.threads[1] or self.cores or 1
