@@ -17,10 +17,14 @@ FACTS = Facts(
     dtypes=frozenset({"float32"}),
     instruction_sets=frozenset({"avx2", "avx512_bf16"}),
     gpu=False,
+    biased=False,
+    threads=(2, 2),
 )
 BASE = Recipe(batch_size=32)
 BATCHES = ["batch size 8", "batch size 128", "batch size 512"]
-REST = ["XLA on", "fold batch norm", "frozen weights", "tf.function", "bfloat16"]
+THREADS = ["1 intra-op thread", "1 inter-op thread"]
+WAYS = ["XLA on", "fold batch norm", "frozen weights", "tf.function"]
+REST = [*WAYS, "bfloat16", *THREADS]
 
 
 def names(**changed):
@@ -35,13 +39,28 @@ def names(**changed):
         ({"fixed_batch": True}, REST),
         ({"jit": True}, [*BATCHES, "XLA off", *REST[1:]]),
         ({"kinds": frozenset({"Dense"})}, [*BATCHES, "XLA on", *REST[2:]]),
-        ({"own_predict": True}, [*BATCHES, "XLA on", "fold batch norm", "bfloat16"]),
+        ({"own_predict": True}, [*BATCHES, *WAYS[:2], "bfloat16", *THREADS]),
         # Keras 2 cannot be folded, frozen or cast.
-        ({"legacy": True}, [*BATCHES, "XLA on", "tf.function"]),
+        ({"legacy": True}, [*BATCHES, "XLA on", "tf.function", *THREADS]),
+        (
+            {"legacy": True, "biased": True},
+            [*BATCHES, "XLA on", "tf.function", "no bias before norm", *THREADS],
+        ),
         # No arithmetic in bfloat16, or none known, or not all in float32.
-        ({"instruction_sets": frozenset({"avx2"})}, [*BATCHES, *REST[:-1]]),
-        ({"instruction_sets": None}, [*BATCHES, *REST[:-1]]),
-        ({"dtypes": frozenset({"float32", "float64"})}, [*BATCHES, *REST[:-1]]),
+        ({"instruction_sets": frozenset({"avx2"})}, [*BATCHES, *WAYS, *THREADS]),
+        ({"instruction_sets": None}, [*BATCHES, *WAYS, *THREADS]),
+        ({"dtypes": frozenset({"float32", "float64"})}, [*BATCHES, *WAYS, *THREADS]),
+        (
+            {"instruction_sets": frozenset({"avx512_fp16"})},
+            [*BATCHES, *WAYS, "float16", *THREADS],
+        ),
+        # What a GPU can compute is not asked; its memory is not another process's.
+        ({"gpu": True}, [*BATCHES, *WAYS, "bfloat16", "float16"]),
+        (
+            {"threads": (16, 1)},
+            [*BATCHES, *WAYS, "bfloat16", "8 intra-op threads", "1 intra-op thread"],
+        ),
+        ({"threads": (1, 1)}, [*BATCHES, *WAYS, "bfloat16"]),
     ],
 )
 def test_what_applies_is_tried(changed, expected) -> None:

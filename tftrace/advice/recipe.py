@@ -15,8 +15,10 @@ class Recipe:
         jit: compile with XLA; None leaves it to Keras.
         fold: batch norms folded into their neighbors.
         freeze: the weights as constants of the predict function.
-        bfloat16: computed in bfloat16, the weights kept in float32.
+        bfloat16, float16: computed in that type, the weights kept in float32.
         function: the model called by a ``tf.function`` on slices, instead of ``predict``.
+        no_bias: without the biases that convolutions of Keras 2 add in front of a batch norm.
+        intra_op_threads, inter_op_threads: TensorFlow's, in a process of its own; None leaves them.
     """
 
     batch_size: int = 32
@@ -24,12 +26,21 @@ class Recipe:
     fold: bool = False
     freeze: bool = False
     bfloat16: bool = False
+    float16: bool = False
     function: bool = False
+    no_bias: bool = False
+    intra_op_threads: int | None = None
+    inter_op_threads: int | None = None
 
     @property
     def rounds(self) -> bool:
         """Whether its outputs may differ by more than float32 rounding."""
-        return self.bfloat16
+        return self.bfloat16 or self.float16
+
+    @property
+    def own_process(self) -> bool:
+        """Whether it sets what TensorFlow takes once per process."""
+        return self.intra_op_threads is not None or self.inter_op_threads is not None
 
 
 def changes(base: Recipe, other: Recipe) -> Iterator[str]:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tftrace.advice.attempts import Attempt
+from tftrace.advice.process import variant_in_a_process
 from tftrace.advice.recipe import Recipe
 from tftrace.advice.variant import Variant, variant
 from tftrace.comparison.outputs import FLOAT_ROUNDING, differences
@@ -120,7 +121,8 @@ def _no_word_of_retracing() -> Iterator[None]:
 
 
 def _ready(recipe: Recipe, load: Callable[[], Any], data: Any, stack: ExitStack) -> Variant:
-    made = variant(recipe, load, data, stack)
+    make = variant_in_a_process if recipe.own_process else variant
+    made = make(recipe, load, data, stack)
     for _ in range(_WARMUP):
         made.run()
     return made

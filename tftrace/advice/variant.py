@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tftrace.advice.recipe import Recipe
 from tftrace.errors import TftraceError
+from tftrace.folding.bias import without_biases
 from tftrace.machine.bench.batches import steady_batches
 from tftrace.tracer.data.inputs import fit_inputs, samples_of, take
 from tftrace.tracer.graphs.frozen import freeze
@@ -70,8 +71,10 @@ def changed(recipe: Recipe, load: Callable[[], Any], data: Any) -> tuple[Any, An
     model = load()
     if recipe.fold:
         model = _folded(model)
-    if recipe.bfloat16:
-        model = _in_bfloat16(model)
+    if recipe.no_bias:
+        model = without_biases(model)
+    if recipe.bfloat16 or recipe.float16:
+        model = _in_half("mixed_bfloat16" if recipe.bfloat16 else "mixed_float16", model)
     if recipe.freeze:
         model = freeze(model)
     return model, fit_inputs(model, data)
@@ -87,12 +90,12 @@ def _folded(model: Any) -> Any:
     return result.model
 
 
-def _in_bfloat16(model: Any) -> Any:
-    """The same model, computed in bfloat16."""
+def _in_half(policy: str, model: Any) -> Any:
+    """The same model, computed in a type of 16 bits."""
     import keras
 
     def clone(layer: Any) -> Any:
-        return type(layer).from_config(layer.get_config() | {"dtype": "mixed_bfloat16"})
+        return type(layer).from_config(layer.get_config() | {"dtype": policy})
 
     try:
         found = keras.models.clone_model(model, clone_function=clone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -75,15 +76,11 @@ def advise(
         from tftrace.tracer.data.inputs import fit_inputs
         from tftrace.tracer.data.sources import about_data, alike, data_from
 
+        first = loading.model(model)
         with about_data(data, data_module):
-            arrays = alike(loading.model(model), data_from(data, data_module), samples)
-
-        def load() -> object:
-            loaded = loading.model(model)
-            with about_data(data, data_module):
-                fit_inputs(loaded, arrays)
-            return loaded
-
+            arrays = alike(first, data_from(data, data_module), samples)
+            fit_inputs(first, arrays)
+        load = partial(loading.model, model)
         found = try_all(load, arrays, batch_size=batch_size, passes=passes, dry=dry, progress=say)
     if json is not None:
         write_plain_json(found.to_dict(), json)
