@@ -31,19 +31,27 @@ def fields(view: memoryview, start: int, end: int) -> Iterator[Field]:
         MalformedTrace: a field does not fit into the message, is a group, or is no field at all.
     """
     size = len(view)
+    within = min(end, size)
     pos = start
-    while pos < end and pos < size:
-        tag, after = _varint(view, pos, end)
-        if after > size:
-            yield 0, pos, after
-            return
+    while pos < within:
+        # Nearly all tags and lengths have one byte, and a call costs more than all else here.
+        if (tag := view[pos]) < 128:
+            after = pos + 1
+        else:
+            tag, after = _varint(view, pos, end)
+            if after > size:
+                yield 0, pos, after
+                return
         wire = tag & 7
         if tag < 8 or tag > 0xFFFFFFFF or after - pos > 5:
             raise MalformedTrace(pos, "a tag that is none")
         if wire == 0:
             first, second = _varint(view, after, end)
         elif wire == 2:
-            length, first = _varint(view, after, end)
+            if after < within and (length := view[after]) < 128:
+                first = after + 1
+            else:
+                length, first = _varint(view, after, end)
             if first > size:
                 yield 0, pos, first
                 return
