@@ -539,3 +539,44 @@ def test_an_estimate_does_not_rest_on_kept_times_that_no_longer_hold(kept, monke
         "its kernels no longer take the times that were kept",
         "timing 2 kernels of this model",
     ]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_what_xla_compiles_has_no_fused_kernels(inside) -> None:
+    """It knows none of them; a function that it calls (a branch's) is compiled with it."""
+    given = keras.Input((8, 8, 2))
+    conv = layers.Conv2D(4, 3, activation="relu", name="c")
+
+    def either(x):
+        return keras.ops.cond(keras.ops.sum(x) > 0, lambda: conv(x), lambda: -conv(x))
+
+    conv.build((None, 8, 8, 2))
+    called = layers.Lambda(either, output_shape=(6, 6, 4))(given) if inside else conv(given)
+    model = keras.Model(given, called)
+    graph, _ = trace_call(model, [(2, 8, 8, 2)], jit=True)
+    kernels, reason = kernels_of(graph)
+    assert reason is None
+    types = {n.type for f in kernels.program.functions.values() for n in f.nodes.values()}
+    assert "Conv2D" in types
+    assert "_FusedConv2D" not in types
+    found = units_of(kernels, flow_of(kernels.program))
+    # Which branch runs depends on data.
+    assert bool(found.left) == inside
+    assert all(seconds_alone(unit).median > 0 for unit in found.units)
+
+
+def test_functions_inside_functions_are_found() -> None:
+    """A branch in a loop's body, to both of which the optimizer gives names of its own."""
+
+    def twice(x):
+        def body(turn, x):
+            return turn + 1, keras.ops.cond(keras.ops.sum(x) > 0, lambda: x * 2.0, lambda: -x)
+
+        return keras.ops.while_loop(lambda turn, x: turn < 2, body, (0, x))[1]
+
+    given = keras.Input((4,))
+    model = keras.Model(given, layers.Lambda(twice, output_shape=(4,))(given))
+    kernels, reason = kernels_of(trace_call(model, [(2, 4)])[0])
+    assert reason is None
+    types = {n.type for f in kernels.program.functions.values() for n in f.nodes.values()}
+    assert types & {"If", "StatelessIf"}

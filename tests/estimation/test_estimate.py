@@ -15,10 +15,10 @@ from rich.console import Console
 from tftrace.counts.count import count_flow
 from tftrace.counts.flow import flow_of
 from tftrace.estimation.fusion import fuse_kernels
+from tftrace.estimation.given import data_bytes
 from tftrace.estimation.kernels import Estimate, KernelWork, estimate_kernels, estimate_predict
 from tftrace.estimation.network import (
     NetworkEstimate,
-    data_bytes,
     estimate_program,
     kernel_work,
 )
@@ -412,6 +412,17 @@ def test_predict_takes_in_its_data_at_a_rate() -> None:
     assert ms == pytest.approx(30 + 2 * (1 + 0.412 + 0.5))
     # A calibration of an earlier version does not know the rate.
     assert estimate_predict(table, priced(), 2, 500_000).ms == pytest.approx(30 + 2 * 1.412)
+
+
+def test_another_machine_hands_over_each_variable_too() -> None:
+    """Kernel and bias, 2,000 us each, in 3 batches."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    dear = replace(priced(), predict_variable_us=steady(2000.0))
+    free, paid = (
+        estimate_program(*trace_model(model, [(8, 4)]), machine, 8, batches=3)
+        for machine in (priced(), dear)
+    )
+    assert paid.total.ms - free.total.ms == pytest.approx(3 * 2 * 2)
 
 
 def test_what_a_function_inside_is_given_is_no_data_of_the_model() -> None:

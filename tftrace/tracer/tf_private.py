@@ -86,13 +86,19 @@ def function_graph(graph: Any, name: str) -> Any:
         if definition.signature.name == name:
             from tensorflow.python.framework import function_def_to_graph
 
-            return function_def_to_graph.function_def_to_graph(definition)
+            # What it calls itself is looked up in the graph around it, and goes along.
+            with graph.as_default():
+                return function_def_to_graph.function_def_to_graph(
+                    definition, include_library_functions=True
+                )
     return None
 
 
 _NOT_ALLOCATED = "InfeedDequeue"
 """Has type and shape as a placeholder has them, and a value that nobody knows. For each placeholder
 the optimizer would make a tensor of that size, and end the process where there is no room."""
+_BY_XLA = "_XlaMustCompile"
+"""Marks functions, and calls of them, that ``jit_compile=True`` asks for."""
 
 
 def optimized_graph(graph: Any) -> Any:
@@ -114,8 +120,9 @@ def optimized_graph(graph: Any) -> Any:
         return None
     given = MetaGraphDef(graph_def=graph.as_graph_def())
     definition = given.graph_def
-    nodes = [*definition.node, *(n for f in definition.library.function for n in f.node_def)]
-    for node in nodes:
+    own = _compiled_whole(definition)
+    functions = (f for f in definition.library.function if f.signature.name not in own)
+    for node in [*definition.node, *(node for f in functions for node in f.node_def)]:
         # Kernels are fused only where it is known what runs them.
         node.device = "/job:localhost/replica:0/task:0/device:CPU:0"
         node.attr.pop("_lower_using_switch_merge", None)
@@ -138,6 +145,27 @@ def optimized_graph(graph: Any) -> Any:
         if node.op == _NOT_ALLOCATED:
             node.op = "Placeholder"
     return optimized
+
+
+def _compiled_whole(definition: Any) -> set[str]:
+    """Names of the functions that XLA compiles as they are: it does not know fused kernels."""
+    functions = {function.signature.name: function for function in definition.library.function}
+    nodes = [*definition.node, *(node for f in functions.values() for node in f.node_def)]
+    # Asking a map of protobuf for what it does not have adds it.
+    pending = [name for name, f in functions.items() if _BY_XLA in f.attr and f.attr[_BY_XLA].b]
+    pending += [
+        node.attr["f"].func.name
+        for node in nodes
+        if _BY_XLA in node.attr and node.attr[_BY_XLA].b and "f" in node.attr
+    ]
+    found: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name in functions and name not in found:
+            found.add(name)
+            values = (value for node in functions[name].node_def for value in node.attr.values())
+            pending += [f.name for v in values for f in (v.func, *v.list.func) if f.name]
+    return found
 
 
 def _variable(handle: Any) -> Any:

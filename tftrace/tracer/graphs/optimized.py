@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import tensorflow as tf
 
 from tftrace.graph import Program
+from tftrace.machine.bench.alone import rename_functions
 from tftrace.tracer.graphs.programs import program_of
 from tftrace.tracer.graphs.recorder import Recording
 from tftrace.tracer.tf_private import optimized_graph
 
+_NUMBERS = count()
 _HIDDEN = "of the graph as traced: this TensorFlow hides its optimizer"
 
 
@@ -41,6 +44,10 @@ def kernels_of(graph: Any) -> tuple[Optimized | None, str | None]:
         return None, f"of the graph as traced: TensorFlow does not optimize it ({error.message})"
     if definition is None:
         return None, _HIDDEN
+    # A process knows each function by one definition, and these are no longer as they were traced.
+    number = next(_NUMBERS)
+    functions = [function.signature.name for function in definition.library.function]
+    rename_functions(definition, {name: f"{name}_optimized_{number}" for name in functions})
     made = tf.__internal__.FuncGraph("kernels")
     with made.as_default():
         tf.import_graph_def(definition, name="")
