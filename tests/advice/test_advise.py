@@ -87,6 +87,16 @@ def test_a_dry_run_has_promises_only() -> None:
     found = advise(small, X, batch_size=8, dry=True)
     assert found.passes == 0
     assert all(trial.ms is None and trial.ratio is None for trial in found.trials)
+    by_name = {trial.name: trial for trial in (found.base, *found.trials)}
+    for name in ("as it is", "batch size 2", "batch size 32", "fold batch norm", "XLA on"):
+        told = by_name[name]
+        assert told.reason is None
+        assert 0 < told.estimate.low_ms < told.estimate.ms < told.estimate.high_ms
+    for name in ("tf.function", "frozen weights"):
+        assert by_name[name].estimate is None
+        assert by_name[name].reason.startswith("not estimated: ")
+    # 20 batches of 2 in place of 5 of 8
+    assert by_name["batch size 2"].estimate.ms > by_name["as it is"].estimate.ms
     assert json.dumps(found.to_dict())
 
 

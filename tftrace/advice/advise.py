@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from tftrace.advice.promises import Promise, kept, kernels_by_type, promised
 from tftrace.advice.recipe import Recipe, combined, compatible
 from tftrace.advice.trials import Trial, measure, untried
 from tftrace.advice.variant import changed
+from tftrace.advice.what_if import what_if
 from tftrace.api.measure import profile
 from tftrace.api.profile import Profile
 from tftrace.comparison.ratio import MIN_PAIRS
@@ -38,7 +39,7 @@ class Advice:
         best: what to do, ``together`` or one of the trials; None where nothing wins.
         outputs_vary: whether outputs differ between samples; if they do not, as of an untrained
             network, they cannot tell whether two ways compute the same. None of a dry run.
-        passes: timed passes of each; 0 of a dry run, which only has what the findings promise.
+        passes: timed passes of each; 0 of a dry run, which has estimates and promises.
         promises: what became of those that the remedies had from the findings.
     """
 
@@ -79,7 +80,8 @@ def advise(
         load: makes the model; called once for each remedy, which changes what it gets.
         data: arrays for ``predict``.
         passes: of each way, at least 6; they take turns.
-        dry: measure nothing but one traced pass, and tell what its findings promise.
+        dry: try nothing; tell what the findings of one traced pass promise, and what each way is
+            estimated to take.
 
     Raises:
         TftraceError: too few passes, data that is not arrays, or a model that cannot be traced.
@@ -97,8 +99,10 @@ def advise(
     passes_in_all = _passes(traced, x)
     promises = {way.name: promised(way, traced.findings, passes_in_all) for way in found}
     if dry:
-        trials = [untried(way, promises[way.name]) for way in found]
-        return Advice(untried(base), trials, None, None, None, 0, [])
+        guessed = [
+            _estimated(way, promises.get(way.name), load, data, progress) for way in (base, *found)
+        ]
+        return Advice(guessed[0], guessed[1:], None, None, None, 0, [])
     progress(f"measuring {len(found) + 1} ways in turn, {passes} passes of each")
     (as_it_is, *trials), vary = measure([base, *found], load, data, passes, promises)
     winners = sorted((trial for trial in trials if trial.wins), key=lambda trial: trial.share)
@@ -117,6 +121,21 @@ def advise(
     progress(Stage("comparing with what was promised", unplanned=True))
     told = _kept(found, trials, as_it_is, load, data, now)
     return Advice(as_it_is, trials, together, best, vary, passes, told)
+
+
+def _estimated(
+    way: Attempt,
+    promised_ms: float | None,
+    load: Callable[[], Any],
+    data: Any,
+    progress: Callable[[str], None],
+) -> Trial:
+    progress(Stage(f"estimating {way.name}", unplanned=True))
+    trial = untried(way, promised_ms)
+    try:
+        return replace(trial, estimate=what_if(way.recipe, load, data, progress))
+    except TftraceError as error:
+        return replace(trial, reason=str(error))
 
 
 def _kept(

@@ -19,6 +19,7 @@ from tftrace.advice.variant import Variant, variant
 from tftrace.comparison.outputs import FLOAT_ROUNDING, differences
 from tftrace.comparison.ratio import Ratio, ratio_of
 from tftrace.errors import TftraceError
+from tftrace.estimation.kernels import Estimate
 from tftrace.tracer.data.inputs import samples_of
 
 _CHECKED = 2  # batches whose outputs are compared
@@ -36,9 +37,10 @@ class Trial:
         ms: median of its passes; None where it was not measured.
         ratio: its time over that of the model as it is, with the interval; None as ``ms``.
         promised_ms: what the run's findings say that it saves of one pass; None: nothing.
+        estimate: of one pass, of a dry run; None where there is none.
         output_difference: the largest over the first batches, relative to the outputs' scale; None
             where it was not measured.
-        reason: why it was not measured, or why it does not count; None where it does.
+        reason: why it was not measured, or estimated, or why it does not count; None where it does.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Trial:
     ms: float | None = None
     ratio: Ratio | None = None
     promised_ms: float | None = None
+    estimate: Estimate | None = None
     output_difference: float | None = None
     reason: str | None = None
 

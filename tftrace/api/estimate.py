@@ -35,7 +35,7 @@ def estimate(
     input_shapes: Sequence[Sequence[int | None]] | None = None,
     *,
     phase: str = "predict",
-    batches: int = 1,
+    batches: float = 1,
     machine: MachineModel | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> NetworkEstimate:
@@ -50,6 +50,7 @@ def estimate(
         input_shapes: one shape per input, batch first; by default the model's own, batch 1.
         phase: ``predict`` or ``fit``, of labels of the outputs' shapes (of class numbers, for a
             sparse loss).
+        batches: a part of one is a smaller batch, to which its share of the time is given.
         machine: another machine's calibration (`read_calibration`), for predict; None for this
             one's.
         progress: called with a word on each stage; this machine's calibration takes 25 s, once,
@@ -89,7 +90,7 @@ def _alone(
     kernels: Optimized,
     sites: Sequence[Any],
     batch: int,
-    batches: int,
+    batches: float,
     phase: str,
     progress: Callable[[str], None],
 ) -> NetworkEstimate:

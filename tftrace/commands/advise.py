@@ -40,7 +40,8 @@ def advise(
         Path | None, typer.Argument(help=".npy, or .npz by name.", show_default=False)
     ] = None,
     dry: Annotated[
-        bool, typer.Option("--dry", help="Tell what the findings promise, and try nothing.")
+        bool,
+        typer.Option("--dry", help="Try nothing; estimate each, and tell what is promised."),
     ] = False,
     script: Annotated[
         Path | None, typer.Option(help="Write what is best as a Python program.")

@@ -14,17 +14,17 @@ from tftrace.attribution.kernel_owner import modelled_cost
 from tftrace.attribution.provenance import KernelNodes, TracedOps, members_of_kernels
 from tftrace.counts.count import OpCount, count_flow
 from tftrace.counts.flow import Flow, flow_of
+from tftrace.estimation.given import data_bytes, variables
 from tftrace.estimation.kernels import Estimate
 from tftrace.estimation.network import (
     TIMED_ALONE,
     TIMES,
     TIMES_OF_FIT,
     NetworkEstimate,
-    data_bytes,
     layers_table,
 )
 from tftrace.estimation.pieces import ALONE, Beside, pieces_of, side_by_side
-from tftrace.graph import Graph, Program
+from tftrace.graph import Program
 from tftrace.graph.forms import forms_of
 from tftrace.graph.phases import BACKWARD, FORWARD, OPTIMIZER, phase_of
 from tftrace.machine.bench.alone import Unit
@@ -51,7 +51,7 @@ def estimate_alone(
     sites: Sequence[Any],
     machine: MachineModel,
     batch: int,
-    batches: int = 1,
+    batches: float = 1,
     beside: Beside = ALONE,
     phase: str = "predict",
     around: CallCost | None = None,
@@ -92,10 +92,10 @@ def estimate_alone(
     data = data_bytes(flow)
     if data is None:
         unknown.add(f"the copies that {phase} makes of its data")
-    given = (data or 0, _variables(program.functions[program.root]))
+    given = machine.handing_over_ms(data or 0, variables(program))
     table = _by_owner(spent, _mac_only(flow, counts, machine))
     return NetworkEstimate(
-        total=_total(spent, table, machine, around, batches, given),
+        total=_total(spent, table, around, batches, given),
         layers=layers_table(table, sites, flow, counts, without, phase),
         batch=batch,
         batches=batches,
@@ -223,31 +223,19 @@ def _mac_only(
     return found
 
 
-def _variables(graph: Graph) -> int:
-    """That the graph is given, each as a handle."""
-    outputs = (graph.nodes[name].outputs for name in graph.inputs)
-    return sum(specs[0].dtype == "resource" for specs in outputs if specs)
-
-
 def _total(
     spent: Sequence[_Spent],
     table: pd.DataFrame,
-    machine: MachineModel,
     around: CallCost,
-    batches: int,
-    given: tuple[int, int],
+    batches: float,
+    given_ms: float,
 ) -> Estimate:
-    """Of all batches, each of which is given so many bytes of data, and variables."""
-    batch_bytes, variables = given
+    """Of all batches, to hand over each of which takes so long."""
     network = sum(one.wall for one in spent) * 1e3
     noise = 1e3 * _joint_noise((one.alone, one.wall) for one in spent)
     costs = [(around.call_ms, 1), (around.batch_ms, batches)]
-    fixed = sum(times * part.median for part, times in costs)
+    fixed = sum(times * part.median for part, times in costs) + batches * given_ms
     fixed_noise = math.hypot(*(times * part.iqr / _QUARTILES for part, times in costs))
-    if machine.predict_gb is not None:
-        fixed += batches * batch_bytes / machine.predict_gb.median / 1e6
-    if machine.predict_variable_us is not None:
-        fixed += batches * variables * machine.predict_variable_us.median / 1e3
     ms = fixed + batches * network
     spread = math.hypot(_SPREAD * ms, batches * noise, fixed_noise) / ms
     factor = math.exp(_QUANTILE * spread)

@@ -103,7 +103,11 @@ def estimate_kernels(kernels: Sequence[KernelWork], machine: MachineModel) -> pd
 
 
 def estimate_predict(
-    kernels: pd.DataFrame, machine: MachineModel, batches: int = 1, batch_bytes: int = 0
+    kernels: pd.DataFrame,
+    machine: MachineModel,
+    batches: float = 1,
+    batch_bytes: int = 0,
+    variables: int = 0,
 ) -> Estimate:
     """Predict a `model.predict` call that runs those kernels for each batch.
 
@@ -113,16 +117,16 @@ def estimate_predict(
     Args:
         kernels: from `estimate_kernels`, for one batch.
         machine: the same model.
-        batches: number of batches; the last one is taken to be as large as the others.
+        batches: number of batches; a part of one is a smaller batch.
         batch_bytes: of the data of a batch, which predict copies and gathers.
+        variables: of the network, each of which it hands over.
     """
     by_type = kernels.groupby("op_type")[["ms", "low_ms", "high_ms"]].sum()
     total = float(by_type["ms"].sum())
     below = math.sqrt(float(((by_type["ms"] - by_type["low_ms"]) ** 2).sum()))
     above = math.sqrt(float(((by_type["high_ms"] - by_type["ms"]) ** 2).sum()))
-    fixed = machine.predict_call_ms.best + batches * machine.predict_batch_ms.best
-    if machine.predict_gb is not None:
-        fixed += batches * batch_bytes / machine.predict_gb.best / 1e6
+    per_batch = machine.predict_batch_ms.median + machine.handing_over_ms(batch_bytes, variables)
+    fixed = machine.predict_call_ms.median + batches * per_batch
     return Estimate(
         ms=fixed + batches * total,
         low_ms=fixed + batches * (total - below),

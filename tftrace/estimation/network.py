@@ -13,6 +13,7 @@ from tftrace.counts.count import OpCount, count_flow
 from tftrace.counts.dependence import Dependence
 from tftrace.counts.flow import Flow, flow_of
 from tftrace.estimation.fusion import fuse_kernels
+from tftrace.estimation.given import data_bytes, variables
 from tftrace.estimation.kernels import Estimate, estimate_kernels, estimate_predict
 from tftrace.graph import FlatOp, Program, TensorSpec
 from tftrace.graph.phases import BACKWARD, phase_of
@@ -47,7 +48,7 @@ class NetworkEstimate:
     total: Estimate
     layers: pd.DataFrame
     batch: int
-    batches: int
+    batches: float
     unknown: tuple[str, ...]
     basis: str = CALIBRATION
     phase: str = "predict"
@@ -55,7 +56,7 @@ class NetworkEstimate:
     @property
     def samples(self) -> int:
         """Of the whole call."""
-        return self.batch * self.batches
+        return round(self.batch * self.batches)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -79,7 +80,7 @@ class NetworkEstimate:
 
 
 def estimate_program(
-    program: Program, sites: Sequence[Any], machine: MachineModel, batch: int, batches: int = 1
+    program: Program, sites: Sequence[Any], machine: MachineModel, batch: int, batches: float = 1
 ) -> NetworkEstimate:
     """Predict ``batches`` calls of a program that was traced on ``batch`` samples.
 
@@ -113,18 +114,12 @@ def estimate_program(
     if data is None:
         names.add("the copies that predict makes of its data")
     return NetworkEstimate(
-        total=estimate_predict(table, machine, batches, data or 0),
+        total=estimate_predict(table, machine, batches, data or 0, variables(program)),
         layers=layers_table(table, sites, flow, counts, without),
         batch=batch,
         batches=batches,
         unknown=tuple(sorted(names)),
     )
-
-
-def data_bytes(flow: Flow) -> int | None:
-    """Of what the caller gives the program, None where that has no size (text, ragged rows)."""
-    sizes = [flow.ops[name].node.outputs[0].bytes for name in flow.arguments]
-    return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
 def _kernels(

@@ -95,6 +95,15 @@ class MachineModel:
         """What `model.predict` costs around the network."""
         return CallCost(self.predict_batch_ms, self.predict_call_ms)
 
+    def handing_over_ms(self, batch_bytes: int, variables: int) -> float:
+        """What `model.predict` takes per batch to hand the network its data and its variables.
+
+        Without what a calibration of an earlier version does not know.
+        """
+        rate, each = self.predict_gb, self.predict_variable_us
+        data = 0.0 if rate is None else batch_bytes / rate.median / 1e6
+        return data + (0.0 if each is None else variables * each.median / 1e3)
+
     def peak_gmacs(self, dtype: str = "float32") -> float:
         """Highest multiply-accumulate rate seen, in 1e9 per second.
 

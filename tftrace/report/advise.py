@@ -24,7 +24,7 @@ def advice_parts(advice: Advice, script: Path | None = None) -> Iterator[Part]:
     yield Line(_verdict(advice), EM)
     if script is not None and advice.best is not None:
         yield Line(f"as a program: {script}", whole=True)
-    yield _ways(advice)
+    yield _ways(advice) if advice.passes else _guesses(advice)
     told = advice.trials if not advice.passes else [t for t in advice.trials if t.wins or t.reason]
     for trial in sorted(told, key=lambda trial: trial.share):
         yield Line(f"{trial.name}: {trial.reason or trial.how}", indent=1)
@@ -57,6 +57,32 @@ def _ways(advice: Advice) -> Sheet:
     return Sheet(_title(advice), columns, tuple(Row(_cells(t), _style(t)) for t in ways))
 
 
+def _guesses(advice: Advice) -> Sheet:
+    """The same of a dry run."""
+
+    columns = (
+        Column("what", right=False, folds=True),
+        *map(Column, ("ms, estimated", "90 %", "of as it is", "promised ms")),
+    )
+    base = advice.base.estimate
+    rows = []
+    for trial in (advice.base, *sorted(advice.trials, key=_estimated_ms)):
+        told = trial.estimate
+        cells = (
+            trial.name,
+            "" if told is None else ms_text(told.ms),
+            "" if told is None else f"{ms_text(told.low_ms)} to {ms_text(told.high_ms)}",
+            "" if told is None or base in (None, told) else f"{told.ms / base.ms:.2f}",
+            _promised(trial),
+        )
+        rows.append(Row(cells, FAINT if told is None else ""))
+    return Sheet("what would be tried", columns, tuple(rows))
+
+
+def _estimated_ms(trial: Trial) -> float:
+    return float("inf") if trial.estimate is None else trial.estimate.ms
+
+
 def _style(trial: Trial) -> str:
     return GOOD if trial.wins else FAINT if trial.reason else ""
 
@@ -64,7 +90,7 @@ def _style(trial: Trial) -> str:
 def _verdict(advice: Advice) -> str:
     best = advice.best
     if not advice.passes:
-        return "nothing was tried: what the findings of one traced pass promise"
+        return "nothing was tried: estimates, and what the findings of one traced pass promise"
     if best is None or best.ratio is None:
         return "nothing that was tried is faster beyond what chance explains"
     saved = 1 - best.ratio.ratio
@@ -75,8 +101,6 @@ def _verdict(advice: Advice) -> str:
 
 
 def _title(advice: Advice) -> str:
-    if not advice.passes:
-        return "what would be tried"
     return f"{advice.passes} passes of each, in turn, without tf.data's autotuner"
 
 
@@ -87,9 +111,13 @@ def _cells(trial: Trial) -> tuple[str, ...]:
         ms_text(trial.ms),
         "" if ratio is None else f"{ratio.ratio:.2f}",
         "" if ratio is None else f"{ratio.low:.2f} to {ratio.high:.2f}",
-        "" if trial.promised_ms is None else f"-{ms_text(trial.promised_ms)}",
+        _promised(trial),
         "" if ratio is None or apart is None else f"{apart:.0e}",
     )
+
+
+def _promised(trial: Trial) -> str:
+    return "" if trial.promised_ms is None else f"-{ms_text(trial.promised_ms)}"
 
 
 def _name(trial: Trial) -> str:
