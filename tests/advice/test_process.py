@@ -71,6 +71,12 @@ def test_what_loads_the_model_is_found_there_or_not(monkeypatch, stack) -> None:
         variant_in_a_process(ONE, only_here.load, X, stack)
 
 
+def test_data_that_cannot_be_sent_says_so(stack) -> None:
+    data = np.array([lambda: None], object)
+    with pytest.raises(TftraceError, match="its data cannot be sent to a process of its own"):
+        variant_in_a_process(ONE, partial(os.getpid), data, stack)
+
+
 def test_a_process_that_dies_is_no_answer(stack) -> None:
     with pytest.raises(TftraceError, match="its process ended with 3"):
         variant_in_a_process(ONE, partial(os._exit, 3), X, stack)

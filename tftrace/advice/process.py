@@ -23,6 +23,7 @@ from tftrace.advice.recipe import Recipe
 from tftrace.advice.variant import Variant, variant
 from tftrace.errors import TftraceError
 
+_NOT_PICKLED = (pickle.PicklingError, AttributeError, TypeError)
 _ENDS_IN = 3.0
 """Seconds that the child has for what it is at when it is to end."""
 
@@ -42,7 +43,7 @@ def variant_in_a_process(
     """
     try:
         loader = pickle.dumps(load)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+    except _NOT_PICKLED as error:
         raise TftraceError(_does_not_load(error)) from error
     places = os.pathsep.join(path for path in sys.path if path)
     child = subprocess.Popen(
@@ -66,6 +67,8 @@ def _answer(child: subprocess.Popen[bytes], *asked: Any) -> Any:
             pickle.dump(each, child.stdin, pickle.HIGHEST_PROTOCOL)
         child.stdin.flush()
         found, failed = pickle.load(child.stdout)
+    except _NOT_PICKLED as error:
+        raise TftraceError(f"its data cannot be sent to a process of its own: {error}") from error
     except (BrokenPipeError, EOFError) as error:
         raise TftraceError(f"its process ended with {child.wait()}") from error
     if failed is not None:
@@ -91,7 +94,6 @@ def _does_not_load(error: Exception) -> str:
 
 def _serve(asked: IO[bytes], answers: IO[bytes]) -> None:
     """Answer what is asked until nobody asks."""
-
     with ExitStack() as stack:
         made, failed = _tried(partial(_prepared, asked, stack))
         _send((None, failed), answers)

@@ -59,7 +59,6 @@ def _ways(advice: Advice) -> Sheet:
 
 def _guesses(advice: Advice) -> Sheet:
     """The same of a dry run."""
-
     columns = (
         Column("what", right=False, folds=True),
         *map(Column, ("ms, estimated", "90 %", "of as it is", "promised ms")),
