@@ -83,6 +83,15 @@ def test_a_predict_of_its_own_is_not_known(asked) -> None:
         what_if(Recipe(8), lambda: Own([keras.Input((6,)), keras.layers.Dense(3)]), X, quiet)
 
 
+def test_an_input_that_is_left_out_has_no_shape(asked) -> None:
+    def two():
+        given = [keras.Input((6,)), keras.Input((6,), optional=True)]
+        return keras.Model(given, keras.layers.Dense(3)(given[0]))
+
+    with pytest.raises(TftraceError, match="an input is left out"):
+        what_if(Recipe(8), two, [X, None], quiet)
+
+
 def test_a_bound_is_no_estimate(monkeypatch) -> None:
     total = Estimate(ms=4.0, low_ms=3.0, high_ms=5.0, mac_only_ms=1.0)
     part = NetworkEstimate(total, pd.DataFrame(), 8, 1, ("Where",))

@@ -40,7 +40,10 @@ def what_if(
         raise TftraceError("not estimated: the model has a predict of its own")
     samples = samples_of(x)
     batch = min(recipe.batch_size, samples)
-    shapes = [(batch, *array.shape[1:]) for array in tf.nest.flatten(x)]
+    arrays = tf.nest.flatten(x)
+    if any(array is None for array in arrays):
+        raise TftraceError("not estimated: an input is left out")
+    shapes = [(batch, *array.shape[1:]) for array in arrays]
     with borrowed(model, recipe.jit):
         found = estimate(
             model,

@@ -82,9 +82,11 @@ def still_hold(units: Sequence[Unit], setting: Setting) -> bool:
 
 def forget_units(setting: Setting, units: Iterable[Unit] | None = None) -> None:
     """Time ``units``, or all there are, anew when they are asked for."""
-    gone = None if units is None else {unit.digest for unit in units}
-    kept = {} if gone is None else _kept(setting)
-    _keep({key: at for key, at in kept.items() if key.split()[0] not in (gone or ())}, setting)
+    left: dict[str, Measured] = {}
+    if units is not None:
+        gone = {unit.digest for unit in units}
+        left = {key: at for key, at in _kept(setting).items() if key.split()[0] not in gone}
+    _keep(left, setting)
 
 
 def _key(digest: str, lanes: int) -> str:
