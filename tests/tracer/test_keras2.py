@@ -112,9 +112,12 @@ def test_without_a_bias_it_is_fused_and_all_but_free():
     assert kernel.op.endswith("relu/Relu")  # what it is called
     sites = profile.layers.set_index("path")
     assert sites.loc["m/conv", "fused_with"] == ["m/bn", "m/relu"]
-    # 2 x 3 x 3 x 3 operations a value of the convolution against a handful.
-    whole = sites.loc[["m/conv", "m/bn", "m/relu"], "busy_ms"].sum()
-    assert sites.loc["m/conv", "busy_ms"] > 0.8 * whole
+    # 2 x 3 x 3 x 3 operations a value of the convolution against a handful: of the kernel's own
+    # time, as a thread that is held up while it hands a weight on says nothing of either.
+    ops = profile.ops
+    beside = ops[(ops["layer"] == "m/conv") & (ops["op"] != kernel.op)]["busy_ms"].sum()
+    assert sites.loc["m/conv", "busy_ms"] - beside > 0.8 * kernel.busy_ms
+    assert set(ops[ops["layer"].isin(["m/bn", "m/relu"])]["op_type"]) == {"ReadVariableOp"}
 
 
 @pytest.mark.kernels

@@ -117,6 +117,7 @@ def _rebuilt(graph, name):
 
     class Hidden:
         as_graph_def = staticmethod(graph.as_graph_def)
+        as_default = staticmethod(graph.as_default)
 
     return function_graph(Hidden(), name)
 
