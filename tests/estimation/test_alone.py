@@ -407,6 +407,13 @@ def test_kept_times_are_tried_again(kept, monkeypatch, now, holds) -> None:
     assert len(timed) == 3
 
 
+def test_what_takes_next_to_nothing_need_not_hold(kept, monkeypatch) -> None:
+    counting(monkeypatch, steady(3e-5), steady(3e-5), steady(9e-5), steady(1.1e-4))
+    sampling.time_units([scaled()], HERE)
+    assert sampling.still_hold([scaled()], HERE)
+    assert not sampling.still_hold([scaled()], HERE)
+
+
 def test_kernels_count_in_a_check_as_often_as_they_run(kept, monkeypatch) -> None:
     """One of two takes 1.5 s in place of 1: of three runs of it and one of the other, 5.5 for 4."""
     slow, same = scaled(), scaled(0)
