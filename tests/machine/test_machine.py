@@ -131,6 +131,12 @@ def test_rounds_that_disagree_are_one_measurement_with_a_wide_spread() -> None:
     assert pooled(rounds[:1] * 3) == Measured(best=9, median=10, iqr=1, n=15)
 
 
+def test_one_round_of_several_that_was_disturbed_is_no_spread_of_all() -> None:
+    """Medians 10, 10, 11, 12 and 90: quartiles at 10 and 12."""
+    rounds = [Measured(best=9, median=median, iqr=1, n=5) for median in (10, 11, 90, 10, 12)]
+    assert pooled(rounds) == Measured(best=9, median=11, iqr=2, n=25)
+
+
 def test_summary_of_one_value_is_refused() -> None:
     with pytest.raises(ValueError, match="at least two"):
         summarize([1.0], best=min)
@@ -376,10 +382,10 @@ def test_a_variable_costs_what_many_cost_more_than_one(monkeypatch: pytest.Monke
 
 
 def test_rounds_of_calls_are_one_cost() -> None:
-    """30, 70 and 50 ms: 50 in the middle, 40 apart."""
+    """30, 70 and 50 ms: 50 in the middle, quartiles at 40 and 60."""
     calls = [(steady(1.0), steady(30.0)), (steady(2.0), steady(70.0)), (steady(3.0), steady(50.0))]
     cost = CallCost.of(calls)
-    assert (cost.batch_ms.median, cost.call_ms.median, cost.call_ms.iqr) == (2.0, 50.0, 40.0)
+    assert (cost.batch_ms.median, cost.call_ms.median, cost.call_ms.iqr) == (2.0, 50.0, 20.0)
     assert machine().predict_cost == CallCost(steady(1.0), steady(30.0))
 
 

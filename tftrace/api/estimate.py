@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,6 @@ from tftrace.tracer.graphs.programs import program_of, trace_call
 from tftrace.tracer.graphs.training import batch_specs, trace_training
 from tftrace.tracer.keras_model import fixed_batch, jit_compiled
 
-_DRIFTS_IN = 5.0
-"""Seconds after which what a call costs is measured once more."""
 _MOST_LANES = 4
 """Kernels of branches that are timed side by side: no more of them run at once as a rule."""
 
@@ -55,7 +52,7 @@ def estimate(
             one's.
         progress: called with a word on each stage; this machine's calibration takes 25 s, once,
             each kernel that was not timed before, or whose kept time no longer holds, 0.25 s, and
-            what a call costs 2 to 4 s.
+            what a call costs some 6 s.
 
     Raises:
         TftraceError: the phase is none; a shape is missing or does not fit the model; for fit, the
@@ -103,20 +100,21 @@ def _alone(
     here, machine = setting(), this_machine(progress, full=False)
     call = calls.fit_ms if phase == "fit" else calls.predict_ms
     kept = [] if phase == "fit" else [(machine.predict_batch_ms, machine.predict_call_ms)]
-    rounds, at = [*kept, call()], perf_counter()
+    rounds = [*kept, call()]
     found = units_of(kernels, flow_of(kernels.program))
     if not still_hold(found.units, here):
         progress("its kernels no longer take the times that were kept")
         forget_units(here, found.units)
+    rounds.append(call())
     times = time_units(found.units, here, progress)
+    rounds.append(call())
     beside = Beside(here.inter_op_threads, min(here.inter_op_threads, _MOST_LANES), {})
     if beside.threads > 1:
         top = kernels.program.functions[kernels.program.root]
         pieces = pieces_of(top, found.units, found.left, times, dispatch_seconds(machine))
         branches = worth_timing_beside(top, pieces, beside)
         beside = replace(beside, times=time_units(branches, here, progress, beside.lanes))
-    if perf_counter() - at > _DRIFTS_IN:
-        rounds.append(call())
+    rounds.append(call())
     return estimate_alone(
         *(program, kernels.program, found.units, found.left, times),
         *(sites, machine, batch, batches),

@@ -88,10 +88,13 @@ def summarize(values: list[float], best: Callable[[list[float]], float]) -> Meas
 def pooled(rounds: Sequence[Measured]) -> Measured:
     """Rounds at several times as one measurement; what they disagree by is spread, too."""
     medians = [measured.median for measured in rounds]
+    disagree = max(medians) - min(medians)
+    if len(medians) > 2:  # the quartiles of two would be half as far apart as they are
+        disagree = summarize(medians, best=min).iqr
     return Measured(
         best=min(measured.best for measured in rounds),
         median=statistics.median(medians),
-        iqr=max(*(measured.iqr for measured in rounds), max(medians) - min(medians)),
+        iqr=max(*(measured.iqr for measured in rounds), disagree),
         n=sum(measured.n for measured in rounds),
     )
 
