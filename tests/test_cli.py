@@ -172,6 +172,31 @@ def test_options_of_evaluate_that_do_not_go_together(files, arguments, message):
     assert message in said(tftrace("run", "m.keras", "x.npy", *arguments.split(), cwd=files))
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "run m.keras x.npy --json m.keras",
+        "run m.keras x.npy --html ./x.npy",
+        "run m.keras x.npy --phase fit --labels y.npy --keep m.keras",
+        "run m.keras x.npy --phase fit --labels y.npy --json y.npy",
+        "fold m.keras -o m.keras",
+        "fold m.keras -o new.keras --data x.npy --json x.npy",
+        "compare m.keras x.npy --set jit=on --html x.npy",
+        "count m.keras --json m.keras",
+        "first m.keras x.npy --json x.npy",
+        "advise m.keras x.npy --script m.keras",
+        "estimate m.keras --calibration x.npy --json x.npy",
+        "check runs --budget x.npy --json x.npy",
+        "report x.npy --html x.npy",
+        "export x.npy --format perfetto -o x.npy",
+    ],
+)
+def test_no_command_writes_over_what_it_reads(files, arguments):
+    before = {each: each.read_bytes() for each in files.iterdir() if each.is_file()}
+    assert "is read, and cannot be written over" in said(tftrace(*arguments.split(), cwd=files))
+    assert {each: each.read_bytes() for each in files.iterdir() if each.is_file()} == before
+
+
 def test_report_says_the_same_without_tensorflow(ran, files):
     again = tftrace("report", "runs", cwd=files, code=NO_TENSORFLOW)
     assert again.returncode == 0

@@ -66,7 +66,7 @@ def advise(
 
     check_model_path(model)
     check_data(data, data_module)
-    check_targets(json, None, script)
+    check_targets(json, script, reads=(model, data))
     if script is not None and (data_module is not None or model_module is not None):
         raise TftraceError("--script writes a program that reads files; it takes no module")
     loading = Loading(unsafe, tuple(custom or ()), keras, model_module)

@@ -36,7 +36,7 @@ def check(
     from tftrace.report.breaches import breach_parts
     from tftrace.report.exports.tables import write_plain_json
 
-    check_targets(json)
+    check_targets(json, reads=(run, budget, baseline))
     limits = read_budget(budget)
     found = load_run(run)
     before = None if baseline is None else load_run(baseline)

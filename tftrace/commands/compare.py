@@ -77,7 +77,7 @@ def compare(
     from tftrace.report.exports.tables import write_plain_json
     from tftrace.report.terminal.parts.progress import stages
 
-    check_targets(json, html=html)
+    check_targets(json, html, reads=(a, b, data))
     if b is None and not settings:
         raise TftraceError(f"nothing to compare {a} with (see --help)")
     if b is not None and data is None and not settings and data_module is None:

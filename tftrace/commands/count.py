@@ -75,7 +75,7 @@ def count(
     from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
-    check_targets(json, csv)
+    check_targets(json, csv=csv, reads=(model,))
     if phase is Phase.evaluate:
         raise TftraceError("count has --phase predict and fit: evaluate takes what predict takes")
     if optimizer is not None and phase is not Phase.fit:

@@ -89,7 +89,7 @@ def estimate(
     from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
-    check_targets(json)
+    check_targets(json, reads=(model, calibration))
     sizes = None if batch is None else batch_sizes(batch, least=2)
     machine = None if calibration is None else read_calibration(calibration)
     title = model.name if machine is None else f"{model.name} on {machine.machine}"

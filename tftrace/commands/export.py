@@ -33,7 +33,10 @@ def export(
     if raw_cells and format is not Format.csv:
         raise TftraceError("--raw-cells is about --format csv")
     one_file = format not in (Format.csv, Format.parquet)
-    check_targets(output if one_file else None, None if one_file else output)
+    if one_file:
+        check_targets(output, reads=(run,))
+    else:
+        check_targets(csv=output)
     from tftrace.api.load import load
     from tftrace.report.exports.files import FILES, export_file
     from tftrace.report.exports.tables import export_tables

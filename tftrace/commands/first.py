@@ -56,7 +56,7 @@ def first(
 
     check_model_path(model)
     check_data(data, data_module)
-    check_targets(json)
+    check_targets(json, reads=(model, data))
     with stages(quiet, 3) as say:
         say("starting TensorFlow")
         start_tensorflow()

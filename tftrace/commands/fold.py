@@ -56,7 +56,7 @@ def fold(
     from tftrace.report.terminal.parts.progress import stages
 
     check_model_path(model)
-    check_targets(json, html=html)
+    check_targets(output, json, html, reads=(model, data))
     if data is not None and data_module is not None:
         check_data(data, data_module)
     with stages(quiet, 6 if data or data_module else 3) as say:

@@ -53,6 +53,6 @@ def report(
     """
     from tftrace.api.load import open_any
 
-    check_targets(json, csv, html)
+    check_targets(json, html, csv=csv, reads=(run, model))
     found = open_any(run, model, salvage=salvage)
     show(found, top, depth, sort, order, json, csv, html, quiet, layout, verbose, explain)

@@ -132,7 +132,7 @@ def run(
     check_model_path(model)
     check_data(data, data_module)
     way = Way(phase.value, labels, loss, optimizer, tuple(metrics or ()), keep)
-    check_targets(json, csv, html, keep)
+    check_targets(json, html, keep, csv=csv, reads=(model, data, labels))
     require_place(out)
     # What a function returns may bring its labels.
     if phase is not Phase.predict and labels is None and data_module is None:

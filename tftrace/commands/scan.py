@@ -41,7 +41,7 @@ def scan(
     from tftrace.report.terminal.parts.progress import stages
     from tftrace.scan import scan as scan_all
 
-    check_targets(json, html=html)
+    check_targets(json, html)
     with stages(quiet, 3 + (out is not None)) as say:
         result = scan_all(logdirs, scheduler, out, workers, say)
     from tftrace.report.exports.tables import write_plain_json

@@ -109,19 +109,28 @@ def printing(*files: Path | None) -> bool:
 
 
 def check_targets(
-    json: Path | None = None,
-    csv: Path | None = None,
-    html: Path | None = None,
-    keep: Path | None = None,
+    *files: Path | None, csv: Path | None = None, reads: Iterable[Path | None] = ()
 ) -> None:
-    """Fail before anything is measured if what was asked for cannot be written."""
-    if (json, csv, html).count(STANDARD_OUTPUT) > 1:
+    """Fail before anything is measured if what was asked for cannot be written.
+
+    Args:
+        files: each a file to write.
+        csv: a folder to write into.
+        reads: what the command reads, which would be lost if it were one of the files.
+
+    Raises:
+        TftraceError: a file cannot be written, or is named twice.
+    """
+    if (*files, csv).count(STANDARD_OUTPUT) > 1:
         raise TftraceError("standard output (-) takes one of the files only")
-    files = [file for file in (json, html, keep) if file is not None]
-    for file in files:
+    targets = [file for file in files if file is not None and file != STANDARD_OUTPUT]
+    for file in targets:
         require_writable(file)
-    places = [file.resolve() for file in files if file.is_file() or not file.exists()]
+    places = [file.resolve() for file in targets if file.is_file() or not file.exists()]
+    read = {file.resolve() for file in reads if file is not None}
     for place in places:
+        if place in read:
+            raise TftraceError(f"{place} is read, and cannot be written over")
         if places.count(place) > 1:
             raise TftraceError(f"{place} cannot be two of the files that are written")
     if csv is not None and csv != STANDARD_OUTPUT:
