@@ -60,7 +60,7 @@ def _tried(name: str, batch: int, arguments: argparse.Namespace) -> dict[str, An
 
     first = measured(3)
     slow, repeats = first > _SLOW_MS, arguments.repeats
-    repeats = 3 if slow else max(repeats, round(min(3 * repeats, 500 * repeats / first)))
+    repeats = 3 if slow else max(repeats, round(min(12 * repeats, 1000 * repeats / first)))
     before = measured(repeats)
     began = time.perf_counter()
     told = estimate(model, shapes, batches=arguments.batches, phase=arguments.phase)
