@@ -495,12 +495,14 @@ def test_a_call_is_measured_before_between_and_after_the_kernels(monkeypatch) ->
         order.append("kernels")
         return {unit.digest: steady(0.0) for unit in units}
 
+    def still_hold(units, setting):
+        order.append("kept")
+        return True
+
     monkeypatch.setattr(api, "this_machine", lambda say, full: MACHINE)
     monkeypatch.setattr(calls, "predict_ms", call)
     monkeypatch.setattr(sampling, "time_units", timed)
-    monkeypatch.setattr(
-        sampling, "still_hold", lambda units, setting: bool(order.append("kept")) or True
-    )
+    monkeypatch.setattr(sampling, "still_hold", still_hold)
     # The middle of 30, as kept, and four times 90 ms.
     assert api.estimate(dense(4), [(8, 10)]).total.ms == pytest.approx(91)
     assert order == ["call", "kept", "call", "kernels", "call", "kernels", "call"]
